@@ -1,0 +1,17 @@
+"""The one error type users see."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something the user can put right: one sentence saying what is wrong, one saying what to type or do next.
+
+    Attributes:
+        what: what is wrong, a sentence.
+        fix: what to do next, a sentence.
+        detail: further lines for ``--debug`` (a vendor log, a traceback), empty by default.
+    """
+
+    def __init__(self, what: str, fix: str, detail: str = "") -> None:
+        super().__init__(f"{what} {fix}")
+        self.what, self.fix, self.detail = what, fix, detail

@@ -1,0 +1,1 @@
+"""The torch side: decode tails that replace the forward of Ultralytics' heads."""

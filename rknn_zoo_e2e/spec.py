@@ -1,0 +1,72 @@
+"""What one model is: the facts every stage after loading needs, and their form in ``metadata.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model's shape.
+
+    Attributes:
+        name: stem of the bundle and its files.
+        task: detect, pose, segment or obb.
+        names: class names by index.
+        imgsz: input (height, width) in px.
+        stride: the largest, px.
+        kpt_shape: (points, values) of a pose model; values is 2 (x, y) or 3 (x, y, visibility).
+        skeleton: pairs of key points to join when drawing.
+        masks: prototypes of a segment model.
+        nms_free: its head gives one box an object (YOLO26's one-to-one head), so nothing is suppressed.
+    """
+
+    name: str
+    task: str
+    names: tuple[str, ...]
+    imgsz: tuple[int, int]
+    stride: int = 32
+    kpt_shape: tuple[int, int] | None = None
+    skeleton: tuple[tuple[int, int], ...] = ()
+    masks: int = 0
+    nms_free: bool = False
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Ultralytics' keys (its AutoBackend reads them), then ours."""
+        data: dict[str, Any] = {
+            "model": self.name,
+            "task": self.task,
+            "stride": self.stride,
+            "batch": 1,
+            "channels": 3,
+            "imgsz": list(self.imgsz),
+            "names": dict(enumerate(self.names)),
+            # Boxes come undecided, (1, C, A): Ultralytics must not take them for its own (1, 300, 6).
+            "end2end": False,
+            "nms_free": self.nms_free,
+        }
+        if self.kpt_shape:
+            data["kpt_shape"] = list(self.kpt_shape)
+            data["skeleton"] = [list(pair) for pair in self.skeleton]
+        if self.masks:
+            data["masks"] = self.masks
+        return data
+
+    @classmethod
+    def from_metadata(cls, data: dict[str, Any]) -> ModelSpec:
+        """Raises KeyError, TypeError or ValueError where ``data`` is not such metadata."""
+        names = data["names"]
+        height, width = data["imgsz"]
+        kpt = data.get("kpt_shape")
+        return cls(
+            name=str(data["model"]),
+            task=str(data["task"]),
+            names=tuple(str(names[i]) for i in range(len(names))),
+            imgsz=(int(height), int(width)),
+            stride=int(data["stride"]),
+            kpt_shape=(int(kpt[0]), int(kpt[1])) if kpt else None,
+            skeleton=tuple((int(a), int(b)) for a, b in data.get("skeleton", ())),
+            masks=int(data.get("masks", 0)),
+            nms_free=bool(data.get("nms_free", False)),
+        )

@@ -1,0 +1,62 @@
+"""Boxes with key points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rknn_zoo_e2e.result import Result
+from rknn_zoo_e2e.tasks.base import Candidates, Channels, Task
+from rknn_zoo_e2e.vision import drawing
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.heads.detect import DetectTail
+
+
+class PoseTask(Task):
+    name, metric = "pose", "pose"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(points, values)."""
+        assert self.spec.kpt_shape is not None, "a pose model has key points"
+        return self.spec.kpt_shape
+
+    @property
+    def extra(self) -> tuple[Channels, ...]:
+        points, values = self.shape
+        what = "x, y normalised to the input (0..1)" + (", visibility 0..1" if values == 3 else "") + ", interleaved"
+        return (Channels("keypoints", points * values, what),)
+
+    @classmethod
+    def tail(cls) -> type[DetectTail]:
+        from rknn_zoo_e2e.heads.pose import PoseTail
+
+        return PoseTail
+
+    def input_scale(self) -> np.ndarray:
+        scale = super().input_scale()
+        points, values = self.shape
+        h, w = self.spec.imgsz
+        scale[-points * values :, 0] = np.tile([w, h, 1][:values], points)
+        return scale
+
+    def finish(
+        self,
+        result: Result,
+        extra: np.ndarray,
+        found: Candidates,
+        outputs: Sequence[np.ndarray],
+        letterbox: Letterbox,
+    ) -> None:
+        points = extra.T.reshape(-1, *self.shape).astype(np.float32)
+        limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
+        points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)
+        result.keypoints = points
+
+    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
+        canvas = drawing.skeletons(image.copy(), result)
+        return drawing.boxes(canvas, result)

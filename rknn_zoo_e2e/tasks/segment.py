@@ -1,0 +1,51 @@
+"""Boxes with instance masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rknn_zoo_e2e.result import Result
+from rknn_zoo_e2e.tasks.base import Candidates, Channels, Output, Task
+from rknn_zoo_e2e.vision import drawing
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.masks import instance_masks
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.heads.detect import DetectTail
+
+
+class SegmentTask(Task):
+    name, metric = "segment", "mask"
+
+    @property
+    def extra(self) -> tuple[Channels, ...]:
+        return (Channels("coefficients", self.spec.masks, "weights of the prototypes, unbounded"),)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        protos = Channels("prototypes", self.spec.masks, "logits over the input, a quarter of its size")
+        return (*super().outputs, Output("output1", (protos,)))
+
+    @classmethod
+    def tail(cls) -> type[DetectTail]:
+        from rknn_zoo_e2e.heads.segment import SegmentTail
+
+        return SegmentTail
+
+    def finish(
+        self,
+        result: Result,
+        extra: np.ndarray,
+        found: Candidates,
+        outputs: Sequence[np.ndarray],
+        letterbox: Letterbox,
+    ) -> None:
+        protos = outputs[1].reshape(outputs[1].shape[-3:])
+        result.masks = instance_masks(protos, extra.T, result.boxes, letterbox)
+
+    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
+        canvas = drawing.masks(image.copy(), result)
+        return drawing.boxes(canvas, result)

@@ -1,0 +1,60 @@
+"""Letterbox: scaling a picture into the model's input with its proportions kept, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+PAD_VALUE = 114  # Ultralytics' grey
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a source picture lies in the model's input.
+
+    Attributes:
+        source: source (height, width) in px.
+        imgsz: input (height, width) in px.
+        gain: input px per source px.
+        left, top: padding before the picture, input px.
+    """
+
+    source: tuple[int, int]
+    imgsz: tuple[int, int]
+    gain: float
+    left: int
+    top: int
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """(height, width) in input px that the picture itself fills."""
+        return max(1, round(self.source[0] * self.gain)), max(1, round(self.source[1] * self.gain))
+
+    @classmethod
+    def fit(cls, source: tuple[int, int], imgsz: tuple[int, int]) -> Letterbox:
+        """Centred, as ultralytics.data.augment.LetterBox with ``auto=False``."""
+        gain = min(imgsz[0] / source[0], imgsz[1] / source[1])
+        inner = max(1, round(source[0] * gain)), max(1, round(source[1] * gain))
+        # -0.1 sends an odd pixel of padding to the right and the bottom, as Ultralytics does
+        top, left = round((imgsz[0] - inner[0]) / 2 - 0.1), round((imgsz[1] - inner[1]) / 2 - 0.1)
+        return cls(source, imgsz, gain, left, top)
+
+    def apply(self, rgb: np.ndarray) -> np.ndarray:
+        """Source picture (h, w, 3) uint8 to the input (H, W, 3) uint8."""
+        height, width = self.inner
+        if (height, width) != rgb.shape[:2]:
+            rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+        out = np.full((*self.imgsz, 3), PAD_VALUE, np.uint8)
+        out[self.top : self.top + height, self.left : self.left + width] = rgb
+        return out
+
+    def points(self, xy: np.ndarray) -> np.ndarray:
+        """Points (..., 2) in input px to source px, not clipped."""
+        return (xy - np.array([self.left, self.top], np.float32)) / np.float32(self.gain)
+
+    def boxes(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in input px to source px, clipped to the picture."""
+        limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
+        return np.clip(self.points(xyxy.reshape(-1, 2, 2)).reshape(-1, 4), 0, limit)
