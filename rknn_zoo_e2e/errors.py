@@ -1,4 +1,4 @@
-"""The one error type users see."""
+"""The errors users see."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ class UserError(Exception):
         detail: further lines for ``--debug`` (a vendor log, a traceback), empty by default.
     """
 
+    exit_code = 1
+
     def __init__(self, what: str, fix: str, detail: str = "") -> None:
         super().__init__(f"{what} {fix}")
         self.what, self.fix, self.detail = what, fix, detail
+
+
+class UsageError(UserError):
+    """The command itself cannot mean anything: an unknown name, a value outside its choices."""
+
+    exit_code = 2

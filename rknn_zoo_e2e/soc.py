@@ -4,38 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen="fp16")
 class Soc:
     """One SoC.
 
     Attributes:
         name: as the vendor's toolkit calls it (``target_platform``).
         cores: NPU cores.
-        fp16: whether the NPU computes in fp16; without it the toolkit builds INT8 and INT16 only.
+        tail: what the decode tail is computed in when the rest is INT8: "fp16", "int16" where the NPU has no floats,
+            "int8" where its convolutions take nothing else.
     """
 
     name: str
     cores: int
-    fp16: bool
+    tail: str
+
+    @property
+    def fp16(self) -> bool:
+        """Whether the NPU computes in fp16."""
+        return self.tail == "fp16"
 
 
-# Cores from the vendor's data sheets; fp16 as rknn-toolkit2 2.3.2 refuses or accepts a float build.
+# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them.
 SOCS = {
     soc.name: soc
     for soc in (
-        Soc("rk3562", 1, True),
-        Soc("rk3566", 1, True),
-        Soc("rk3568", 1, True),
-        Soc("rk3576", 2, True),
-        Soc("rk3588", 3, True),
-        Soc("rv1103", 1, False),
-        Soc("rv1103b", 1, False),
-        Soc("rv1106", 1, False),
-        Soc("rv1106b", 1, False),
-        Soc("rv1126b", 1, True),
+        Soc("rk3562", 1, "fp16"),
+        Soc("rk3566", 1, "fp16"),
+        Soc("rk3568", 1, "fp16"),
+        Soc("rk3576", 2, "fp16"),
+        Soc("rk3588", 3, "fp16"),
+        Soc("rv1103", 1, "int16"),
+        Soc("rv1103b", 1, "int8"),
+        Soc("rv1106", 1, "int16"),
+        Soc("rv1106b", 1, "int8"),
+        Soc("rv1126b", 1, "fp16"),
     )
 }
 
@@ -43,17 +49,17 @@ PRECISIONS = ("int8", "fp16")
 
 
 def find_soc(name: str) -> Soc:
-    """The SoC of that name, case aside. Raises :class:`UserError` for an unknown one."""
+    """The SoC of that name, case aside. Raises :class:`UsageError` for an unknown one."""
     soc = SOCS.get(name.lower())
     if soc is None:
-        raise UserError(f"{name!r} is not a known SoC.", f"Choose one of: {', '.join(SOCS)}.")
+        raise UsageError(f"{name!r} is not a known SoC.", f"Choose one of: {', '.join(SOCS)}.")
     return soc
 
 
 def check_precision(soc: Soc, precision: str) -> None:
-    """Raises :class:`UserError` where ``soc`` cannot run ``precision``."""
+    """Raises :class:`UsageError` where ``soc`` cannot run ``precision``."""
     if precision not in PRECISIONS:
-        raise UserError(f"{precision!r} is not a precision.", f"Choose one of: {', '.join(PRECISIONS)}.")
+        raise UsageError(f"{precision!r} is not a precision.", f"Choose one of: {', '.join(PRECISIONS)}.")
     if precision == "fp16" and not soc.fp16:
         able = ", ".join(s.name for s in SOCS.values() if s.fp16)
-        raise UserError(f"{soc.name} has an integer-only NPU and cannot run fp16.", f"Use --precision int8, or one of: {able}.")
+        raise UsageError(f"{soc.name} has an integer-only NPU and cannot run fp16.", f"Use --precision int8, or one of: {able}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rknn_zoo_e2e.errors import UsageError
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -69,4 +71,14 @@ class ModelSpec:
             skeleton=tuple((int(a), int(b)) for a, b in data.get("skeleton", ())),
             masks=int(data.get("masks", 0)),
             nms_free=bool(data.get("nms_free", False)),
+        )
+
+
+def check_imgsz(imgsz: tuple[int, int], stride: int = 32) -> None:
+    """Raises :class:`UsageError` unless both sides are positive multiples of the stride."""
+    if any(side <= 0 or side % stride for side in imgsz):
+        nearest = [max(stride, round(side / stride) * stride) for side in imgsz]
+        raise UsageError(
+            f"--imgsz {imgsz[0]},{imgsz[1]} is not a multiple of the stride {stride}.",
+            f"Use --imgsz {nearest[0]}{f',{nearest[1]}' if nearest[0] != nearest[1] else ''}.",
         )

@@ -1,0 +1,267 @@
+"""A bundle: one model's folder with an artifact per SoC and precision, its graph, labels and everything known of them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.weights import sha256
+
+FORMAT_VERSION = 1
+SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
+METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
+
+
+@dataclass
+class Artifact:
+    """One built model.
+
+    Attributes:
+        file: name inside the bundle.
+        toolkit: version of rknn-toolkit2.
+        fingerprint: digest of everything that went into it; an equal one need not be built again.
+        hybrid: regions that are not INT8, [first tensor, last tensor].
+        calibration: file with the calibration's ranges inside the bundle, "" for fp16.
+        log: file with the vendor's build log inside the bundle.
+        placement: ops on the NPU and elsewhere, traffic, cycles.
+        parity: agreement with fp32; empty if it was not verified.
+        seconds: wall time of the build by stage.
+    """
+
+    soc: str
+    precision: str
+    file: str
+    sha256: str
+    bytes: int
+    toolkit: str
+    fingerprint: str
+    hybrid: list[list[str]] = field(default_factory=list)
+    calibration: str = ""
+    log: str = ""
+    placement: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def report(self) -> dict[str, Any]:
+        """Its entry in the JSON of convert and inspect."""
+        keys = ("soc", "precision", "file", "sha256", "bytes", "toolkit", "placement", "parity")
+        return {**{key: getattr(self, key) for key in keys}, "seconds": round(sum(self.seconds.values()), 2)}
+
+
+@dataclass
+class Bundle:
+    """A bundle on disk, or about to be.
+
+    Attributes:
+        path: its folder.
+        layout: "flat" or "grid".
+        weights_sha256: of the checkpoint.
+        onnx_sha256: of ``model.onnx``.
+        origin: further facts for ``metadata.yaml`` (version, date, licence, ...).
+    """
+
+    path: Path
+    spec: ModelSpec
+    layout: str
+    weights_sha256: str
+    onnx_sha256: str
+    artifacts: list[Artifact] = field(default_factory=list)
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def onnx(self) -> Path:
+        return self.path / ONNX
+
+    def artifact(self, soc: str | None = None, precision: str | None = None) -> Artifact:
+        """The artifact for a SoC and precision, the first that fits where one is left open.
+
+        Raises:
+            UserError: there is none.
+        """
+        for one in self.artifacts:
+            if soc in (None, one.soc) and precision in (None, one.precision):
+                return one
+        held = ", ".join(f"{a.soc} {a.precision}" for a in self.artifacts) or "nothing"
+        raise UserError(
+            f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip() + f" (it holds {held}).",
+            f"Build it with: e2erknn convert {self.spec.name} --soc {soc or 'rk3566'}",
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """The content of ``metadata.yaml``."""
+        from rknn_zoo_e2e.tasks import task_of
+
+        outputs = [
+            {
+                "name": output.name,
+                "channels": [vars(c) for c in output.channels],
+                "dtype": "float32",
+            }
+            for output in task_of(self.spec).outputs
+        ]
+        return {
+            **self.origin,
+            **self.spec.to_metadata(),
+            # Ultralytics multiplies normalised coordinates by the input size where this says 8, whatever the precision.
+            "args": {"batch": 1, "quantize": 8, "imgsz": list(self.spec.imgsz)},
+            "format_version": FORMAT_VERSION,
+            "layout": self.layout,
+            "outputs": outputs,
+            "weights_sha256": self.weights_sha256,
+            "onnx_sha256": self.onnx_sha256,
+            "artifacts": [vars(a) for a in self.artifacts],
+        }
+
+    def report(self) -> dict[str, Any]:
+        """The JSON of convert and inspect."""
+        return {
+            "model": self.spec.name,
+            "task": self.spec.task,
+            "bundle": str(self.path),
+            "artifacts": [a.report() for a in self.artifacts],
+        }
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder looks like a bundle."""
+    return (path / METADATA).is_file()
+
+
+def newest(folder: Path) -> Path | None:
+    """The bundle changed last in a folder, None if there is none."""
+    found = [path for path in folder.glob(f"*{SUFFIX}") if is_bundle(path)]
+    return max(found, key=lambda path: (path / METADATA).stat().st_mtime, default=None)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Reads ``metadata.yaml``. Raises :class:`UserError` where ``path`` is no bundle of this format."""
+    again = "Build it again with: e2erknn convert"
+    if not is_bundle(path):
+        raise UserError(f"{path} is not a bundle (it has no {METADATA}).", "Make one with: e2erknn convert MODEL --soc rk3566")
+    try:
+        data = yaml.load((path / METADATA).read_text(encoding="utf-8"), yaml.CSafeLoader)
+        version = data.get("format_version")
+        if version != FORMAT_VERSION:
+            raise UserError(f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}.", again)
+        artifacts = [Artifact(**a) for a in data["artifacts"]]
+        if any(Path(name).name != name for a in artifacts for name in (a.file, a.log, a.calibration)):
+            raise UserError(f"{path} names files outside itself.", "Do not use it; ask whoever made it.")
+        known = ModelSpec.from_metadata(data)
+        keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
+        origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_sha256"}}
+        return Bundle(path, known, data["layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path / METADATA} is damaged ({type(error).__name__}: {error}).", again) from error
+
+
+def check_file(bundle: Bundle, name: str, expected: str) -> Path:
+    """A file of the bundle, if its checksum is the recorded one. Raises :class:`UserError` otherwise."""
+    path = bundle.path / name
+    if not path.is_file():
+        raise UserError(f"{path} is missing.", "Copy the whole bundle again, or build it again with: e2erknn convert")
+    if sha256(path) != expected:
+        raise UserError(
+            f"{path} is not the file the bundle was made with (its checksum differs).",
+            "Copy the whole bundle again, or build it again with: e2erknn convert",
+        )
+    return path
+
+
+def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
+    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges``."""
+    path = bundle.path / artifact.calibration
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}).", "Build the bundle again with: e2erknn convert") from error
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A folder that becomes ``target`` if the block ends well, and leaves nothing if it does not.
+
+    The old folder, if any, is there whole until the new one takes its place in one step.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise write_error(target.parent, error) from error
+    try:
+        os.chmod(stage, 0o755)
+        yield stage
+        exchange(stage, target)
+    except OSError as error:
+        raise write_error(target, error) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_error(path: Path, error: OSError) -> UserError:
+    """What a failed write means to the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"No space left to write {path}.", "Free some space, or give another folder with -o.")
+    return UserError(f"{path} cannot be written ({error.strerror or error}).", "Give another folder with -o.")
+
+
+RENAME_EXCHANGE = 2
+AT_FDCWD = -100
+
+
+def exchange(stage: Path, target: Path) -> None:
+    """Puts ``stage`` in ``target``'s place, and the old content, if any, in ``stage``'s."""
+    if not target.exists():
+        stage.rename(target)
+        return
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or a file system without it
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        if renameat2(AT_FDCWD, os.fsencode(stage), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
+            return
+    old = stage.with_name(stage.name + ".old")
+    target.rename(old)
+    stage.rename(target)
+    old.rename(stage)
+
+
+def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
+    """Writes the whole bundle in one step.
+
+    Args:
+        bundle: its final state; files of kept artifacts are taken from the folder it has now.
+        made: name inside the bundle -> new file (moved from) or content.
+    """
+    wanted = {ONNX, *(name for a in bundle.artifacts for name in (a.file, a.log, a.calibration) if name)}
+    with staged(bundle.path) as stage:
+        for name in sorted(wanted):
+            content = made.get(name)
+            if isinstance(content, bytes):
+                (stage / name).write_bytes(content)
+            elif content is not None:
+                shutil.copyfile(content, stage / name)
+            else:
+                link_or_copy(bundle.path / name, stage / name)
+        (stage / LABELS).write_text("\n".join(bundle.spec.names) + "\n", encoding="utf-8")
+        text = yaml.dump(bundle.metadata(), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+        (stage / METADATA).write_text(text, encoding="utf-8")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link where the file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

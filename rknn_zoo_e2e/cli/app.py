@@ -1,0 +1,43 @@
+"""The application and its commands' registration; each command lives in a file of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rknn_zoo_e2e import __version__
+from rknn_zoo_e2e.cli import convert, demo, inspect, zoo
+
+app = typer.Typer(
+    name="e2erknn",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Ultralytics YOLO checkpoints to end-to-end INT8 RKNN models for Rockchip NPUs.\n\n"
+    "**Start:** `e2erknn convert shapes --soc rk3566`, then `e2erknn demo IMAGE`.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"e2erknn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("list")(zoo.list_models)
+app.command("info")(zoo.info)
+app.command("convert")(convert.convert)
+app.command("inspect")(inspect.inspect)
+app.command("demo")(demo.demo)

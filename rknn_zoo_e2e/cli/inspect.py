@@ -1,0 +1,50 @@
+"""``e2erknn inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+
+
+def inspect(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder. [default: the newest here]")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show what is inside a bundle: placement, traffic, cycles, outputs, parity, versions, checksums.
+
+    Example: `e2erknn inspect yolov8n-pose_rknn_model`
+    """
+    from rich.table import Table
+
+    from rknn_zoo_e2e.bundle import check_file, newest, read_bundle
+    from rknn_zoo_e2e.cli.tables import artifact_table
+    from rknn_zoo_e2e.errors import UserError
+    from rknn_zoo_e2e.tasks import task_of
+
+    path = bundle or newest(Path())
+    if path is None:
+        raise UserError("There is no bundle in this folder.", "Make one with: e2erknn convert MODEL --soc rk3566")
+    read = read_bundle(path)
+    check_file(read, read.onnx.name, read.onnx_sha256)
+    for artifact in read.artifacts:
+        check_file(read, artifact.file, artifact.sha256)
+    outputs = Table(title="Outputs", title_justify="left")
+    for heading in ("name", "channels", "kind", "values"):
+        outputs.add_column(heading, overflow="fold")
+    for output in task_of(read.spec).outputs:
+        first = 0
+        for part in output.channels:
+            outputs.add_row(output.name, f"{first}..{first + part.count - 1}", part.kind, part.coordinates)
+            first += part.count
+    lines = [f"{a.soc} {a.precision} on the CPU: {x['op']} {x['name']} {x['shape']}" for a in read.artifacts for x in a.placement["cpu"]]
+    sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
+    versions = ", ".join(f"{name} {version}" for name, version in read.origin.get("versions", {}).items())
+    document = {**read.report(), "layout": read.layout, "imgsz": list(read.spec.imgsz), "outputs": read.metadata()["outputs"]}
+    document |= {"weights_sha256": read.weights_sha256, "onnx_sha256": read.onnx_sha256, "versions": read.origin.get("versions", {})}
+    emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)

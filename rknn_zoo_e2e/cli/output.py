@@ -1,0 +1,103 @@
+"""Where output goes: results on stdout, everything else on stderr, errors in two sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from rknn_zoo_e2e.errors import UserError
+
+
+@dataclass
+class Settings:
+    """What the options every command has were set to."""
+
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def _remember(name: str) -> Any:
+    def callback(value: bool) -> bool:
+        setattr(settings, name, value)
+        return value
+
+    return callback
+
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.", callback=_remember("json"))
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no tables.", callback=_remember("quiet"))
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks and the vendor's log of an error.", callback=_remember("debug"))
+]
+
+
+def stderr() -> Console:
+    """For progress, notes and errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    if not settings.quiet:
+        stderr().print(text, markup=False, soft_wrap=True)
+
+
+def emit(document: Any, *shown: RenderableType) -> None:
+    """The result: the document with ``--json``, else what people read. A string is printed as it is, never wrapped."""
+    if settings.json:
+        print(json.dumps(document, ensure_ascii=False))
+        return
+    if settings.quiet:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Piped: as wide as the content, so that no cell is cut off.
+        console = Console(highlight=False, width=max(console.width, 200) if "COLUMNS" not in os.environ else None)
+    for part in shown:
+        console.print(part, markup=False, soft_wrap=isinstance(part, str))
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """Turns a :class:`UserError` into two sentences and an exit code; programming errors stay loud."""
+    try:
+        yield
+    except UserError as error:
+        console = stderr()
+        if settings.debug:
+            console.print(error.detail or "", markup=False, soft_wrap=True)
+            console.print(traceback.format_exc(), markup=False, soft_wrap=True)
+        if settings.json:
+            print(json.dumps({"error": {"what": error.what, "fix": error.fix}}, ensure_ascii=False))
+        console.print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        stderr().print("Interrupted: nothing was left half-written. Run the same command again to go on.", soft_wrap=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has had enough
+        sys.exit(1)
+
+
+def escaped(text: str) -> str:
+    """Text that holds square brackets, safe for rich."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,62 @@
+"""Progress on a terminal as bars with stage names, elsewhere as plain lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from rknn_zoo_e2e.cli.output import settings, stderr
+
+WIDTH = 26
+
+
+class StageProgress:
+    """Follows any number of things through their stages (``rknn_zoo_e2e.convert.progress.Progress``)."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.live = sys.stderr.isatty() and not settings.quiet
+        self.tasks: dict[str, TaskID] = {}
+        self.stages: dict[str, str] = {}
+        self.start = time.monotonic()
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn(f"{{task.description:<{WIDTH}}}"),
+            TextColumn("{task.fields[stage]:<10}"),
+            BarColumn(24),
+            TimeElapsedColumn(),
+            console=stderr(),
+            transient=True,
+            disable=not self.live,
+        )
+
+    def __enter__(self) -> StageProgress:
+        self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.bars.stop()
+
+    def stage(self, what: str, stage: str, share: float = 0.0) -> None:
+        """``what`` is at ``stage``, ``share`` (0..1) of it done; 0 shows a pulse."""
+        with self.lock:
+            entered = self.stages.get(what) != stage
+            self.stages[what] = stage
+            if self.live:
+                if what not in self.tasks:
+                    self.tasks[what] = self.bars.add_task(what, stage=stage, total=None)
+                self.bars.update(self.tasks[what], stage=stage, total=1 if share else None, completed=share)
+            elif entered and not settings.quiet:
+                print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
+
+    def done(self, what: str, seconds: float) -> None:
+        """``what`` is finished."""
+        with self.lock:
+            if self.live and what in self.tasks:
+                self.bars.update(self.tasks[what], stage="done", total=1, completed=1)
+            elif not self.live and not settings.quiet:
+                print(f"[{time.monotonic() - self.start:6.1f} s] {what}: done", file=sys.stderr, flush=True)

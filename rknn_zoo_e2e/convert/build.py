@@ -1,0 +1,98 @@
+"""One artifact: built and verified in a toolkit worker of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rknn_zoo_e2e.convert.progress import Progress
+from rknn_zoo_e2e.convert.verify import Parity
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.toolkit.buildlog import placement
+from rknn_zoo_e2e.toolkit.client import Toolkit
+from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+
+@dataclass(frozen=True)
+class Check:
+    """One picture to verify with: its letterboxed input, where it lay, and its fp32 outputs."""
+
+    rgb: np.ndarray
+    letterbox: Letterbox
+    outputs: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build left: the vendor's log, its placement, parity with fp32 and seconds by stage."""
+
+    toolkit: str
+    log: str
+    placement: dict[str, Any]
+    parity: dict[str, Any]
+    seconds: dict[str, float]
+
+
+def run_build(
+    label: str,
+    job: BuildJob,
+    spec: ModelSpec,
+    checks: Sequence[Check],
+    ranges: Future[Ranges],
+    progress: Progress,
+    cancelled: threading.Event,
+) -> BuildResult:
+    """Builds ``job`` and compares it with fp32.
+
+    Args:
+        label: what progress calls it.
+        checks: pictures to verify with, none to skip.
+        ranges: filled by the build that calibrates, read by those that borrow.
+        cancelled: set to end it early.
+
+    Raises:
+        UserError: the vendor's toolkit failed or died.
+    """
+    entered: list[tuple[str, float]] = [("start", time.monotonic())]
+
+    def on_stage(stage: str, share: float) -> None:
+        if stage != entered[-1][0]:
+            entered.append((stage, time.monotonic()))
+        progress.stage(label, stage, share)
+
+    try:
+        with Toolkit(on_stage, cancelled) as toolkit:
+            version = toolkit.build(job, ranges.set_result, ranges.result)
+            log = toolkit.log
+            parity = Parity(spec)
+            for index, check in enumerate(checks):
+                on_stage("verify", index / len(checks))
+                parity.add(check.outputs, toolkit.infer(check.rgb), check.letterbox)
+    except BaseException as error:
+        if not job.borrow_ranges and not ranges.done():
+            ranges.set_exception(error)  # those that wait for them must not wait for ever
+        raise
+    entered.append(("", time.monotonic()))
+    seconds: dict[str, float] = {}
+    for (stage, start), (_, end) in zip(entered, entered[1:], strict=False):
+        seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 2)
+    progress.done(label, sum(seconds.values()))
+    return BuildResult(version, log, placement(log), parity.report() if checks else {}, seconds)
+
+
+def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:
+    """The fp32 graph's outputs for letterboxed pictures."""
+    from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
+
+    runtime = OnnxRuntime(onnx)
+    checks = [Check(rgb, letterbox, runtime.infer(rgb)) for rgb, letterbox in pictures]
+    runtime.close()
+    return checks

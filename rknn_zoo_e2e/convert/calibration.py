@@ -1,0 +1,107 @@
+"""Calibration pictures: found, chosen evenly, letterboxed as inference will see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.vision.image import SUFFIXES, read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+FIRST_DRAWN_SEED = 900_000  # far from those the starter models were trained and measured on
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The pictures of one calibration.
+
+    Attributes:
+        name: where they come from, to print and record; no path.
+        digest: sha256 over their contents, in order.
+        pictures: file names, to record.
+        read: the i-th picture, (h, w, 3) uint8 RGB.
+    """
+
+    name: str
+    digest: str
+    pictures: tuple[str, ...]
+    read: Callable[[int], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def letterboxed(self, index: int, imgsz: tuple[int, int]) -> np.ndarray:
+        """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
+        image = self.read(index)
+        return Letterbox.fit(image.shape[:2], imgsz).apply(image)
+
+    def write(self, folder: Path, imgsz: tuple[int, int]) -> tuple[Path, ...]:
+        """All pictures letterboxed as PNG: the toolkit itself would only stretch them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for index in range(len(self)):
+            path = folder / f"{index:05}.png"
+            Image.fromarray(self.letterboxed(index, imgsz)).save(path, compress_level=1)
+            paths.append(path)
+        return tuple(paths)
+
+
+def pictures_of(source: Path) -> list[Path]:
+    """All pictures a folder (below it too), an Ultralytics ``data.yaml`` (its val, else train) or a list file names."""
+    if source.is_dir():
+        return sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not source.is_file():
+        raise UserError(f"--calib {source} does not exist.", "Give a folder of pictures, a data.yaml or a list.txt.")
+    if source.suffix.lower() in {".yaml", ".yml"}:
+        try:
+            data = yaml.safe_load(source.read_text())
+            root = source.parent / str(data.get("path", "."))
+            parts = data.get("val") or data["train"]
+        except (yaml.YAMLError, AttributeError, KeyError, UnicodeDecodeError):
+            raise UserError(f"{source} is not an Ultralytics data.yaml.", "It needs a 'val' or 'train' entry.") from None
+        return [p for part in ([parts] if isinstance(parts, str) else parts) for p in pictures_of(root / part)]
+    try:
+        lines = [line.strip() for line in source.read_text().splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise UserError(f"{source} is not a list of pictures.", "Put one path a line, or give a folder.") from None
+    paths = [p if (p := Path(line)).is_absolute() else source.parent / p for line in lines]
+    missing = [p for p in paths if not p.is_file()]
+    if missing:
+        raise UserError(
+            f"{source} names {len(missing)} missing pictures, first {missing[0]}.",
+            "Correct the list; relative paths start from the list's folder.",
+        )
+    return paths
+
+
+def from_pictures(source: Path, count: int) -> Calibration:
+    """``count`` pictures (or all, if fewer) spread evenly over the sorted list."""
+    found = pictures_of(source)
+    if not found:
+        raise UserError(f"No pictures in {source}.", f"Give a folder with some of: {', '.join(sorted(SUFFIXES))}.")
+    index = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+    chosen = [found[i] for i in index]
+    digest = hashlib.sha256()
+    for path in chosen:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return Calibration(source.name, digest.hexdigest(), tuple(p.name for p in chosen), lambda i: read_image(chosen[i]))
+
+
+def from_shapes(count: int, pose: bool) -> Calibration:
+    """Drawn scenes for the starter models."""
+    from rknn_zoo_e2e.shapes import draw_scene
+
+    name = f"shapes{'-pose' if pose else ''}, {count} drawn from seed {FIRST_DRAWN_SEED}"
+    return Calibration(
+        name,
+        hashlib.sha256(name.encode()).hexdigest(),
+        tuple(f"seed-{FIRST_DRAWN_SEED + i}" for i in range(count)),
+        lambda i: draw_scene(FIRST_DRAWN_SEED + i, pose=pose)[0],
+    )

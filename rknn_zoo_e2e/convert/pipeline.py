@@ -1,0 +1,275 @@
+"""The main job: load, patch, export, calibrate, build, verify, write."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import ONNX, SUFFIX, Artifact, Bundle, is_bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.convert.build import BuildResult, Check, fp32_checks, run_build
+from rknn_zoo_e2e.convert.calibration import Calibration
+from rknn_zoo_e2e.convert.progress import Progress, Silent
+from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options, calibration_for, fingerprint, package_versions
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.soc import Soc
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.toolkit.client import require_toolkit
+from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.zoo import Source
+
+
+@dataclass
+class Conversion:
+    """What came of one model.
+
+    Attributes:
+        bundle: as it is on disk now.
+        wanted: the artifacts that were asked for.
+        reused: those of them that were there already.
+        failed: SoCs whose build failed, and why.
+        seconds: of the stages all builds share.
+    """
+
+    bundle: Bundle
+    wanted: list[Artifact]
+    reused: list[Artifact] = field(default_factory=list)
+    failed: dict[str, UserError] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was built and agrees with fp32."""
+        return not self.failed and all(a.parity.get("passed", True) for a in self.wanted)
+
+
+def convert(source: Source, options: Options, progress: Progress | None = None) -> Conversion:
+    """Builds every SoC of ``options`` into the model's bundle; what is there already and unchanged is kept.
+
+    Raises:
+        UserError: refused before any work, or every build failed; the bundle on disk is then what it was.
+    """
+    options.check()
+    calibration = calibration_for(source, options)
+    target = options.out / f"{source.name}{SUFFIX}"
+    old = _existing(target)
+    weights = sha256(source.path)
+    prints = {soc.name: fingerprint(weights, soc, options, calibration) for soc in options.socs}
+    there = [a for a in (old.artifacts if old else ()) if prints.get(a.soc) == a.fingerprint and _intact(old, a)]
+    if old is not None and len(there) == len(prints):
+        return Conversion(old, there, there)
+    require_toolkit()
+    return _Run(source, options, calibration, progress or Silent(), target, old, weights, prints).build(there)
+
+
+def _existing(target: Path) -> Bundle | None:
+    """The bundle already there, if it is one."""
+    if is_bundle(target):
+        return read_bundle(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} is there already and is not a bundle.", "Move it away, or give another folder with -o.")
+    return None
+
+
+def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
+    """Whether an artifact's file is still what was built."""
+    path = bundle.path / artifact.file if bundle else None
+    return path is not None and path.is_file() and sha256(path) == artifact.sha256
+
+
+@dataclass
+class _Run:
+    """One model's conversion under way."""
+
+    source: Source
+    options: Options
+    calibration: Calibration | None
+    progress: Progress
+    target: Path
+    old: Bundle | None
+    weights: str
+    prints: dict[str, str]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def build(self, there: list[Artifact]) -> Conversion:
+        """Loads, exports and builds what is not ``there``; writes the bundle with what it held besides."""
+        with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
+            work = Path(folder)
+            onnx = work / ONNX
+            spec = self._export(onnx)
+            bundle = Bundle(self.target, spec, self.options.layout, self.weights, sha256(onnx), origin=self._origin())
+            kept = self._kept(bundle, there)
+            there = [a for a in there if a in kept]
+            socs = [s for s in dict.fromkeys(self.options.socs) if s.name not in {a.soc for a in there}]
+            checks, pictures = self._pictures(spec, onnx, work)
+            made: dict[str, Path | bytes] = {ONNX: onnx}
+            new, failed = self._build_all(socs, spec, onnx, work, checks, pictures, made)
+            bundle.artifacts = kept + new
+            self._enter("write")
+            write_bundle(bundle, made)
+        self._leave()
+        return Conversion(bundle, there + new, there, failed, self.seconds)
+
+    def _export(self, onnx: Path) -> ModelSpec:
+        from rknn_zoo_e2e.convert.source import load_source
+
+        self._enter("load")
+        model, spec = load_source(self.source, self.options.imgsz)
+        from rknn_zoo_e2e.convert.export import export_onnx
+        from rknn_zoo_e2e.heads.reference import check_decode
+
+        self._enter("patch")
+        check_decode(model, spec)
+        self._enter("export")
+        export_onnx(model, spec, self.options.layout, onnx)
+        self._leave()
+        return spec
+
+    def _kept(self, bundle: Bundle, there: list[Artifact]) -> list[Artifact]:
+        """Artifacts of the old bundle that stay beside the new ones."""
+        if self.old is None:
+            return []
+        replaced = set(self.prints) - {a.soc for a in there}
+        kept = [a for a in self.old.artifacts if a.soc not in replaced or a.precision != self.options.precision]
+        if self.old.onnx_sha256 == bundle.onnx_sha256 or not kept:
+            return kept
+        if not self.options.overwrite:
+            held = ", ".join(f"{a.soc} {a.precision}" for a in kept)
+            raise UserError(
+                f"{self.target} holds builds of another graph (other weights, imgsz, layout or version): {held}.",
+                "Give another folder with -o, or --overwrite to replace them.",
+            )
+        return []
+
+    def _pictures(self, spec: ModelSpec, onnx: Path, work: Path) -> tuple[list[Check], tuple[Path, ...]]:
+        """Pictures to verify with and, for INT8, all letterboxed files to calibrate with."""
+        if self.calibration is None:
+            return [], ()
+        self._enter("pictures")
+        chosen = []
+        if self.options.verify:
+            step = max(1, len(self.calibration) // VERIFY_PICTURES)
+            for index in range(0, len(self.calibration), step)[:VERIFY_PICTURES]:
+                image = self.calibration.read(index)
+                letterbox = Letterbox.fit(image.shape[:2], spec.imgsz)
+                chosen.append((letterbox.apply(image), letterbox))
+        checks = fp32_checks(onnx, chosen) if chosen else []
+        int8 = self.options.precision == "int8"
+        files = self.calibration.write(work / "calibration", spec.imgsz) if int8 else ()
+        self._leave()
+        return checks, files
+
+    def _build_all(
+        self,
+        socs: list[Soc],
+        spec: ModelSpec,
+        onnx: Path,
+        work: Path,
+        checks: list[Check],
+        pictures: tuple[Path, ...],
+        made: dict[str, Path | bytes],
+    ) -> tuple[list[Artifact], dict[str, UserError]]:
+        """All builds side by side; the first one calibrates for all, since ranges do not depend on the SoC.
+
+        Raises:
+            UserError: every one of them failed.
+        """
+        from rknn_zoo_e2e.convert.plan import hybrid_regions
+
+        int8 = self.options.precision == "int8"
+        ranges: Future[Ranges] = Future()
+        jobs = {}
+        for index, soc in enumerate(socs):
+            jobs[soc.name] = BuildJob(
+                onnx=onnx,
+                soc=soc.name,
+                precision=self.options.precision,
+                hybrid=hybrid_regions(onnx, soc) if int8 else (),
+                pictures=pictures,
+                borrow_ranges=int8 and index > 0,
+                rknn=work / f"{spec.name}-{soc.name}-{self.options.precision}.rknn",
+                custom_string=json.dumps({"soc": soc.name, "layout": self.options.layout, **spec.to_metadata()}),
+            )
+        cancelled, results, failed = threading.Event(), {}, {}
+        with ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
+            futures = {
+                name: pool.submit(
+                    run_build, Path(str(job.rknn)).stem, job, spec, checks, ranges, self.progress, cancelled
+                )
+                for name, job in jobs.items()
+            }
+            try:
+                for name, future in futures.items():
+                    try:
+                        results[name] = future.result()
+                    except UserError as error:
+                        failed[name] = error
+            except BaseException:
+                cancelled.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        if not results:
+            raise next(iter(failed.values()))
+        calibration = self._calibration_file(ranges.result(), made) if int8 else ""
+        return [self._artifact(jobs[name], result, calibration, made) for name, result in results.items()], failed
+
+    def _calibration_file(self, ranges: Ranges, made: dict[str, Path | bytes]) -> str:
+        assert self.calibration is not None
+        name = f"calibration-{self.calibration.digest[:8]}.json"
+        c = self.calibration
+        content = {"name": c.name, "digest": c.digest, "pictures": list(c.pictures), "ranges": ranges}
+        made[name] = json.dumps(content).encode()
+        return name
+
+    def _artifact(
+        self, job: BuildJob, result: BuildResult, calibration: str, made: dict[str, Path | bytes]
+    ) -> Artifact:
+        assert job.rknn is not None
+        log = f"{job.rknn.stem}.log"
+        made[job.rknn.name], made[log] = job.rknn, result.log.encode()
+        return Artifact(
+            soc=job.soc,
+            precision=job.precision,
+            file=job.rknn.name,
+            sha256=sha256(job.rknn),
+            bytes=job.rknn.stat().st_size,
+            toolkit=result.toolkit,
+            fingerprint=self.prints[job.soc],
+            hybrid=[list(pair) for pair in job.hybrid],
+            calibration=calibration,
+            log=log,
+            placement=result.placement,
+            parity=result.parity,
+            seconds=result.seconds,
+        )
+
+    def _origin(self) -> dict[str, object]:
+        versions = package_versions()
+        return {
+            "description": f"{self.source.name} for Rockchip NPUs, decoded end to end",
+            "author": "rknn_zoo_e2e",
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "version": versions["ultralytics"],
+            "license": "AGPL-3.0",
+            "docs": "https://docs.ultralytics.com",
+            "versions": versions,
+        }
+
+    def _enter(self, stage: str) -> None:
+        self._leave()
+        self._stage, self._since = stage, time.monotonic()
+        self.progress.stage(self.source.name, stage)
+
+    def _leave(self) -> None:
+        """Ends the shared stage under way, if any."""
+        if getattr(self, "_stage", None):
+            spent = time.monotonic() - self._since
+            self.seconds[self._stage] = round(self.seconds.get(self._stage, 0.0) + spent, 2)
+            self._stage = ""

@@ -1,0 +1,106 @@
+"""What a build is made from, and its fingerprint: equal fingerprints mean the artifact need not be built again.
+
+Nothing here imports torch or the vendor's toolkit, so that a rerun ends at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rknn_zoo_e2e.convert.calibration import Calibration, from_pictures, from_shapes
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.soc import Soc, check_precision
+from rknn_zoo_e2e.spec import check_imgsz
+from rknn_zoo_e2e.zoo import Source
+
+LAYOUTS = ("flat", "grid")
+RECIPE = 1  # raised whenever the graph or the precision plan changes
+PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "torch", "ultralytics", "onnx")
+DEFAULT_PICTURES = 40  # more gained nothing on yolov8n
+VERIFY_PICTURES = 6
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert, whatever the model.
+
+    Attributes:
+        imgsz: input (height, width) in px, None for the training size.
+        calib: folder, data.yaml or list of pictures; None for the model's own set.
+        calib_images: how many of them to use.
+        out: folder the bundle goes into.
+        jobs: builds side by side.
+        verify: compare each build with fp32.
+        overwrite: replace a bundle made from something else.
+    """
+
+    socs: tuple[Soc, ...]
+    precision: str = "int8"
+    imgsz: tuple[int, int] | None = None
+    calib: Path | None = None
+    calib_images: int = DEFAULT_PICTURES
+    layout: str = "flat"
+    jobs: int = 1
+    out: Path = Path(".")
+    verify: bool = True
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Raises :class:`UsageError` for whatever can be refused before any work."""
+        if not self.socs:
+            raise UsageError("No SoC was named.", "Add for example: --soc rk3566")
+        for soc in self.socs:
+            check_precision(soc, self.precision)
+        if self.imgsz is not None:
+            check_imgsz(self.imgsz)
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+
+
+def calibration_for(source: Source, options: Options) -> Calibration | None:
+    """The pictures to calibrate and verify with: those given, else the model's own; None for fp16 without either.
+
+    Raises:
+        UsageError: INT8, none given and none of its own.
+    """
+    if options.calib is not None:
+        return from_pictures(options.calib, options.calib_images)
+    if source.card is not None and source.card.calibration == "shapes" and source.path == source.card.shipped:
+        return from_shapes(options.calib_images, source.card.task == "pose")
+    if options.precision != "int8":
+        return None
+    raise UsageError(
+        f"{source.name} needs calibration pictures like those it will see.",
+        "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt.",
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of everything that shapes an artifact."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
+
+
+def fingerprint(weights_sha256: str, soc: Soc, options: Options, calibration: Calibration | None) -> str:
+    """Digest of all that goes into one artifact."""
+    parts = {
+        "recipe": RECIPE,
+        "versions": package_versions(),
+        "weights": weights_sha256,
+        "soc": soc.name,
+        "precision": options.precision,
+        "imgsz": options.imgsz,
+        "layout": options.layout,
+        "calibration": calibration.digest if calibration and options.precision == "int8" else None,
+        "verify": options.verify,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,57 @@
+"""Ultralytics' own decode, in this project's channel order and normalisation: what everything is compared with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks import task_of
+
+TOLERANCE = 1e-3  # px; fp32 rounding at 640 px is 2e-4
+
+
+def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tensor]:
+    """The model's outputs in layout flat, decoded by Ultralytics.
+
+    Args:
+        model: with its head in place.
+        x: (1, 3, H, W) float32, 0..1.
+    """
+    head = model.model[-1]
+    # One-to-one heads select their best boxes themselves; here every anchor is wanted.
+    head.postprocess = lambda predictions: predictions.permute(0, 2, 1)
+    try:
+        with torch.no_grad():
+            decoded = model(x)[0]
+    finally:
+        del head.postprocess
+    outputs = [o.clone() for o in (decoded if isinstance(decoded, tuple) else (decoded,))]
+    if head.end2end and spec.task != "obb":  # these come as corners
+        one, two = outputs[0][:, :2].clone(), outputs[0][:, 2:4].clone()
+        outputs[0][:, :2], outputs[0][:, 2:4] = (one + two) / 2, two - one
+    outputs[0] /= torch.from_numpy(task_of(spec).input_scale())
+    return outputs
+
+
+def check_decode(model: nn.Module, spec: ModelSpec) -> float:
+    """Largest difference between the patched graph and Ultralytics' decode, in px, on a picture of noise.
+
+    Raises:
+        UserError: it is more than fp32 rounding explains, so this head is not one the tail understands.
+    """
+    x = torch.rand(1, 3, *spec.imgsz, generator=torch.Generator().manual_seed(0))
+    expected = reference_outputs(model, x, spec)
+    with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, "flat"):
+        actual = model(x)
+    actual = actual if isinstance(actual, tuple) else (actual,)
+    scale = torch.from_numpy(task_of(spec).input_scale())
+    worst = float(((actual[0] - expected[0]) * scale).abs().max())
+    if worst > TOLERANCE * max(1.0, max(spec.imgsz) / 640):
+        raise UserError(
+            f"The decode of {spec.name} differs from Ultralytics' by {worst:.4f} px.",
+            "Report this with the checkpoint's origin; its head is not one this tool knows.",
+        )
+    return worst

@@ -1,0 +1,36 @@
+"""ONNX Runtime on the fp32 graph: any machine."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from rknn_zoo_e2e.errors import UserError
+
+
+class OnnxRuntime:
+    """``model.onnx`` of a bundle."""
+
+    backend = "onnx"
+
+    def __init__(self, path: Path) -> None:
+        if find_spec("onnxruntime") is None:
+            raise UserError("onnxruntime is not installed.", "Install it with: pip install 'rknn-zoo-e2e[onnx]'")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base of their own
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} cannot be loaded ({reason}).", "Build it again with: e2erknn convert") from error
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        x = rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        return self.session.run(None, {"images": x})
+
+    def close(self) -> None:
+        del self.session

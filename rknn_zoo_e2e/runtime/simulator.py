@@ -1,0 +1,49 @@
+"""The vendor's simulator on a PC. It cannot load a ``.rknn``, so the model is built again from its graph and ranges."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, read_ranges
+from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit
+from rknn_zoo_e2e.toolkit.job import BuildJob
+
+
+class SimulatorRuntime:
+    """An artifact of a bundle, rebuilt exactly as it was: same graph, same ranges, nothing calibrated."""
+
+    backend = "simulator"
+
+    def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
+        onnx = check_file(bundle, bundle.onnx.name, bundle.onnx_sha256)
+        self.toolkit = Toolkit(on_stage)
+        self.toolkit.__enter__()
+        try:
+            with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
+                ranges, picture = None, Path(folder) / "grey.png"
+                if artifact.precision == "int8":
+                    ranges = read_ranges(bundle, artifact)["ranges"]
+                    Image.new("RGB", bundle.spec.imgsz[::-1], (114, 114, 114)).save(picture)
+                self.toolkit.build(
+                    BuildJob(
+                        onnx=onnx.resolve(),
+                        soc=artifact.soc,
+                        precision=artifact.precision,
+                        hybrid=tuple((first, last) for first, last in artifact.hybrid),
+                        pictures=(picture,),
+                        ranges=ranges,
+                    )
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        return self.toolkit.infer(rgb)
+
+    def close(self) -> None:
+        self.toolkit.__exit__()

@@ -1,0 +1,30 @@
+"""PyTorch on the checkpoint itself, decoded by Ultralytics: the fp32 reference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rknn_zoo_e2e.convert.source import load_source
+from rknn_zoo_e2e.zoo import Source
+
+
+class TorchRuntime:
+    """A checkpoint, untouched."""
+
+    backend = "torch"
+
+    def __init__(self, source: Source, imgsz: tuple[int, int] | None = None) -> None:
+        self.model, self.spec = load_source(source, imgsz)
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        import torch
+
+        from rknn_zoo_e2e.heads.reference import reference_outputs
+
+        x = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].float() / 255
+        return [output.numpy() for output in reference_outputs(self.model, x, self.spec)]
+
+    def close(self) -> None:
+        del self.model
+
+

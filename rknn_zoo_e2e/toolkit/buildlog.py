@@ -1,0 +1,65 @@
+"""The compiler's per-layer table, read from the vendor's build log: placement, traffic and cycles."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+ROW = re.compile(
+    r"^(?:D RKNN: \[[\d:.]+\] )?(?P<id>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<target>NPU|CPU|GPU)\s+(?P<inputs>\S+)\s+"
+    r"(?P<output>\S+)\s+(?P<cycles>\d+/\d+/\d+)\s+(?:\d+(?:\.\d+)?%\s+)?(?P<kb>\d+)\s+(?P<name>\S.*?)\s*$"
+)
+HEADER = re.compile(r"\bID\s+OpType\s+DataType\s+Target\b")
+ENDS = ("InputOperator", "OutputOperator")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One compiled operator: its kind, data type, where it runs, output shape, cycles, KB moved, name."""
+
+    op: str
+    dtype: str
+    target: str
+    shape: str
+    cycles: int
+    kb: int
+    name: str
+
+
+def layers(log: str) -> list[Layer]:
+    """The last table in the log (the toolkit compiles more than once), without the input and output operators."""
+    rows: list[Layer] = []
+    for line in log.splitlines():
+        if HEADER.search(line):
+            rows = []
+        elif match := ROW.match(line):
+            op = match["op"]
+            if op in ENDS:
+                continue
+            total = int(match["cycles"].split("/")[2])
+            rows.append(Layer(op, match["dtype"], match["target"], match["output"], total, int(match["kb"]), match["name"]))
+    return rows
+
+
+def placement(log: str) -> dict[str, Any]:
+    """``{"npu", "cpu": [{"op", "name", "shape"}], "traffic_kb", "cycles"}``; every op not on the NPU counts as CPU."""
+    table = layers(log)
+    return {
+        "npu": sum(layer.target == "NPU" for layer in table),
+        "cpu": [{"op": x.op, "name": x.name, "shape": x.shape} for x in table if x.target != "NPU"],
+        "traffic_kb": sum(layer.kb for layer in table),
+        "cycles": sum(layer.cycles for layer in table),
+    }
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def readable(log: str, *private: str) -> str:
+    """The log without colours, repeated progress bars and the given private paths."""
+    lines = [COLOUR.sub("", line.rsplit("\r", 1)[-1]).rstrip() for line in log.splitlines() if line.strip()]
+    text = "\n".join(lines) + "\n"
+    for path in private:
+        text = text.replace(path, ".")
+    return text

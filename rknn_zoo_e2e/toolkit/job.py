@@ -1,0 +1,77 @@
+"""What is asked of a toolkit worker and what it answers; plain data, importable without the vendor's package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Quantisation range of every tensor as calibration found it: name -> (minima, maxima), one value or one a channel.
+Ranges = dict[str, tuple[list[float], list[float]]]
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """One build for one SoC.
+
+    Attributes:
+        onnx: the patched graph.
+        soc: the vendor's ``target_platform``.
+        precision: "int8" or "fp16".
+        hybrid: [first tensor, last tensor] of each region that leaves INT8; empty for none. int8 only.
+        pictures: letterboxed PNG files for calibration, at least one; int8 only.
+        ranges: of an earlier calibration of the same graph: nothing is calibrated then.
+        borrow_ranges: wait for another build's ranges instead of calibrating.
+        rknn: file to write, none to simulate only.
+        custom_string: put into the file for whoever meets it alone.
+    """
+
+    onnx: Path
+    soc: str
+    precision: str
+    hybrid: tuple[tuple[str, str], ...] = ()
+    pictures: tuple[Path, ...] = ()
+    ranges: Ranges | None = None
+    borrow_ranges: bool = False
+    rknn: Path | None = None
+    custom_string: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Progress: a stage begins."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The ranges a calibration found."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True)
+class NeedRanges:
+    """The worker waits for ranges to be sent."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The build is done; the simulator is ready."""
+
+    toolkit: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The vendor's toolkit refused."""
+
+    stage: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Raw outputs of one picture, float32."""
+
+    arrays: list = field(default_factory=list)

@@ -1,0 +1,136 @@
+"""The child process that holds the vendor's toolkit. Run by :mod:`rknn_zoo_e2e.toolkit.client`, never by hand.
+
+Its standard output and error are the vendor's and go to a file; it talks to its parent over an inherited socket.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Calibrated, Failed, NeedRanges, Outputs, Ranges, Stage
+
+PR_SET_PDEATHSIG = 1
+
+
+class VendorError(Exception):
+    """A call into the toolkit failed."""
+
+
+def check(returned: Any, call: str) -> None:
+    """The toolkit says 0 or None for success."""
+    if returned not in (0, None):
+        raise VendorError(f"rknn-toolkit2 {call} returned {returned}")
+
+
+def read_ranges(config: Path) -> Ranges:
+    """Ranges from the toolkit's hybrid quantisation file."""
+    parameters = yaml.load(config.read_text(), yaml.CSafeLoader)["quantize_parameters"]
+    return {name: (p["min"], p["max"]) for name, p in parameters.items()}
+
+
+def write_ranges(config: Path, ranges: Ranges) -> None:
+    """Puts an earlier calibration's ranges into the toolkit's file; only min and max may be edited in it."""
+    document = yaml.load(config.read_text(), yaml.CSafeLoader)
+    for name, parameters in document["quantize_parameters"].items():
+        if name not in ranges:
+            raise VendorError(f"the stored calibration has no range for {name}")
+        parameters["min"], parameters["max"] = ranges[name]
+    config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
+
+
+class Worker:
+    """One toolkit session: a build, then any number of pictures through the simulator."""
+
+    def __init__(self, link: Connection) -> None:
+        self.link, self.stage, self.rknn = link, "start", None
+
+    def enter(self, stage: str) -> None:
+        self.stage = stage
+        self.link.send(Stage(stage))
+
+    def build(self, job: BuildJob) -> None:
+        self.enter("load")
+        from rknn.api import RKNN
+
+        self.rknn = rknn = RKNN(verbose=True)
+        options = {"mean_values": [[0, 0, 0]], "std_values": [[255, 255, 255]], "target_platform": job.soc}
+        check(rknn.config(**options, custom_string=job.custom_string or None), "config")
+        check(rknn.load_onnx(str(job.onnx)), "load_onnx")
+        if job.precision == "fp16":
+            self.enter("build")
+            check(rknn.build(do_quantization=False), "build")
+        else:
+            self.build_int8(job)
+        if job.rknn is not None:
+            check(rknn.export_rknn(str(job.rknn)), "export_rknn")
+        check(rknn.init_runtime(), "init_runtime")
+        ctypes.CDLL(None).fflush(None)  # the compiler's table sits in the C library's buffer
+        sys.stdout.flush()
+        self.link.send(Built(version("rknn-toolkit2")))
+
+    def build_int8(self, job: BuildJob) -> None:
+        """Hybrid quantisation in the toolkit's two steps, with the ranges measured here or given."""
+        borrowed = job.ranges is not None or job.borrow_ranges
+        self.enter("prepare" if borrowed else "calibrate")
+        # With ranges to come, one picture is enough to make the toolkit write its files.
+        pictures = job.pictures[:1] if borrowed else job.pictures
+        Path("pictures.txt").write_text("\n".join(map(str, pictures)) + "\n")
+        pairs = [list(pair) for pair in job.hybrid] or None
+        check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
+        stem = job.onnx.stem
+        config = Path(f"{stem}.quantization.cfg")
+        if borrowed:
+            ranges = job.ranges
+            if ranges is None:
+                self.enter("wait")
+                self.link.send(NeedRanges())
+                ranges = self.link.recv()
+            write_ranges(config, ranges)
+        else:
+            self.link.send(Calibrated(read_ranges(config)))
+        self.enter("build")
+        files = (f"{stem}.model", f"{stem}.data", str(config))
+        check(self.rknn.hybrid_quantization_step2(*files), "hybrid_quantization_step2")
+
+    def infer(self, rgb: Any) -> None:
+        """One letterboxed picture (H, W, 3) uint8 through the simulator."""
+        outputs = self.rknn.inference([rgb[None]], data_format="nhwc")
+        if outputs is None:
+            raise VendorError("rknn-toolkit2 inference returned nothing")
+        self.link.send(Outputs(list(outputs)))
+
+    def serve(self) -> None:
+        """Answers until the parent hangs up."""
+        while True:
+            try:
+                verb, argument = self.link.recv()
+            except EOFError:
+                return
+            call: Callable[[Any], None] = {"build": self.build, "infer": self.infer}[verb]
+            try:
+                call(argument)
+            except (Exception, SystemExit) as error:  # whatever the vendor throws is the parent's to tell
+                traceback.print_exc()
+                sys.stderr.flush()
+                self.link.send(Failed(self.stage, last_line(error)))
+
+
+def last_line(error: BaseException) -> str:
+    """The vendor puts whole tracebacks into its messages; their last line says what happened."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    Worker(Connection(int(sys.argv[1]))).serve()
