@@ -1,4 +1,4 @@
-"""A bundle: one model's folder with an artifact per SoC and precision, its graph, labels and everything known of them."""
+"""A bundle: one model's folder with an artifact per SoC and precision, its graph, its labels and all that is known."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from rknn_zoo_e2e.weights import sha256
 
 FORMAT_VERSION = 1
 SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
+MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
 
 
@@ -151,7 +152,7 @@ def read_bundle(path: Path) -> Bundle:
     """Reads ``metadata.yaml``. Raises :class:`UserError` where ``path`` is no bundle of this format."""
     again = "Build it again with: e2erknn convert"
     if not is_bundle(path):
-        raise UserError(f"{path} is not a bundle (it has no {METADATA}).", "Make one with: e2erknn convert MODEL --soc rk3566")
+        raise UserError(f"{path} is not a bundle (it has no {METADATA}).", MAKE_ONE)
     try:
         data = yaml.load((path / METADATA).read_text(encoding="utf-8"), yaml.CSafeLoader)
         version = data.get("format_version")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import torch
@@ -48,7 +48,8 @@ def join_path(*parts: str) -> str:
 class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
     """The pure-Python unpickler with calls limited to functions that rebuild data."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    stack: list[Any]
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in {("builtins", "getattr"), ("__builtin__", "getattr")}:
@@ -73,12 +74,12 @@ class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
         function = self.stack[-2]
         if isinstance(function, type) and function.__module__.startswith(("torch.nn.", "ultralytics.")):
             raise UnsafeCheckpoint(f"a call of {function.__name__}")
-        super().load_reduce()
+        super().load_reduce()  # type: ignore[misc]
 
     def load_build(self) -> None:
         if isinstance(self.stack[-2], (type, types.FunctionType)):
             raise UnsafeCheckpoint("a change to a class")
-        super().load_build()
+        super().load_build()  # type: ignore[misc]
 
     def _instantiate(self, klass: Any, args: Any) -> None:
         raise UnsafeCheckpoint(f"a call of {klass}")
@@ -124,5 +125,3 @@ def load_model(path: Path) -> nn.Module:
         head.end2end = True
     model.fuse(verbose=False)
     return model.eval().requires_grad_(False)
-
-

@@ -48,7 +48,7 @@ class Predictor:
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
         clock = [time.perf_counter()]
-        letterbox = Letterbox.fit(image.shape[:2], self.spec.imgsz)
+        letterbox = Letterbox.of(image, self.spec.imgsz)
         rgb = letterbox.apply(image)
         clock.append(time.perf_counter())
         outputs = self.runtime.infer(rgb)
@@ -104,7 +104,7 @@ def load(
     """Loads a model for inference.
 
     Args:
-        model: bundle folder, zoo name or ``.pt`` file; the newest bundle in the working folder, else yolov8n, by default.
+        model: bundle folder, zoo name or ``.pt`` file; by default the newest bundle here, else yolov8n.
         backend: "simulator", "onnx", "torch", or "auto" for the first of them that can run it here.
         soc, precision: which artifact of a bundle, the first one by default.
         imgsz: input (height, width) in px for torch; a bundle has its own.

@@ -58,13 +58,18 @@ class Result:
                 "label": self.label(i),
                 "class_id": int(self.class_ids[i]),
                 "score": round(float(self.scores[i]), 4),
-                "box": self.boxes[i].round(2).tolist(),
+                "box": rounded(self.boxes[i], 2),
             }
             if self.keypoints is not None:
-                one["keypoints"] = self.keypoints[i].round(3).tolist()
+                one["keypoints"] = rounded(self.keypoints[i], 3)
             if self.masks is not None:
-                one["polygons"] = [p.round(1).tolist() for p in self.masks[i].polygons()]
+                one["polygons"] = [rounded(p, 1) for p in self.masks[i].polygons()]
             if self.obb is not None:
-                one["obb"] = self.obb[i].round(4).tolist()
+                one["obb"] = rounded(self.obb[i], 4)
             detections.append(one)
         return {"detections": detections, "ms": {k: round(v, 2) for k, v in self.ms.items()}}
+
+
+def rounded(array: np.ndarray, digits: int) -> list:
+    """Nested lists of floats that print short (float32 would show its own noise)."""
+    return array.astype(np.float64).round(digits).tolist()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rknn_zoo_e2e.errors import UsageError
 
 
-@dataclass(frozen="fp16")
+@dataclass(frozen=True)
 class Soc:
     """One SoC.
 
@@ -62,4 +62,4 @@ def check_precision(soc: Soc, precision: str) -> None:
         raise UsageError(f"{precision!r} is not a precision.", f"Choose one of: {', '.join(PRECISIONS)}.")
     if precision == "fp16" and not soc.fp16:
         able = ", ".join(s.name for s in SOCS.values() if s.fp16)
-        raise UsageError(f"{soc.name} has an integer-only NPU and cannot run fp16.", f"Use --precision int8, or one of: {able}.")
+        raise UsageError(f"{soc.name} has an integer-only NPU: no fp16.", f"Use --precision int8, or one of: {able}.")

@@ -126,7 +126,8 @@ def resolve(model: str) -> Source:
     if card is None:
         near = difflib.get_close_matches(model, catalogue(), 3, 0.5)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"{model!r} is neither a model of the zoo nor a .pt file.", f"{hint}See the zoo with: e2erknn list")
+        what = f"{model!r} is neither a model of the zoo nor a .pt file."
+        raise UsageError(what, f"{hint}See the zoo with: e2erknn list")
     found = card.local_weights()
     if found is None:
         raise UserError(

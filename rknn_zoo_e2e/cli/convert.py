@@ -100,7 +100,8 @@ def report(done: list[Conversion]) -> None:
         raise failures[0]
     off = [(c.bundle, a) for c in done for a in c.wanted if not a.parity.get("passed", True)]
     if off:
+        path = off[0][0].path
         raise UserError(
             f"{len(off)} build(s) disagree with fp32 more than they should: {', '.join(a.file for _, a in off)}.",
-            f"See e2erknn inspect {shlex.quote(str(off[0][0].path))}; more or better --calib pictures, or --precision fp16, help.",
+            f"More or other --calib pictures, or --precision fp16, help; see: e2erknn inspect {shlex.quote(str(path))}",
         )

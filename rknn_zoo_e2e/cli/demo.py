@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def demo(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Pictures, folders or glob patterns.")],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Bundle, zoo name or .pt. [default: newest bundle here, else yolov8n]")
+        str | None,
+        typer.Option("--model", "-m", help="Bundle, zoo name or .pt. [default: newest bundle here, else yolov8n]"),
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, simulator, onnx or torch.")] = "auto",
     soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. [default: its first]")] = None,
@@ -47,11 +48,14 @@ def demo(
     thresholds = Thresholds(conf, iou, max_det, tuple(classes) if classes else None)
     with StageProgress() as progress:
         loading = model or "model"
-        with load(
-            model, backend, soc, precision, parse_imgsz(imgsz), thresholds, lambda s, share: progress.stage(loading, s, share)
-        ) as predictor:
+
+        def follow(stage: str, share: float) -> None:
+            progress.stage(loading, stage, share)
+
+        with load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, follow) as predictor:
             progress.done(loading, 0)
-            images, failed = [], []
+            images: list[dict[str, Any]] = []
+            failed: list[UserError] = []
             for index, path in enumerate(paths):
                 progress.stage("pictures", predictor.runtime.backend, index / len(paths))
                 try:

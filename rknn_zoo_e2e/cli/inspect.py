@@ -22,14 +22,14 @@ def inspect(
     """
     from rich.table import Table
 
-    from rknn_zoo_e2e.bundle import check_file, newest, read_bundle
+    from rknn_zoo_e2e.bundle import MAKE_ONE, check_file, newest, read_bundle
     from rknn_zoo_e2e.cli.tables import artifact_table
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.tasks import task_of
 
     path = bundle or newest(Path())
     if path is None:
-        raise UserError("There is no bundle in this folder.", "Make one with: e2erknn convert MODEL --soc rk3566")
+        raise UserError("There is no bundle in this folder.", MAKE_ONE)
     read = read_bundle(path)
     check_file(read, read.onnx.name, read.onnx_sha256)
     for artifact in read.artifacts:
@@ -42,9 +42,14 @@ def inspect(
         for part in output.channels:
             outputs.add_row(output.name, f"{first}..{first + part.count - 1}", part.kind, part.coordinates)
             first += part.count
-    lines = [f"{a.soc} {a.precision} on the CPU: {x['op']} {x['name']} {x['shape']}" for a in read.artifacts for x in a.placement["cpu"]]
+    lines = [
+        f"{a.soc} {a.precision} on the CPU: {x['op']} {x['name']} {x['shape']}"
+        for a in read.artifacts
+        for x in a.placement["cpu"]
+    ]
     sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
-    versions = ", ".join(f"{name} {version}" for name, version in read.origin.get("versions", {}).items())
-    document = {**read.report(), "layout": read.layout, "imgsz": list(read.spec.imgsz), "outputs": read.metadata()["outputs"]}
-    document |= {"weights_sha256": read.weights_sha256, "onnx_sha256": read.onnx_sha256, "versions": read.origin.get("versions", {})}
+    facts = read.metadata()
+    keys = ("layout", "imgsz", "outputs", "weights_sha256", "onnx_sha256", "versions")
+    document = read.report() | {key: facts.get(key) for key in keys}
+    versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
     emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)

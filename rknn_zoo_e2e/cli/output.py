@@ -40,9 +40,7 @@ def _remember(name: str) -> Any:
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.", callback=_remember("json"))
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no tables.", callback=_remember("quiet"))
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.", callback=_remember("quiet"))]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks and the vendor's log of an error.", callback=_remember("debug"))
 ]
@@ -89,7 +87,7 @@ def reporting_errors() -> Iterator[None]:
         console.print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        stderr().print("Interrupted: nothing was left half-written. Run the same command again to go on.", soft_wrap=True)
+        stderr().print("Interrupted: nothing was left half-written.\nRun the same command again to go on.")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has had enough

@@ -9,6 +9,8 @@ from pathlib import Path
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.vision.image import SUFFIXES
 
+GIVE = f"Give some of: {', '.join(sorted(SUFFIXES))}."
+
 
 def find_pictures(sources: Sequence[str]) -> list[Path]:
     """Files as given, folders' pictures, glob patterns' matches, each once and in order.
@@ -22,7 +24,7 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
         if path.is_dir():
             found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not found:
-                raise UserError(f"There are no pictures in {source}.", f"It should hold some of: {', '.join(sorted(SUFFIXES))}.")
+                raise UserError(f"There are no pictures in {source}.", GIVE)
             paths += found
         elif path.exists():
             paths.append(path)
@@ -31,5 +33,5 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
         else:
             raise UsageError(f"{source} does not exist.", "Check the path; quote a glob pattern.")
     if not paths:
-        raise UserError(f"No pictures in {', '.join(sources)}.", f"Give some of: {', '.join(sorted(SUFFIXES))}.")
+        raise UserError(f"No pictures in {', '.join(sources)}.", GIVE)
     return list(dict.fromkeys(paths))

@@ -32,7 +32,8 @@ def parity_text(parity: dict[str, Any]) -> str:
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
     """A row an artifact."""
     height, width = bundle.spec.imgsz
-    table = Table(title=f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {bundle.layout}", title_justify="left")
+    title = f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {bundle.layout}"
+    table = Table(title=title, title_justify="left")
     for heading in ("SoC", "precision", "file"):
         table.add_column(heading, no_wrap=heading != "file", overflow="fold")
     for heading in ("MB", "NPU ops", "CPU ops", "traffic MB", "Mcycles"):

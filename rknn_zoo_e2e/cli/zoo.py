@@ -28,7 +28,8 @@ def list_models(
 
     cards = matching(pattern, task)
     if not cards:
-        raise UsageError(f"No model matches {pattern!r}{f' for task {task}' if task else ''}.", "See all with: e2erknn list")
+        among = f" for task {task}" if task else ""
+        raise UsageError(f"No model matches {pattern!r}{among}.", "See all with: e2erknn list")
     table = Table()
     for heading in ("name", "task", "family", "size", "input", "params", "license", "weights"):
         table.add_column(heading, justify="right" if heading in ("input", "params") else "left", no_wrap=True)
@@ -36,9 +37,8 @@ def list_models(
     for card in cards:
         local = card.local_weights() is not None
         params = f"{card.params / 1e6:.2f} M" if card.params else "-"
-        table.add_row(
-            card.name, card.task, card.family, card.size or "-", str(card.imgsz), params, card.license, "here" if local else "-"
-        )
+        where = "here" if local else "-"
+        table.add_row(card.name, card.task, card.family, card.size or "-", str(card.imgsz), params, card.license, where)
         keys = ("name", "task", "family", "size", "imgsz", "params", "license")
         rows.append({**{key: getattr(card, key) for key in keys}, "local": local})
     emit(rows, table)
@@ -108,4 +108,4 @@ def emit_card(card: Any) -> None:
     """A model of the zoo whose weights are not here."""
     keys = ("name", "task", "family", "size", "imgsz", "classes", "license")
     facts = {key: getattr(card, key) for key in keys} | {"weights": None}
-    emit(facts, *(f"{key}: {value}" for key, value in facts.items() if key != "weights"), "weights: not on this machine")
+    emit(facts, *(f"{key}: {value or 'not on this machine'}" for key, value in facts.items()))

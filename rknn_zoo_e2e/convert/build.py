@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ class Check:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build left: the vendor's log, its placement, parity with fp32 and seconds by stage."""
+    """What a build left: the ranges it was quantised with, the vendor's log, placement, parity and seconds by stage."""
 
+    ranges: Ranges | None
     toolkit: str
     log: str
     placement: dict[str, Any]
@@ -55,7 +57,8 @@ def run_build(
     Args:
         label: what progress calls it.
         checks: pictures to verify with, none to skip.
-        ranges: filled by the build that calibrates, read by those that borrow.
+        ranges: filled by the build that calibrates, read by those that borrow (and calibrate themselves where the
+            ranges do not fit their SoC's graph).
         cancelled: set to end it early.
 
     Raises:
@@ -68,9 +71,16 @@ def run_build(
             entered.append((stage, time.monotonic()))
         progress.stage(label, stage, share)
 
+    own: list[Ranges] = []
+
+    def on_ranges(found: Ranges) -> None:
+        own.append(found)
+        if not job.borrow_ranges:
+            ranges.set_result(found)
+
     try:
         with Toolkit(on_stage, cancelled) as toolkit:
-            version = toolkit.build(job, ranges.set_result, ranges.result)
+            version = toolkit.build(job, on_ranges, ranges.result)
             log = toolkit.log
             parity = Parity(spec)
             for index, check in enumerate(checks):
@@ -82,10 +92,11 @@ def run_build(
         raise
     entered.append(("", time.monotonic()))
     seconds: dict[str, float] = {}
-    for (stage, start), (_, end) in zip(entered, entered[1:], strict=False):
+    for (stage, start), (_, end) in pairwise(entered):
         seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 2)
     progress.done(label, sum(seconds.values()))
-    return BuildResult(version, log, placement(log), parity.report() if checks else {}, seconds)
+    used = own[0] if own else ranges.result() if job.borrow_ranges else None
+    return BuildResult(used, version, log, placement(log), parity.report() if checks else {}, seconds)
 
 
 def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:

@@ -40,7 +40,7 @@ class Calibration:
     def letterboxed(self, index: int, imgsz: tuple[int, int]) -> np.ndarray:
         """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
         image = self.read(index)
-        return Letterbox.fit(image.shape[:2], imgsz).apply(image)
+        return Letterbox.of(image, imgsz).apply(image)
 
     def write(self, folder: Path, imgsz: tuple[int, int]) -> tuple[Path, ...]:
         """All pictures letterboxed as PNG: the toolkit itself would only stretch them."""
@@ -65,7 +65,7 @@ def pictures_of(source: Path) -> list[Path]:
             root = source.parent / str(data.get("path", "."))
             parts = data.get("val") or data["train"]
         except (yaml.YAMLError, AttributeError, KeyError, UnicodeDecodeError):
-            raise UserError(f"{source} is not an Ultralytics data.yaml.", "It needs a 'val' or 'train' entry.") from None
+            raise UserError(f"{source} is not an Ultralytics data.yaml.", "It needs a val or train entry.") from None
         return [p for part in ([parts] if isinstance(parts, str) else parts) for p in pictures_of(root / part)]
     try:
         lines = [line.strip() for line in source.read_text().splitlines() if line.strip()]

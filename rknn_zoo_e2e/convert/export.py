@@ -58,7 +58,7 @@ def spec_of(
     check_imgsz(imgsz, stride)
     channels = model.yaml.get("channels", 3)
     if channels != 3:
-        raise UserError(f"{name} takes pictures of {channels} channels.", "Only 3-channel (RGB) models can be converted.")
+        raise UserError(f"{name} takes pictures of {channels} channels.", "Only RGB models can be converted.")
     kpt_shape = tuple(head.kpt_shape) if model.task == "pose" else None
     if kpt_shape and not skeleton and kpt_shape[0] == COCO_POINTS:
         skeleton = COCO_SKELETON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import threading
@@ -69,12 +70,23 @@ def convert(source: Source, options: Options, progress: Progress | None = None) 
     return _Run(source, options, calibration, progress or Silent(), target, old, weights, prints).build(there)
 
 
+CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
+
+
+def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
+    """What a lone ``.rknn`` says of itself: JSON, with the class names (one a line) as far as they fit."""
+    facts: dict[str, object] = {"soc": soc.name, "task": spec.task, "imgsz": spec.imgsz, "layout": layout}
+    facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
+    named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
+    return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
+
+
 def _existing(target: Path) -> Bundle | None:
     """The bundle already there, if it is one."""
     if is_bundle(target):
         return read_bundle(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} is there already and is not a bundle.", "Move it away, or give another folder with -o.")
+        raise UserError(f"{target} is there and is not a bundle.", "Move it away, or give another folder with -o.")
     return None
 
 
@@ -158,7 +170,7 @@ class _Run:
             step = max(1, len(self.calibration) // VERIFY_PICTURES)
             for index in range(0, len(self.calibration), step)[:VERIFY_PICTURES]:
                 image = self.calibration.read(index)
-                letterbox = Letterbox.fit(image.shape[:2], spec.imgsz)
+                letterbox = Letterbox.of(image, spec.imgsz)
                 chosen.append((letterbox.apply(image), letterbox))
         checks = fp32_checks(onnx, chosen) if chosen else []
         int8 = self.options.precision == "int8"
@@ -195,7 +207,7 @@ class _Run:
                 pictures=pictures,
                 borrow_ranges=int8 and index > 0,
                 rknn=work / f"{spec.name}-{soc.name}-{self.options.precision}.rknn",
-                custom_string=json.dumps({"soc": soc.name, "layout": self.options.layout, **spec.to_metadata()}),
+                custom_string=essentials(spec, soc, self.options.layout),
             )
         cancelled, results, failed = threading.Event(), {}, {}
         with ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
@@ -217,21 +229,21 @@ class _Run:
                 raise
         if not results:
             raise next(iter(failed.values()))
-        calibration = self._calibration_file(ranges.result(), made) if int8 else ""
-        return [self._artifact(jobs[name], result, calibration, made) for name, result in results.items()], failed
+        return [self._artifact(jobs[name], result, made) for name, result in results.items()], failed
 
     def _calibration_file(self, ranges: Ranges, made: dict[str, Path | bytes]) -> str:
-        assert self.calibration is not None
-        name = f"calibration-{self.calibration.digest[:8]}.json"
+        """Ranges and pictures in a file named by its content, so that SoCs with equal ranges share it."""
         c = self.calibration
-        content = {"name": c.name, "digest": c.digest, "pictures": list(c.pictures), "ranges": ranges}
-        made[name] = json.dumps(content).encode()
+        assert c is not None
+        document = {"name": c.name, "digest": c.digest, "pictures": list(c.pictures), "ranges": ranges}
+        content = json.dumps(document).encode()
+        name = f"calibration-{hashlib.sha256(content).hexdigest()[:8]}.json"
+        made[name] = content
         return name
 
-    def _artifact(
-        self, job: BuildJob, result: BuildResult, calibration: str, made: dict[str, Path | bytes]
-    ) -> Artifact:
+    def _artifact(self, job: BuildJob, result: BuildResult, made: dict[str, Path | bytes]) -> Artifact:
         assert job.rknn is not None
+        calibration = self._calibration_file(result.ranges, made) if result.ranges is not None else ""
         log = f"{job.rknn.stem}.log"
         made[job.rknn.name], made[log] = job.rknn, result.log.encode()
         return Artifact(

@@ -113,4 +113,3 @@ def differences(expected: Result, i: int, actual: Result, j: int) -> dict[str, f
         turn = abs(float(expected.obb[i, 4] - actual.obb[j, 4])) % quarter
         out["angle_degrees"] = float(np.degrees(min(turn, quarter - turn)))
     return out
-

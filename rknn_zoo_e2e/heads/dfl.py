@@ -33,7 +33,7 @@ class TreeDFL(nn.Module):
     """Mean of the softmax over ``bins`` logits for four sides.
 
     The first level's pair differences are linear in the logits: ``matrix`` and ``bias`` are to be folded into the
-    convolution that makes the logits, whose output (1, 2 * SIDES * leaves / 2, H, W) this module takes.
+    convolution that makes the logits, whose output (1, SIDES * leaves, H, W) this module takes.
     """
 
     def __init__(self, bins: int) -> None:
@@ -55,7 +55,7 @@ class TreeDFL(nn.Module):
             self.log_sums.append(constant(both if level < self.depth - 1 else halves(nodes)[0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pair differences and lower logits (1, 2 * SIDES * leaves / 2, H, W) to ltrb distances (1, 4, H, W) in cells."""
+        """Pair differences and lower logits (1, SIDES * leaves, H, W) to ltrb distances (1, 4, H, W) in cells."""
         difference, low = x.chunk(2, 1)
         mean = share = difference.sigmoid()
         for level in range(self.depth - 1):

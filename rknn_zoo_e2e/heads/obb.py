@@ -60,7 +60,8 @@ class ObbTail(DetectTail):
         self.bounded = not isinstance(head, OBB26)
         limit = math.pi / 2 if self.bounded else math.pi
         self.limit = limit
-        self.angle = StemmedBranch(self.branches["angle_head"], grid, activation=torch.sigmoid if self.bounded else None)
+        activation = torch.sigmoid if self.bounded else None
+        self.angle = StemmedBranch(self.branches["angle_head"], grid, activation=activation)
         self.rotation = Rotation(limit)
         self.along = constant(np.array([[-0.5, 0, 0.5, 0], [-0.5, 0, 0.5, 0]]))
         self.across = constant(np.array([[0, 0.5, 0, -0.5], [0, -0.5, 0, 0.5]]))

@@ -37,7 +37,8 @@ class PoseTail(DetectTail):
 
         def interleaved(xy: np.ndarray) -> np.ndarray:
             """(2, ...) to (points * values, ...), zero for visibility."""
-            return np.tile(np.concatenate([xy, np.zeros((values - 2, *xy.shape[1:]))]), (points,) + (1,) * (xy.ndim - 1))
+            one = np.concatenate([xy, np.zeros((values - 2, *xy.shape[1:]))])
+            return np.concatenate([one] * points)
 
         cells = [interleaved(np.array([s / grid.imgsz[1], s / grid.imgsz[0]])) for s in grid.strides]
         matrices, biases = [np.diag(c * scale) for c in cells], [c * origin for c in cells]

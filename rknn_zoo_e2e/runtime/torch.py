@@ -26,5 +26,3 @@ class TorchRuntime:
 
     def close(self) -> None:
         del self.model
-
-

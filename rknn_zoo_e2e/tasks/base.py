@@ -148,7 +148,7 @@ class Task(ABC):
         self.finish(result, found.channels[4 + len(self.spec.names) :], found, outputs, letterbox)
         return result
 
-    def finish(
+    def finish(  # noqa: B027 (a plain box needs nothing more)
         self,
         result: Result,
         extra: np.ndarray,

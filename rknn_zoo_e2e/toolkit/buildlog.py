@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ROW = re.compile(
-    r"^(?:D RKNN: \[[\d:.]+\] )?(?P<id>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<target>NPU|CPU|GPU)\s+(?P<inputs>\S+)\s+"
+    r"^(?:D RKNN: \[[\d:.]+\] )?(?P<id>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<target>NPU|CPU|GPU)\s+\S+\s+"
     r"(?P<output>\S+)\s+(?P<cycles>\d+/\d+/\d+)\s+(?:\d+(?:\.\d+)?%\s+)?(?P<kb>\d+)\s+(?P<name>\S.*?)\s*$"
 )
 HEADER = re.compile(r"\bID\s+OpType\s+DataType\s+Target\b")
@@ -37,8 +37,8 @@ def layers(log: str) -> list[Layer]:
             op = match["op"]
             if op in ENDS:
                 continue
-            total = int(match["cycles"].split("/")[2])
-            rows.append(Layer(op, match["dtype"], match["target"], match["output"], total, int(match["kb"]), match["name"]))
+            cycles, kb = int(match["cycles"].split("/")[2]), int(match["kb"])
+            rows.append(Layer(op, match["dtype"], match["target"], match["output"], cycles, kb, match["name"]))
     return rows
 
 

@@ -142,7 +142,7 @@ class Toolkit:
                     self._look_at_log()
                     if time.monotonic() - entered > self.stage_limit:
                         raise UserError(
-                            f"The vendor toolkit spent over {self.stage_limit:.0f} s in stage {self.stage!r} and was stopped.",
+                            f"The vendor toolkit was stopped after {self.stage_limit:.0f} s in stage {self.stage!r}.",
                             "Try fewer --calib-images or a smaller --imgsz.",
                             self.log,
                         )

@@ -38,39 +38,50 @@ def read_ranges(config: Path) -> Ranges:
     return {name: (p["min"], p["max"]) for name, p in parameters.items()}
 
 
-def write_ranges(config: Path, ranges: Ranges) -> None:
-    """Puts an earlier calibration's ranges into the toolkit's file; only min and max may be edited in it."""
+def write_ranges(config: Path, ranges: Ranges) -> bool:
+    """Puts an earlier calibration's ranges into the toolkit's file; only min and max may be edited in it.
+
+    False where a tensor of this SoC's graph has none: SoCs fuse attention differently.
+    """
     document = yaml.load(config.read_text(), yaml.CSafeLoader)
     for name, parameters in document["quantize_parameters"].items():
         if name not in ranges:
-            raise VendorError(f"the stored calibration has no range for {name}")
+            return False
         parameters["min"], parameters["max"] = ranges[name]
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
+    return True
 
 
 class Worker:
     """One toolkit session: a build, then any number of pictures through the simulator."""
 
     def __init__(self, link: Connection) -> None:
-        self.link, self.stage, self.rknn = link, "start", None
+        self.link, self.stage = link, "start"
+        self.rknn: Any = None
 
     def enter(self, stage: str) -> None:
         self.stage = stage
         self.link.send(Stage(stage))
 
-    def build(self, job: BuildJob) -> None:
-        self.enter("load")
+    def load(self, job: BuildJob) -> Any:
+        """A fresh toolkit object with the graph in it."""
         from rknn.api import RKNN
 
         self.rknn = rknn = RKNN(verbose=True)
         options = {"mean_values": [[0, 0, 0]], "std_values": [[255, 255, 255]], "target_platform": job.soc}
         check(rknn.config(**options, custom_string=job.custom_string or None), "config")
         check(rknn.load_onnx(str(job.onnx)), "load_onnx")
+        return rknn
+
+    def build(self, job: BuildJob) -> None:
+        self.enter("load")
+        rknn = self.load(job)
         if job.precision == "fp16":
             self.enter("build")
             check(rknn.build(do_quantization=False), "build")
         else:
             self.build_int8(job)
+            rknn = self.rknn
         if job.rknn is not None:
             check(rknn.export_rknn(str(job.rknn)), "export_rknn")
         check(rknn.init_runtime(), "init_runtime")
@@ -79,28 +90,39 @@ class Worker:
         self.link.send(Built(version("rknn-toolkit2")))
 
     def build_int8(self, job: BuildJob) -> None:
-        """Hybrid quantisation in the toolkit's two steps, with the ranges measured here or given."""
-        borrowed = job.ranges is not None or job.borrow_ranges
-        self.enter("prepare" if borrowed else "calibrate")
-        # With ranges to come, one picture is enough to make the toolkit write its files.
-        pictures = job.pictures[:1] if borrowed else job.pictures
-        Path("pictures.txt").write_text("\n".join(map(str, pictures)) + "\n")
-        pairs = [list(pair) for pair in job.hybrid] or None
-        check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
+        """Hybrid quantisation in the toolkit's two steps, with ranges given if they fit and measured here if not."""
         stem = job.onnx.stem
         config = Path(f"{stem}.quantization.cfg")
-        if borrowed:
-            ranges = job.ranges
-            if ranges is None:
-                self.enter("wait")
-                self.link.send(NeedRanges())
-                ranges = self.link.recv()
-            write_ranges(config, ranges)
-        else:
+        wanted = job.ranges is not None or job.borrow_ranges
+        if not (wanted and self.borrow(job, config)):
+            self.enter("calibrate")
+            self.first_step(job, job.pictures)
             self.link.send(Calibrated(read_ranges(config)))
         self.enter("build")
         files = (f"{stem}.model", f"{stem}.data", str(config))
         check(self.rknn.hybrid_quantization_step2(*files), "hybrid_quantization_step2")
+
+    def borrow(self, job: BuildJob, config: Path) -> bool:
+        """The first step with ranges found elsewhere; False, and the graph loaded anew, where they do not fit."""
+        self.enter("prepare")
+        self.first_step(job, job.pictures[:1])  # one picture makes the toolkit write its files
+        ranges = job.ranges
+        if ranges is None:
+            self.enter("wait")
+            self.link.send(NeedRanges())
+            ranges = self.link.recv()
+        if write_ranges(config, ranges):
+            return True
+        if job.ranges is not None:
+            raise VendorError("the bundle's calibration does not belong to its graph")
+        self.load(job)
+        return False
+
+    def first_step(self, job: BuildJob, pictures: tuple[Path, ...]) -> None:
+        """Calibrates with ``pictures`` and writes the toolkit's files into the working folder."""
+        Path("pictures.txt").write_text("\n".join(map(str, pictures)) + "\n")
+        pairs = [list(pair) for pair in job.hybrid] or None
+        check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
 
     def infer(self, rgb: Any) -> None:
         """One letterboxed picture (H, W, 3) uint8 through the simulator."""

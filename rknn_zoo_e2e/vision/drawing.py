@@ -38,18 +38,23 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def labels(canvas: np.ndarray, result: Result, anchors: np.ndarray) -> np.ndarray:
-    """Class and score of each detection beside its anchor point (N, 2), px; weakest first, so the best stay on top."""
+    """Class and score beside each detection's anchor point (N, 2), px; none that would cover a better one's."""
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
     size = max(thickness(canvas) * 5, 11)
-    for i in reversed(range(len(result))):
+    taken: list[tuple[float, float, float, float]] = []
+    for i in range(len(result)):
         text, rgb = f"{result.label(i)} {result.scores[i]:.2f}", colour(result.class_ids[i])
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font(size))
         width, height = right - left + 6, bottom - top + 6
         x = min(max(float(anchors[i, 0]), 0), max(canvas.shape[1] - width, 0))
         y = float(anchors[i, 1]) - height
         y = float(anchors[i, 1]) if y < 0 else y  # no room above: inside the box
-        draw.rectangle((x, y, x + width, y + height), fill=rgb)
+        tag = (x, y, x + width, y + height)
+        if any(x < t[2] and t[0] < tag[2] and y < t[3] and t[1] < tag[3] for t in taken):
+            continue
+        taken.append(tag)
+        draw.rectangle(tag, fill=rgb)
         dark = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 140
         draw.text((x + 3 - left, y + 3 - top), text, font=font(size), fill="white" if dark else "black")
     return np.array(picture)

@@ -41,6 +41,11 @@ class Letterbox:
         top, left = round((imgsz[0] - inner[0]) / 2 - 0.1), round((imgsz[1] - inner[1]) / 2 - 0.1)
         return cls(source, imgsz, gain, left, top)
 
+    @classmethod
+    def of(cls, rgb: np.ndarray, imgsz: tuple[int, int]) -> Letterbox:
+        """For a picture (h, w, 3)."""
+        return cls.fit((rgb.shape[0], rgb.shape[1]), imgsz)
+
     def apply(self, rgb: np.ndarray) -> np.ndarray:
         """Source picture (h, w, 3) uint8 to the input (H, W, 3) uint8."""
         height, width = self.inner
@@ -52,7 +57,8 @@ class Letterbox:
 
     def points(self, xy: np.ndarray) -> np.ndarray:
         """Points (..., 2) in input px to source px, not clipped."""
-        return (xy - np.array([self.left, self.top], np.float32)) / np.float32(self.gain)
+        moved: np.ndarray = xy - np.array([self.left, self.top], np.float32)
+        return moved / np.float32(self.gain)
 
     def boxes(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in input px to source px, clipped to the picture."""

@@ -33,7 +33,7 @@ class Mask:
         """Outlines of its parts, each (N, 2) float32 in source px, largest first; parts under three points left out."""
         contours, _ = cv2.findContours(self.crop.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         parts = sorted((c[:, 0] for c in contours if len(c) > 2), key=cv2.contourArea, reverse=True)
-        return [(p + (self.left, self.top)).astype(np.float32) for p in parts]
+        return [(p + np.array([self.left, self.top])).astype(np.float32) for p in parts]
 
 
 def instance_masks(protos: np.ndarray, coefficients: np.ndarray, boxes: np.ndarray, letterbox: Letterbox) -> list[Mask]:

@@ -11,7 +11,8 @@ def corners(obb: np.ndarray) -> np.ndarray:
     along = np.stack([obb[:, 2] / 2 * cos, obb[:, 2] / 2 * sin], 1)
     across = np.stack([-obb[:, 3] / 2 * sin, obb[:, 3] / 2 * cos], 1)
     centre = obb[:, :2]
-    return np.stack([centre + along + across, centre + along - across, centre - along - across, centre - along + across], 1)
+    turns = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+    return np.stack([centre + a * along + b * across for a, b in turns], 1)
 
 
 def regularize(obb: np.ndarray) -> np.ndarray:

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# All checks from a bare clone: format, lint, types, tests with the toolkit, and the base install without torch.
+# Usage: bash scripts/test.sh [pytest arguments]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/venv.sh
+source scripts/venv.sh
+
+make_venv .test/venv convert,test
+make_venv .test/base ""
+.test/base/bin/python -m pip install --disable-pip-version-check -q pytest
+bin=.test/venv/bin
+
+$bin/ruff format --check .
+$bin/ruff check .
+$bin/mypy
+.test/base/bin/python -m pytest -q tests/base
+$bin/python -m pytest tests "$@"

@@ -1,0 +1,88 @@
+"""The base install: no torch, no ultralytics, no toolkit. Run in a virtual environment that has only that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks import TASKS, task_of
+from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime")
+
+
+def test_decode_and_draw_import_no_torch():
+    code = (
+        "import sys\nfrom rknn_zoo_e2e.tasks import TASKS\nfrom rknn_zoo_e2e import load\n"
+        "from rknn_zoo_e2e.vision import drawing\n"
+        "print([m for m in ('torch', 'ultralytics', 'rknn') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = f"import sys, rknn_zoo_e2e; print([m for m in {HEAVY} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom rknn_zoo_e2e.cli.app import app\n"
+        "try: app(['convert', '--help'])\nexcept SystemExit: pass\n"
+        f"print([m for m in {(*HEAVY, 'numpy', 'PIL')} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip().splitlines()[-1] == "[]"
+
+
+def outputs_with_one_object(task: str) -> tuple[ModelSpec, list[np.ndarray]]:
+    """A model's outputs on a 64 x 96 px grid holding one object: the box (24, 16)-(72, 48), class 1, score 0.9."""
+    shape = (3, 3) if task == "pose" else None
+    spec = ModelSpec("made", task, ("a", "ä b"), (64, 96), kpt_shape=shape, masks=4 if task == "segment" else 0)
+    adapter = task_of(spec)
+    out = np.zeros((1, adapter.outputs[0].count, 126), np.float32)
+    out[0, :6, 7] = 0.5, 0.5, 0.5, 0.5, 0.05, 0.9
+    extra = out[0, 6:, 7]
+    if task == "pose":
+        extra[:] = np.tile([0.5, 0.5, 1.0], 3)
+    if task == "segment":
+        extra[:] = 1
+    if task == "obb":
+        extra[:] = np.pi / 8
+    protos = [np.ones((1, 4, 16, 24), np.float32)] if task == "segment" else []
+    return spec, [out, *protos]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_decode_and_draw(task):
+    spec, outputs = outputs_with_one_object(task)
+    image = np.zeros((128, 192, 3), np.uint8)
+    result = task_of(spec).decode(outputs, Letterbox.of(image, spec.imgsz), Thresholds())
+    assert [result.label(i) for i in range(len(result))] == ["ä b"]
+    if task != "obb":
+        np.testing.assert_allclose(result.boxes, [[48, 32, 144, 96]], atol=1e-3)
+    drawn = result.draw(image)
+    assert drawn.shape == image.shape and drawn.any() and not image.any()
+    assert result.to_dict()["detections"][0]["class_id"] == 1
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="only where nothing heavy is installed")
+def test_cli_works(tmp_path: Path):
+    out = subprocess.run([sys.executable, "-m", "rknn_zoo_e2e", "list", "shapes"], capture_output=True, text=True)
+    assert out.returncode == 0 and "shapes-obb" in out.stdout
+    out = subprocess.run(
+        [sys.executable, "-m", "rknn_zoo_e2e", "convert", "shapes", "--soc", "rk3566"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert out.returncode == 1 and "pip install" in out.stderr and "Traceback" not in out.stderr

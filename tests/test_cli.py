@@ -1,0 +1,125 @@
+"""The command line where it needs no build: help, refusals, listings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+COMMAND = [sys.executable, "-m", "rknn_zoo_e2e"]
+
+
+def run(*args: object, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
+    """The CLI in a process of its own, as users run it."""
+    return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd, **kwargs)
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["info"], ["convert"], ["inspect"], ["demo"]])
+def test_help_is_quick_and_has_an_example(tmp_path: Path, command):
+    best = 9.0
+    for _ in range(3):
+        start = time.perf_counter()
+        out = run(*command, "--help", cwd=tmp_path)
+        best = min(best, time.perf_counter() - start)
+    assert out.returncode == 0 and "e2erknn" in out.stdout
+    assert best < 0.5
+    if command:
+        assert "Example:" in out.stdout
+
+
+REFUSED = [
+    (["--soc", "rk9999"], "rk3566, rk3568"),
+    (["--soc", "rv1106", "--precision", "fp16"], "--precision int8"),
+    (["--soc", "rk3566", "--precision", "int4"], "int8, fp16"),
+    (["--soc", "rk3566", "--imgsz", "600"], "--imgsz 608"),
+    (["--soc", "rk3566", "--imgsz", "0"], "--imgsz 32"),
+    (["--soc", "rk3566", "--imgsz", "wide"], "480,640"),
+    (["--soc", "rk3566", "--layout", "round"], "flat, grid"),
+]
+
+
+@pytest.mark.parametrize(("args", "hint"), REFUSED)
+def test_wrong_use_is_refused_before_any_work(tmp_path: Path, args, hint):
+    start = time.perf_counter()
+    out = run("convert", "shapes", *args, cwd=tmp_path)
+    assert out.returncode == 2 and hint in out.stderr and "Traceback" not in out.stderr
+    assert time.perf_counter() - start < 2 and not list(tmp_path.iterdir())
+
+
+def test_errors_are_two_sentences_and_one_document(tmp_path: Path):
+    out = run("convert", "yolov8nn", "--soc", "rk3566", "--json", cwd=tmp_path)
+    assert out.returncode == 2
+    error = json.loads(out.stdout)["error"]
+    assert "neither a model" in error["what"] and "yolov8n" in error["fix"]
+    assert out.stderr.strip().splitlines() == [f"Error: {error['what']}", error["fix"]]
+
+
+def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path):
+    (tmp_path / "mine.pt").write_bytes((models / "weights/shapes.pt").read_bytes())
+    out = run("convert", "mine.pt", "--soc", "rk3566", cwd=tmp_path)
+    assert out.returncode == 2 and "--calib" in out.stderr
+    (tmp_path / "list.txt").write_text("gone.jpg\n")
+    for calib, expected in (("nowhere", "does not exist"), (".", "No pictures"), ("list.txt", "1 missing pictures")):
+        out = run("convert", "mine.pt", "--soc", "rk3566", "--calib", calib, cwd=tmp_path)
+        assert out.returncode != 0 and expected in out.stderr, out.stderr
+
+
+def test_list_shows_what_is_here(tmp_path: Path):
+    rows = json.loads(run("list", "--json", cwd=tmp_path).stdout)
+    assert len(rows) == 64 and {r["task"] for r in rows} == {"detect", "pose", "segment", "obb"}
+    assert [r["name"] for r in rows if r["local"] and r["family"] == "shapes"] == [
+        "shapes",
+        "shapes-pose",
+        "shapes-seg",
+        "shapes-obb",
+    ]
+    assert len(json.loads(run("list", "yolo11*-seg", "--json", cwd=tmp_path).stdout)) == 5
+    assert run("list", "resnet", cwd=tmp_path).returncode == 2
+
+
+def test_info_tells_what_a_checkpoint_is(tmp_path: Path):
+    facts = json.loads(run("info", "shapes-pose", "--json", cwd=tmp_path).stdout)
+    assert facts["task"] == "pose" and facts["outputs"]["output0"]["keypoints"] == 21
+    assert facts["metrics"]["pose"]["map"] > 0.8 and facts["license"] == "AGPL-3.0"
+
+
+def test_demo_refuses_what_it_cannot_use(tmp_path: Path):
+    assert run("demo", "nope.jpg", cwd=tmp_path).returncode == 2
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    out = run("demo", "x.jpg", "--model", "shapes", cwd=tmp_path)
+    assert out.returncode == 1 and "x.jpg is not a picture" in out.stderr
+
+
+def test_demo_on_the_checkpoint_itself(tmp_path: Path, models: Path):
+    out = run("demo", models / "sample.jpg", "--model", "shapes", "--json", cwd=tmp_path)
+    document = json.loads(out.stdout)
+    assert document["backend"] == "torch" and len(document["images"][0]["detections"]) >= 3
+    assert Path(tmp_path / document["images"][0]["drawn"]).is_file()
+
+
+def test_a_bad_picture_in_a_folder_is_skipped(tmp_path: Path, models: Path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes((models / "sample.jpg").read_bytes())
+    (folder / "b.jpg").write_bytes(b"")
+    out = run("demo", folder, "--model", "shapes", "--json", cwd=tmp_path)
+    assert out.returncode == 1 and "b.jpg is empty" in out.stderr
+    assert [Path(i["path"]).name for i in json.loads(out.stdout.splitlines()[0])["images"]] == ["a.jpg"]
+
+
+def test_hostile_checkpoint_through_the_cli(tmp_path: Path):
+    import os
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'touched'}",)
+
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    out = run("info", "evil.pt", cwd=tmp_path)
+    assert out.returncode == 1 and "not a plain YOLO checkpoint" in out.stderr
+    assert not (tmp_path / "touched").exists()

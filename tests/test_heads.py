@@ -1,0 +1,134 @@
+"""Tails and DFL tree: the patched graph says what Ultralytics says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
+
+from rknn_zoo_e2e.convert.export import spec_of
+from rknn_zoo_e2e.heads.dfl import TreeDFL, softmax_mean
+from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.heads.reference import check_decode, reference_outputs
+from rknn_zoo_e2e.tasks import task_of
+
+BUILDERS = {"": DetectionModel, "-pose": PoseModel, "-seg": SegmentationModel, "-obb": OBBModel}
+
+
+def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Module:
+    """An untrained model whose last convolutions are scaled to give values of a trained one's spread (about 3)."""
+    torch.manual_seed(0)
+    model = BUILDERS[suffix](f"{family}n{suffix}.yaml", nc=classes, verbose=False, **kwargs)
+    head = model.model[-1]
+    model.args, model.task = {}, {"": "detect", "-seg": "segment"}.get(suffix, suffix[1:])
+    if getattr(head, "one2one_cv2", None) is not None:
+        head.end2end = True
+    model.fuse(verbose=False)
+    model.eval().requires_grad_(False)
+
+    def spread(conv, inputs, output):
+        conv.weight *= 3 / output.std().clamp(min=1e-6)
+
+    last = [m for m in head.modules() if type(m) is torch.nn.Conv2d and m.kernel_size == (1, 1)]
+    hooks = [conv.register_forward_hook(spread) for conv in last]
+    model(torch.rand(1, 3, 320, 320))
+    for hook in hooks:
+        hook.remove()
+    return model
+
+
+def tree(logits: torch.Tensor, bins: int) -> torch.Tensor:
+    """The tree on raw logits: its folded first level applied by hand."""
+    dfl = TreeDFL(bins)
+    matrix, bias = (torch.from_numpy(np.asarray(a)).to(logits.dtype) for a in (dfl.matrix, dfl.bias))
+    return dfl.to(logits.dtype)(torch.einsum("oc,bchw->bohw", matrix, logits) + bias[:, None, None])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([0.1, 1.0, 5.0, 30.0]), st.sampled_from([2, 4, 8, 16, 32]))
+def test_tree_equals_softmax(seed, spread, bins):
+    logits = torch.randn(1, 4 * bins, 3, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * spread
+    torch.testing.assert_close(tree(logits, bins), softmax_mean(logits, bins), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("value", [-1e4, 0.0, 1e4])
+def test_tree_is_tame_at_extremes(value):
+    logits = torch.full((1, 64, 2, 2), value)
+    logits[:, 3] = -value
+    out = tree(logits, 16)
+    assert torch.isfinite(out).all() and (out >= 0).all() and (out <= 15).all()
+
+
+def test_tree_pads_odd_bin_counts():
+    logits = torch.randn(1, 4 * 13, 2, 2)
+    torch.testing.assert_close(tree(logits, 13), softmax_mean(logits, 13), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("imgsz", [(640, 640), (320, 320), (480, 640), (1024, 1024), (32, 96)])
+def test_grid_holds_every_anchor_once(imgsz):
+    grid = Grid(imgsz, (8, 16, 32))
+    assert grid.anchors == sum(h * w for h, w in grid.levels)
+    centres = grid.centres().reshape(2, -1)
+    assert len(np.unique(np.concatenate([centres, grid.cell().reshape(2, -1)]), axis=1).T) == grid.anchors
+    first_row = centres[:, : imgsz[1] // 8] * np.array([[imgsz[1]], [imgsz[0]]])
+    np.testing.assert_allclose(first_row[0], np.arange(imgsz[1] // 8) * 8 + 4, rtol=1e-5)
+    np.testing.assert_allclose(first_row[1], 4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("imgsz", [(320, 320), (640, 640), (480, 640)])
+@pytest.mark.parametrize("suffix", BUILDERS)
+@pytest.mark.parametrize("family", ["yolov8", "yolo11", "yolo26"])
+def test_decode_equals_ultralytics(family, suffix, imgsz):
+    model = built(family, suffix)
+    assert check_decode(model, spec_of(model, "built", imgsz)) < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (5, 3), (1, 3)])
+@pytest.mark.parametrize("family", ["yolov8", "yolo26"])
+def test_any_key_point_shape(family, shape):
+    model = built(family, "-pose", classes=2, data_kpt_shape=shape)
+    spec = spec_of(model, "built", (320, 320))
+    assert spec.kpt_shape == shape and check_decode(model, spec) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", BUILDERS)
+def test_grid_layout_is_flat_layout_reshaped(suffix):
+    model = built("yolov8", suffix)
+    spec = spec_of(model, "built", (320, 480))
+    x = torch.rand(1, 3, 320, 480)
+    results = []
+    for layout in ("flat", "grid"):
+        with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, layout):
+            y = model(x)
+        results.append(y[0] if isinstance(y, tuple) else y)
+    flat, grid = results
+    assert flat.ndim == 3 and grid.ndim == 4
+    assert flat.shape[1] == task_of(spec).outputs[0].count
+    torch.testing.assert_close(grid.flatten(2), flat)
+
+
+def test_patch_restores_the_model_even_after_an_error():
+    model = built("yolov8", "")
+    head = model.model[-1]
+    spec = spec_of(model, "built", (320, 320))
+    with pytest.raises(RuntimeError), patched(model, task_of(spec).tail(), spec.imgsz, "flat"):
+        raise RuntimeError
+    assert model.model[-1] is head
+    before = reference_outputs(model, torch.zeros(1, 3, 320, 320), spec)[0]
+    assert before.shape == (1, 7, 2100)
+
+
+def test_shared_checkpoints_decode_as_ultralytics(weights):
+    from rknn_zoo_e2e.convert.source import load_source
+    from rknn_zoo_e2e.zoo import Source
+
+    found = sorted(weights.glob("*.pt"))
+    assert len(found) == 7
+    for path in found:
+        for imgsz in (None, (480, 640)):
+            model, spec = load_source(Source(path, path.stem), imgsz)
+            assert check_decode(model, spec) < 1e-3 * max(spec.imgsz) / 640, path.name

@@ -1,0 +1,128 @@
+"""Geometry and post-processing equal their Ultralytics and torchvision counterparts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from ultralytics.data.augment import LetterBox
+from ultralytics.utils import ops
+from ultralytics.utils.metrics import batch_probiou
+from ultralytics.utils.nms import TorchNMS
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.masks import instance_masks
+from rknn_zoo_e2e.vision.nms import nms, probiou, rotated_nms
+from rknn_zoo_e2e.vision.rotated import corners, regularize
+
+SIZES = [(480, 640), (1080, 810), (33, 1000), (1, 1), (640, 640), (701, 333)]
+
+
+@pytest.mark.parametrize("imgsz", [(640, 640), (480, 640)])
+@pytest.mark.parametrize("size", SIZES)
+def test_letterbox_equals_ultralytics(size, imgsz):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    expected = LetterBox(imgsz, auto=False, scaleup=True)(image=image)
+    letterbox = Letterbox.of(image, imgsz)
+    np.testing.assert_array_equal(letterbox.apply(image), expected)
+    boxes = np.random.default_rng(1).uniform(0, min(imgsz), (20, 2, 2)).astype(np.float32)
+    boxes = np.concatenate([boxes.min(1), boxes.max(1)], 1)
+    scaled = ops.scale_boxes(imgsz, torch.from_numpy(boxes.copy()), size).numpy()
+    np.testing.assert_allclose(letterbox.boxes(boxes), scaled, atol=1e-3)
+
+
+def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    centre, size = rng.uniform(0, 300, (count, 2)), rng.uniform(10, 150, (count, 2))
+    boxes = np.concatenate([centre - size / 2, centre + size / 2], 1).astype(np.float32)
+    return boxes, rng.uniform(size=count).astype(np.float32), rng.integers(0, 3, count)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_nms_equals_torchvision(seed, threshold):
+    boxes, scores, ids = random_boxes(seed, 200)
+    expected = torchvision.ops.batched_nms(*(torch.from_numpy(a) for a in (boxes, scores, ids)), threshold)
+    np.testing.assert_array_equal(nms(boxes, scores, ids, threshold), expected.numpy())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rotated_nms_equals_ultralytics(seed):
+    boxes, scores, ids = random_boxes(seed, 120)
+    size = boxes[:, 2:] - boxes[:, :2]
+    angle = np.random.default_rng(seed).uniform(-0.7, 2.3, (120, 1))
+    obb = np.concatenate([boxes[:, :2] + size / 2, size, angle], 1).astype(np.float32)
+    rows = np.stack([probiou(box, obb) for box in obb])
+    np.testing.assert_allclose(rows, batch_probiou(obb, obb).numpy(), atol=2e-4)
+    apart = obb.copy()
+    apart[:, :2] += ids[:, None] * 7680
+    expected = TorchNMS.fast_nms(torch.from_numpy(apart), torch.from_numpy(scores), 0.4, iou_func=batch_probiou)
+    np.testing.assert_array_equal(rotated_nms(obb, scores, ids, 0.4), expected.numpy())
+
+
+def test_rotated_geometry_equals_ultralytics():
+    rng = np.random.default_rng(0)
+    obb = np.concatenate([rng.uniform(10, 300, (50, 4)), rng.uniform(-3, 3, (50, 1))], 1).astype(np.float32)
+    np.testing.assert_allclose(regularize(obb), ops.regularize_rboxes(torch.from_numpy(obb)).numpy(), atol=1e-5)
+    np.testing.assert_allclose(corners(obb), ops.xywhr2xyxyxyxy(obb), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(480, 640), (1080, 810), (100, 333)])
+def test_masks_equal_ultralytics(size):
+    """Against process_mask_native; its border pixels differ by the resize's rounding, hence IoU."""
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(8, 20, 20)).astype(np.float32)
+    protos = torch.nn.functional.interpolate(torch.from_numpy(small)[None], (160, 160), mode="bicubic")[0].numpy()
+    weights = rng.normal(size=(6, 8)).astype(np.float32)
+    letterbox = Letterbox.fit(size, (640, 640))
+    centre, extent = rng.uniform(0.3, 0.7, (6, 2)), rng.uniform(0.1, 0.5, (6, 2))
+    boxes = np.concatenate([centre - extent / 2, centre + extent / 2], 1) * np.array([size[1], size[0]] * 2)
+    boxes = boxes.astype(np.float32).clip(0)
+    args = (torch.from_numpy(a) for a in (protos, weights, boxes.copy()))
+    expected = ops.process_mask_native(*args, size).numpy().astype(bool)
+    for mask, want in zip(instance_masks(protos, weights, boxes, letterbox), expected, strict=True):
+        full = mask.full(*size)
+        assert (full & want).sum() / max((full | want).sum(), 1) > 0.97
+        for polygon in mask.polygons():
+            assert polygon.min() >= 0 and (polygon <= (size[1], size[0])).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "P", "1", "I;16", "LA"])
+def test_every_mode_reads_as_rgb(tmp_path: Path, mode):
+    suffix = ".tif" if mode in ("CMYK", "I;16") else ".png"
+    Image.new(mode, (7, 5)).save(tmp_path / f"x{suffix}")
+    image = read_image(tmp_path / f"x{suffix}")
+    assert image.shape == (5, 7, 3) and image.dtype == np.uint8
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path):
+    Image.fromarray(np.full((4, 4), 32768, np.uint16)).save(tmp_path / "x.png")
+    assert 126 <= read_image(tmp_path / "x.png")[0, 0, 0] <= 128
+
+
+def test_exif_orientation_is_applied(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "x.jpg", exif=exif)
+    assert read_image(tmp_path / "x.jpg").shape == (8, 4, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_unreadable_pictures_are_named(tmp_path: Path, content):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.jpg"):
+        read_image(path)
+
+
+def test_truncated_picture_is_refused(tmp_path: Path, bus: Path):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(bus.read_bytes()[:60_000])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_image(path)
