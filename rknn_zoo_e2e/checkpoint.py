@@ -8,6 +8,7 @@ evaluate strings of its configuration), and refuses everything else by name.
 
 from __future__ import annotations
 
+import os
 import pickle
 import types
 from pathlib import Path
@@ -102,6 +103,9 @@ def load_model(path: Path) -> nn.Module:
     Raises:
         UserError: no file, not a checkpoint, a damaged one, or one that wants to run code.
     """
+    # It must not install packages nor greet on stdout because of a file somebody gave us.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+    os.environ.setdefault("YOLO_VERBOSE", "False")
     from ultralytics.nn import tasks
 
     if not path.is_file():

@@ -33,7 +33,7 @@ def hostile(path: Path) -> dict[str, object]:
         "a constructor that evaluates its yaml": Calls(
             DetectionModel, {"activation": f"__import__('os').system({touch!r})", "nc": 1, "backbone": [], "head": []}
         ),
-        "getattr": Calls(getattr, os, "system"),
+        "getattr": Calls(getattr, torch.nn.Conv2d, "__init__"),
     }
 
 

@@ -31,9 +31,12 @@ def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Modu
     model.eval().requires_grad_(False)
 
     def spread(conv, inputs, output):
-        conv.weight *= 3 / output.std().clamp(min=1e-6)
+        wanted = 0.5 if conv.out_channels == 1 and suffix == "-obb" else 3  # YOLO26's angle is in radians
+        conv.weight *= wanted / output.std().clamp(min=1e-6)
 
-    last = [m for m in head.modules() if type(m) is torch.nn.Conv2d and m.kernel_size == (1, 1)]
+    last = [
+        m for n, m in head.named_modules() if type(m) is torch.nn.Conv2d and m.kernel_size == (1, 1) and "dfl" not in n
+    ]
     hooks = [conv.register_forward_hook(spread) for conv in last]
     model(torch.rand(1, 3, 320, 320))
     for hook in hooks:

@@ -6,7 +6,5 @@ from __future__ import annotations
 def main() -> None:
     """Entry point of ``e2erknn``."""
     from rknn_zoo_e2e.cli.app import app
-    from rknn_zoo_e2e.cli.output import reporting_errors
 
-    with reporting_errors():
-        app()
+    app()

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.cli import convert, demo, inspect, zoo
+from rknn_zoo_e2e.cli.output import reporting_errors
+
+
+class Commands(TyperGroup):
+    """Runs a command with our own words for its errors and for Ctrl-C."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        with reporting_errors():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="e2erknn",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

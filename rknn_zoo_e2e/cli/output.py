@@ -29,9 +29,22 @@ class Settings:
 settings = Settings()
 
 
+_results = sys.stdout
+
+
+def _claim_stdout() -> None:
+    """Keeps stdout for the one document: whatever libraries print from here on, in Python or C, goes to stderr."""
+    global _results
+    sys.stdout.flush()
+    _results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+
 def _remember(name: str) -> Any:
     def callback(value: bool) -> bool:
         setattr(settings, name, value)
+        if value and name == "json" and _results is sys.stdout:
+            _claim_stdout()
         return value
 
     return callback
@@ -60,7 +73,7 @@ def note(text: str) -> None:
 def emit(document: Any, *shown: RenderableType) -> None:
     """The result: the document with ``--json``, else what people read. A string is printed as it is, never wrapped."""
     if settings.json:
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(document, ensure_ascii=False), file=_results, flush=True)
         return
     if settings.quiet:
         return
@@ -83,7 +96,7 @@ def reporting_errors() -> Iterator[None]:
             console.print(error.detail or "", markup=False, soft_wrap=True)
             console.print(traceback.format_exc(), markup=False, soft_wrap=True)
         if settings.json:
-            print(json.dumps({"error": {"what": error.what, "fix": error.fix}}, ensure_ascii=False))
+            emit({"error": {"what": error.what, "fix": error.fix}})
         console.print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

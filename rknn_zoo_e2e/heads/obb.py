@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,35 +16,38 @@ from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import constant
 
+DEGREE = 6  # in the square: 2e-7 off over half a turn to either side, fp32's own rounding over a quarter
 MIDDLE = math.pi / 4  # Ultralytics' angles lie in [-pi/4, 3 pi/4), a quarter turn to either side of this
 
 
-def even_polynomial(function, degree: int, limit: float) -> np.ndarray:
-    """Coefficients c of sum c[k] t^k, t = u^2, near the best approximation of an even function on |u| <= limit."""
-    fit = chebyshev.Chebyshev.interpolate(lambda t: function(np.sqrt(np.maximum(t, 1e-30))), degree, [0, limit**2])
+def even_polynomial(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Coefficients c of sum c[k] t^k, t = v^2, near the best approximation of an even function on |v| <= 1."""
+    fit = chebyshev.Chebyshev.interpolate(lambda t: function(np.sqrt(np.maximum(t, 1e-30))), DEGREE, [0, 1])
     return fit.convert(kind=np.polynomial.Polynomial).coef
 
 
 class Rotation(nn.Module):
-    """cos and sin of ``MIDDLE + u`` for |u| <= limit by polynomials: Sin and Cos run on the CPU."""
+    """cos and sin of ``MIDDLE + limit * v`` for |v| <= 1 by polynomials: Sin and Cos run on the CPU.
+
+    In v and not in the angle itself, so that no power leaves the range of fp16.
+    """
 
     def __init__(self, limit: float) -> None:
         super().__init__()
-        degree = 5
-        cos = even_polynomial(np.cos, degree, limit)
-        sin = even_polynomial(lambda u: np.sin(u) / u, degree, limit)  # times u
+        cos = even_polynomial(lambda v: np.cos(limit * v))
+        sin = even_polynomial(lambda v: np.sin(limit * v) / v)  # times v
         self.polynomials = constant(np.stack([cos[1:], sin[1:]]), np.array([cos[0], sin[0]]))
         h = math.sqrt(0.5)  # cos and sin of pi/4
         self.turn = constant(np.array([[h, -h], [h, h]]))
 
-    def forward(self, u: Tensor) -> Tensor:
-        """Angle u from the middle (1, 1, H, W) in radians to (1, 2, H, W): cos, sin."""
-        t = u * u
+    def forward(self, v: Tensor) -> Tensor:
+        """Angle v from the middle (1, 1, H, W) in units of the limit to (1, 2, H, W): cos, sin."""
+        t = v * v
         t2 = t * t
         t3 = t2 * t
-        powers = torch.cat([t, t2, t3, t2 * t2, t2 * t3], 1)
+        powers = torch.cat([t, t2, t3, t2 * t2, t2 * t3, t3 * t3], 1)
         cos, sin = self.polynomials(powers).chunk(2, 1)
-        return self.turn(torch.cat([cos, sin * u], 1))
+        return self.turn(torch.cat([cos, sin * v], 1))
 
 
 class ObbTail(DetectTail):
@@ -58,11 +61,10 @@ class ObbTail(DetectTail):
         # YOLO26 gives the angle itself (mostly in Ultralytics' range; half a turn to either side is decoded),
         # the others a logit.
         self.bounded = not isinstance(head, OBB26)
-        limit = math.pi / 2 if self.bounded else math.pi
-        self.limit = limit
+        self.limit = math.pi / 2 if self.bounded else math.pi
         activation = torch.sigmoid if self.bounded else None
         self.angle = StemmedBranch(self.branches["angle_head"], grid, activation=activation)
-        self.rotation = Rotation(limit)
+        self.rotation = Rotation(self.limit)
         self.along = constant(np.array([[-0.5, 0, 0.5, 0], [-0.5, 0, 0.5, 0]]))
         self.across = constant(np.array([[0, 0.5, 0, -0.5], [0, -0.5, 0, 0.5]]))
         self.swap = constant(np.array([[0.0, 1.0], [1.0, 0.0]]))
@@ -70,8 +72,8 @@ class ObbTail(DetectTail):
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         raw, ltrb = self.angle(features), self.distances(features)
-        u = (raw - 0.5) * math.pi if self.bounded else (raw - MIDDLE)
-        turn = self.rotation(u if self.bounded else u.clamp(-self.limit, self.limit))
+        v = raw * 2 - 1 if self.bounded else (raw - MIDDLE) / self.limit
+        turn = self.rotation(v if self.bounded else v.clamp(-1, 1))
         shift = self.along(ltrb) * turn + self.across(ltrb) * self.swap(turn)
         box = torch.cat([shift, self.size(ltrb)], 1) * self.cell + self.centres
-        return box, [u + MIDDLE]
+        return box, [v * self.limit + MIDDLE]

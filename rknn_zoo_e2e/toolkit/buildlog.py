@@ -58,7 +58,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def readable(log: str, *private: str) -> str:
     """The log without colours, repeated progress bars and the given private paths."""
-    lines = [COLOUR.sub("", line.rsplit("\r", 1)[-1]).rstrip() for line in log.splitlines() if line.strip()]
+    lines = [COLOUR.sub("", line.rsplit("\r", 1)[-1]).rstrip() for line in log.split("\n") if line.strip()]
     text = "\n".join(lines) + "\n"
     for path in private:
         text = text.replace(path, ".")

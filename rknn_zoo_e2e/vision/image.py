@@ -33,7 +33,7 @@ def read_image(path: Path) -> np.ndarray:
                 )
             upright = ImageOps.exif_transpose(image)
             return to_rgb(upright)
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, ImportError):  # ImportError: Ultralytics patches Pillow to look for more plugins
         raise UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.") from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise UserError(f"{path} cannot be read ({error}).", "Copy or download the picture again.") from error

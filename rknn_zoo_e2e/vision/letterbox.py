@@ -12,34 +12,34 @@ PAD_VALUE = 114  # Ultralytics' grey
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a source picture lies in the model's input.
+    """Where a source picture lies in the model's input (ultralytics.data.augment.LetterBox with ``auto=False``).
 
     Attributes:
         source: source (height, width) in px.
         imgsz: input (height, width) in px.
-        gain: input px per source px.
+        inner: (height, width) in input px that the picture fills.
         left, top: padding before the picture, input px.
     """
 
     source: tuple[int, int]
     imgsz: tuple[int, int]
-    gain: float
+    inner: tuple[int, int]
     left: int
     top: int
 
-    @property
-    def inner(self) -> tuple[int, int]:
-        """(height, width) in input px that the picture itself fills."""
-        return max(1, round(self.source[0] * self.gain)), max(1, round(self.source[1] * self.gain))
-
     @classmethod
     def fit(cls, source: tuple[int, int], imgsz: tuple[int, int]) -> Letterbox:
-        """Centred, as ultralytics.data.augment.LetterBox with ``auto=False``."""
+        """Centred."""
         gain = min(imgsz[0] / source[0], imgsz[1] / source[1])
         inner = max(1, round(source[0] * gain)), max(1, round(source[1] * gain))
         # -0.1 sends an odd pixel of padding to the right and the bottom, as Ultralytics does
         top, left = round((imgsz[0] - inner[0]) / 2 - 0.1), round((imgsz[1] - inner[1]) / 2 - 0.1)
-        return cls(source, imgsz, gain, left, top)
+        return cls(source, imgsz, inner, left, top)
+
+    @property
+    def gain(self) -> np.ndarray:
+        """(2,) float32 input px per source px in x and y; rounding to whole px makes them differ a little."""
+        return np.array([self.inner[1] / self.source[1], self.inner[0] / self.source[0]], np.float32)
 
     @classmethod
     def of(cls, rgb: np.ndarray, imgsz: tuple[int, int]) -> Letterbox:
@@ -58,7 +58,7 @@ class Letterbox:
     def points(self, xy: np.ndarray) -> np.ndarray:
         """Points (..., 2) in input px to source px, not clipped."""
         moved: np.ndarray = xy - np.array([self.left, self.top], np.float32)
-        return moved / np.float32(self.gain)
+        return moved / self.gain
 
     def boxes(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in input px to source px, clipped to the picture."""

@@ -49,7 +49,7 @@ def instance_masks(protos: np.ndarray, coefficients: np.ndarray, boxes: np.ndarr
         One mask a box: logit above 0, bilinear between prototype cells (ultralytics.utils.ops.process_mask_native).
     """
     per_cell = letterbox.imgsz[1] / protos.shape[2]  # input px per prototype cell
-    scale = letterbox.gain / per_cell  # prototype cells per source px
+    scale = letterbox.gain.astype(np.float64) / per_cell  # prototype cells per source px, in x and y
     # Centre of source pixel X lies at ((X + 0.5) * gain + pad) / per_cell - 0.5 in prototype cells.
     offset = np.array([letterbox.left, letterbox.top]) / per_cell + 0.5 * scale - 0.5
     masks = []
@@ -62,7 +62,7 @@ def instance_masks(protos: np.ndarray, coefficients: np.ndarray, boxes: np.ndarr
         region = protos[:, y0 : high[1] + 1, x0 : high[0] + 1]
         logits = np.tensordot(weights, region, 1).astype(np.float32)
         start = np.array([left, top]) * scale + offset - (x0, y0)
-        matrix = np.array([[scale, 0, start[0]], [0, scale, start[1]]])
+        matrix = np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (int(right - left), int(bottom - top))
         warped = cv2.warpAffine(logits, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
