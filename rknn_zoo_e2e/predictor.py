@@ -30,10 +30,13 @@ class Predictor:
         spec: what the model is.
         runtime: what runs it.
         thresholds: post-processing arguments.
+        artifact: of the bundle it came from, None for a checkpoint.
     """
 
-    def __init__(self, spec: ModelSpec, runtime: Runtime, thresholds: Thresholds) -> None:
-        self.spec, self.runtime, self.thresholds = spec, runtime, thresholds
+    def __init__(
+        self, spec: ModelSpec, runtime: Runtime, thresholds: Thresholds, artifact: Artifact | None = None
+    ) -> None:
+        self.spec, self.runtime, self.thresholds, self.artifact = spec, runtime, thresholds, artifact
         self.task = task_of(spec)
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
@@ -125,7 +128,7 @@ def load(
     artifact = bundle.artifact(soc.lower() if soc else None, precision)
     if backend == "auto":
         backend = "simulator" if find_spec("rknn") else "onnx"
-    return Predictor(bundle.spec, _open(bundle, artifact, backend, on_stage), thresholds)
+    return Predictor(bundle.spec, _open(bundle, artifact, backend, on_stage), thresholds, artifact)
 
 
 def _open(bundle: Bundle, artifact: Artifact, backend: str, on_stage: OnStage) -> Runtime:

@@ -1,0 +1,59 @@
+"""``e2erknn eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rknn_zoo_e2e.cli.convert import parse_imgsz
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Bundle, zoo name or .pt file.")],
+    data: Annotated[Path, typer.Option(help="data.yaml of an Ultralytics data set.")],
+    backend: Annotated[str, typer.Option(help="auto, simulator, onnx or torch.")] = "auto",
+    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. [default: its first]")] = None,
+    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. [default: its first]")] = None,
+    split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. [default: all]")] = None,
+    imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. [default: as trained]")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure mAP on a labelled data set, as Ultralytics' val does, with any backend.
+
+    Example: `e2erknn eval yolov8n_rknn_model --data coco.yaml --backend simulator --soc rk3566`
+    """
+    from rich.table import Table
+
+    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.evaluate import evaluate as run
+    from rknn_zoo_e2e.predictor import load
+
+    with StageProgress() as progress:
+
+        def follow(stage: str, share: float) -> None:
+            progress.stage(model, stage, share)
+
+        with load(model, backend, soc, precision, parse_imgsz(imgsz), on_stage=follow) as predictor:
+            name = predictor.runtime.backend
+            found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
+            spec, artifact = predictor.spec, predictor.artifact
+    document = {
+        "model": spec.name,
+        "backend": name,
+        "soc": artifact.soc if artifact and name == "simulator" else None,
+        "precision": artifact.precision if artifact and name == "simulator" else "fp32",
+        "data": str(data),
+        **found,
+    }
+    table = Table(title=f"{spec.name} on {data}, {found['images']} pictures, {name}", title_justify="left")
+    for heading in ("metric", "mAP50", "mAP50-95"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    for kind, values in found["metrics"].items():
+        table.add_row(kind, f"{values['map50']:.4f}", f"{values['map']:.4f}")
+    emit(document, table)

@@ -1,0 +1,156 @@
+"""mAP of any model on any backend, by Ultralytics' own data sets, post-processing and metrics.
+
+The validator is driven from outside: its data loader gives the pictures, our runtime answers in the model's place, and
+the validator does the rest. The pictures are letterboxed to the model's input as on a board (``rect=False``).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks import task_of
+
+# The letter Ultralytics' result keys carry for what a kind of metric measures.
+KINDS = {"box": "B", "pose": "P", "mask": "M", "obb": "B"}
+
+
+def evaluate(
+    predictor: Predictor,
+    data: Path,
+    split: str = "val",
+    limit: int | None = None,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Metrics of a loaded model on an Ultralytics data set.
+
+    Args:
+        predictor: any backend; its thresholds are not used, the validator has its own (conf 0.001).
+        data: ``data.yaml``.
+        split: which of its parts.
+        limit: only this many pictures, the first ones.
+        on_picture: told (done, total).
+
+    Returns:
+        ``{"images": N, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``, each 0..1.
+
+    Raises:
+        UserError: the data set cannot be read, or does not fit the model.
+    """
+    if find_spec("ultralytics") is None:
+        raise UserError("ultralytics must be installed to evaluate.", "pip install 'rknn-zoo-e2e[convert]'")
+    os.environ.setdefault("YOLO_VERBOSE", "False")
+    import torch
+
+    spec = predictor.spec
+    with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder, read_only_labels():
+        validator = make_validator(spec, data, split, Path(folder))
+        loader = validator.dataloader
+        total = len(loader) if limit is None else min(limit, len(loader))
+        for index, batch in enumerate(loader):
+            if index == total:
+                break
+            on_picture(index, total)
+            rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
+            outputs = predictor.runtime.infer(rgb)
+            batch = validator.preprocess(batch)
+            with torch.no_grad():
+                validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)
+        stats = validator.get_stats()
+    metrics = {}
+    for kind in dict.fromkeys(("obb",) if spec.task == "obb" else ("box", task_of(spec).metric)):
+        letter = KINDS[kind]
+        metrics[kind] = {
+            "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
+            "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
+        }
+    return {"images": total, "metrics": metrics}
+
+
+def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any:
+    """Ultralytics' validator for the task, ready to be fed."""
+    import torch
+    from ultralytics.data.utils import check_det_dataset
+    from ultralytics.models.yolo.detect import DetectionValidator
+    from ultralytics.models.yolo.obb import OBBValidator
+    from ultralytics.models.yolo.pose import PoseValidator
+    from ultralytics.models.yolo.segment import SegmentationValidator
+
+    kinds = {
+        "detect": DetectionValidator,
+        "pose": PoseValidator,
+        "segment": SegmentationValidator,
+        "obb": OBBValidator,
+    }
+    if not data.is_file():
+        raise UserError(f"{data} is not a file.", "Give the data.yaml of an Ultralytics data set.")
+    arguments = {"data": str(data), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
+    validator = kinds[spec.task](save_dir=folder, args=arguments)
+    validator.args.imgsz = list(spec.imgsz)
+    try:
+        # Never its download script: a data.yaml may hold Python to run.
+        validator.data = check_det_dataset(str(data), autodownload=False, split=split)
+        classes = len(validator.data["names"])
+        if classes != len(spec.names):
+            raise UserError(
+                f"{data} has {classes} classes and {spec.name} has {len(spec.names)}.",
+                "Give the data set the model was trained for.",
+            )
+        validator.device, validator.training, validator.stride = torch.device("cpu"), False, spec.stride
+        validator.names = dict(enumerate(spec.names))
+        validator.dataloader = validator.get_dataloader(validator.data.get(split), 1)
+    except (OSError, KeyError, SyntaxError, RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{data} cannot be used ({reason}).", f"Check its path, names and {split} entries.") from error
+    validator.init_metrics(SimpleNamespace(names=validator.names, end2end=spec.nms_free, format="rknn"))
+    return validator
+
+
+@contextmanager
+def read_only_labels() -> Iterator[None]:
+    """Ultralytics writes a cache beside the labels and reads one there, a pickle; neither happens in here."""
+
+    def no_cache(*_: object, **__: object) -> Any:
+        raise FileNotFoundError
+
+    def keep_in_memory(prefix: str, path: Path, labels: dict[str, Any], version: str) -> None:
+        labels["version"] = version
+
+    from ultralytics.data import dataset
+
+    with (
+        patch.object(dataset, "load_dataset_cache_file", no_cache),
+        patch.object(dataset, "save_dataset_cache_file", keep_in_memory),
+    ):
+        yield
+
+
+def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
+    """Our outputs as Ultralytics' model returns them, in input px: (1, C, A), or if NMS-free the best (1, 300, ...)."""
+    import torch
+    from ultralytics.nn.modules.head import Detect
+
+    task = task_of(spec)
+    flat = outputs[0].reshape(1, task.outputs[0].count, -1) * task.input_scale()
+    predictions = torch.from_numpy(np.ascontiguousarray(flat, np.float32))
+    if spec.nms_free:
+        if spec.task != "obb":
+            half = predictions[:, 2:4] / 2
+            predictions[:, :4] = torch.cat([predictions[:, :2] - half, predictions[:, :2] + half], 1)
+        predictions = Detect(nc=len(spec.names), reg_max=1, ch=(16,)).postprocess(predictions.permute(0, 2, 1))
+    if len(outputs) == 1:
+        return predictions
+    protos = outputs[1].reshape(1, *outputs[1].shape[-3:])
+    return predictions, torch.from_numpy(np.ascontiguousarray(protos, np.float32))
