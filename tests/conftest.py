@@ -41,3 +41,16 @@ def bus() -> Path:
     from ultralytics.utils import ASSETS
 
     return ASSETS / "bus.jpg"
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory) -> Path:
+    """A folder with a bundle of every starter model for rk3566, made through the CLI, and what it reported."""
+    from test_cli import run
+
+    folder = tmp_path_factory.mktemp("bundles")
+    names = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")
+    out = run("convert", *names, "--soc", "rk3566", "--calib-images", 8, "--json", cwd=folder)
+    assert out.returncode == 0, out.stderr
+    (folder / "report.json").write_text(out.stdout)
+    return folder

@@ -20,17 +20,6 @@ from rknn_zoo_e2e.bundle import read_bundle
 QUICK = ("--calib-images", "8")
 
 
-@pytest.fixture(scope="session")
-def converted(tmp_path_factory) -> Path:
-    """A folder with a bundle of every starter model for rk3566."""
-    folder = tmp_path_factory.mktemp("bundles")
-    names = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")
-    out = run("convert", *names, "--soc", "rk3566", *QUICK, "--json", cwd=folder)
-    assert out.returncode == 0, out.stderr
-    (folder / "report.json").write_text(out.stdout)
-    return folder
-
-
 def bundle_of(converted: Path, name: str, into: Path) -> Path:
     """A copy of a bundle to do things to."""
     return Path(shutil.copytree(converted / f"{name}_rknn_model", into / f"{name}_rknn_model"))

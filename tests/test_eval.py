@@ -1,0 +1,85 @@
+"""``eval`` says what Ultralytics' ``val`` says, writes nothing beside the labels, runs nothing from a data.yaml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from test_cli import run
+
+from rknn_zoo_e2e import shapes
+
+PICTURES = 12
+
+
+def label(task: str, shape: shapes.Shape, scale: np.ndarray) -> str:
+    """One line of an Ultralytics label file."""
+    x1, y1, x2, y2 = shape.box
+    box = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]) / np.tile(scale, 2)
+    values = {
+        "shapes": lambda: box,
+        "shapes-pose": lambda: np.concatenate([box, (shape.keypoints / np.append(scale, 1)).ravel()]),
+        "shapes-seg": lambda: (shape.polygon / scale).ravel(),
+        "shapes-obb": lambda: (shape.corners / scale).ravel(),
+    }[task]()
+    return " ".join([str(shape.class_id), *(f"{v:.6f}" for v in values.clip(0))])
+
+
+def drawn(folder: Path, name: str) -> Path:
+    """A data set of drawn pictures in Ultralytics' layout; its data.yaml."""
+    for part in ("images/val", "labels/val"):
+        (folder / part).mkdir(parents=True)
+    pose = name == "shapes-pose"
+    for seed in range(5_000_000, 5_000_000 + PICTURES):
+        image, found = shapes.draw_scene(seed, (320, 320), pose=pose)
+        Image.fromarray(image).save(folder / f"images/val/{seed}.png")
+        lines = [label(name, shape, np.array([320.0, 320.0])) for shape in found]
+        (folder / f"labels/val/{seed}.txt").write_text("\n".join(lines))
+    data = {"train": "images/val", "val": "images/val", "download": f"open({str(folder / 'ran')!r}, 'w')"}
+    data["names"] = dict(enumerate(shapes.POSE_NAMES if pose else shapes.NAMES))
+    if pose:
+        data |= {"kpt_shape": list(shapes.KPT_SHAPE), "flip_idx": list(shapes.FLIP_IDX)}
+    (folder / "data.yaml").write_text(yaml.safe_dump(data))
+    return folder / "data.yaml"
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes-pose", "shapes-seg", "shapes-obb"])
+def test_torch_agrees_with_ultralytics_val(tmp_path: Path, models: Path, name):
+    from ultralytics import YOLO
+
+    data = drawn(tmp_path / "data", name)
+    out = run("eval", name, "--data", data, "--backend", "torch", "--json", cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    document = json.loads(out.stdout)
+    assert document["images"] == PICTURES
+    assert not list(data.parent.rglob("*.cache")) and not (data.parent / "ran").exists()
+    theirs = YOLO(models / f"weights/{name}.pt").val(
+        data=str(data), imgsz=320, batch=1, rect=False, plots=False, workers=0, project=str(tmp_path / "runs")
+    )
+    for kind, letter in (("box", "B"), ("pose", "P"), ("mask", "M"), ("obb", "B")):
+        if kind in document["metrics"]:
+            assert abs(document["metrics"][kind]["map"] - theirs.results_dict[f"metrics/mAP50-95({letter})"]) < 0.003
+
+
+def test_int8_in_the_simulator_loses_little(converted: Path, tmp_path: Path):
+    data = drawn(tmp_path / "data", "shapes-obb")
+    found = {}
+    for backend in ("onnx", "simulator"):
+        args = ("eval", converted / "shapes-obb_rknn_model", "--data", data, "--backend", backend, "--json")
+        document = json.loads(run(*args, cwd=tmp_path).stdout)
+        found[backend] = document["metrics"]["obb"]["map"]
+    assert document["soc"] == "rk3566" and document["precision"] == "int8"
+    assert found["onnx"] > 0.8 and found["simulator"] > found["onnx"] - 0.03
+
+
+def test_a_data_set_that_does_not_fit_is_refused(tmp_path: Path):
+    data = drawn(tmp_path / "data", "shapes-pose")
+    out = run("eval", "shapes", "--data", data, cwd=tmp_path)
+    assert out.returncode == 1 and "1 classes and shapes has 5" in out.stderr
+    (tmp_path / "gone.yaml").write_text("val: nowhere\nnames: [a, b, c, d, e]\n")
+    out = run("eval", "shapes", "--data", "gone.yaml", cwd=tmp_path)
+    assert out.returncode == 1 and "cannot be used" in out.stderr and "Traceback" not in out.stderr
