@@ -26,10 +26,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Ultralytics YOLO checkpoints to end-to-end INT8 RKNN models for Rockchip NPUs.\n\n"
-    "**Start:** `e2erknn convert shapes --soc rk3566`, then `e2erknn demo IMAGE`.",
+    "Start with: e2erknn convert shapes --soc rk3566, then: e2erknn demo IMAGE",
 )
 
 

@@ -29,7 +29,7 @@ def convert(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names or .pt files.")],
     soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; repeat for several.")],
     precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
-    imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. [default: as trained]")] = None,
+    imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. Default: as trained.")] = None,
     calib: Annotated[
         Path | None, typer.Option(help="Calibration pictures: a folder, a data.yaml or a list.txt.")
     ] = None,
@@ -47,7 +47,7 @@ def convert(
 ) -> None:
     """Build a verified RKNN bundle from YOLO checkpoints.
 
-    Example: `e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2`
+    Example: e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2
     """
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.convert.pipeline import convert as run

@@ -19,16 +19,16 @@ def demo(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Pictures, folders or glob patterns.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Bundle, zoo name or .pt. [default: newest bundle here, else yolov8n]"),
+        typer.Option("--model", "-m", help="Bundle, zoo name or .pt. Default: newest bundle here, else yolov8n."),
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, simulator, onnx or torch.")] = "auto",
-    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. [default: its first]")] = None,
-    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. [default: its first]")] = None,
+    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. Default: its first.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. Default: its first.")] = None,
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
     iou: Annotated[float, typer.Option(min=0, max=1, help="Overlap above which the weaker box goes.")] = 0.7,
     max_det: Annotated[int, typer.Option(min=1, help="Most detections a picture.")] = 300,
     classes: Annotated[list[int] | None, typer.Option(help="Only these class ids; repeat for several.")] = None,
-    imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. [default: as trained]")] = None,
+    imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the drawn pictures.")] = Path("e2erknn-demo"),
     json: Json = False,
     quiet: Quiet = False,
@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Run a model on pictures and draw what it finds.
 
-    Example: `e2erknn demo bus.jpg --model yolov8n_rknn_model`
+    Example: e2erknn demo bus.jpg --model yolov8n_rknn_model
     """
     from rknn_zoo_e2e.cli.pictures import find_pictures
     from rknn_zoo_e2e.cli.progress import StageProgress

@@ -15,18 +15,18 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Bundle, zoo name or .pt file.")],
     data: Annotated[Path, typer.Option(help="data.yaml of an Ultralytics data set.")],
     backend: Annotated[str, typer.Option(help="auto, simulator, onnx or torch.")] = "auto",
-    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. [default: its first]")] = None,
-    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. [default: its first]")] = None,
+    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. Default: its first.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. Default: its first.")] = None,
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
-    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. [default: all]")] = None,
-    imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. [default: as trained]")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
+    imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure mAP on a labelled data set, as Ultralytics' val does, with any backend.
 
-    Example: `e2erknn eval yolov8n_rknn_model --data coco.yaml --backend simulator --soc rk3566`
+    Example: e2erknn eval yolov8n_rknn_model --data coco.yaml --backend simulator --soc rk3566
     """
     from rich.table import Table
 

@@ -11,14 +11,14 @@ from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
 def inspect(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder. [default: the newest here]")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder. Default: the newest here.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Show what is inside a bundle: placement, traffic, cycles, outputs, parity, versions, checksums.
 
-    Example: `e2erknn inspect yolov8n-pose_rknn_model`
+    Example: e2erknn inspect yolov8n-pose_rknn_model
     """
     from rich.table import Table
 

@@ -19,7 +19,7 @@ def list_models(
 ) -> None:
     """List the models of the zoo.
 
-    Example: `e2erknn list 'yolo11*-seg'`
+    Example: e2erknn list 'yolo11*-seg'
     """
     from rich.table import Table
 
@@ -52,7 +52,7 @@ def info(
 ) -> None:
     """Show one model: task, classes, input, head, outputs, and where its weights come from.
 
-    Example: `e2erknn info yolov8n-pose`
+    Example: e2erknn info yolov8n-pose
     """
     from rich.table import Table
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,7 +47,6 @@ def run_build(
     job: BuildJob,
     spec: ModelSpec,
     checks: Sequence[Check],
-    ranges: Future[Ranges],
     progress: Progress,
     cancelled: threading.Event,
 ) -> BuildResult:
@@ -57,8 +55,6 @@ def run_build(
     Args:
         label: what progress calls it.
         checks: pictures to verify with, none to skip.
-        ranges: filled by the build that calibrates, read by those that borrow (and calibrate themselves where the
-            ranges do not fit their SoC's graph).
         cancelled: set to end it early.
 
     Raises:
@@ -71,32 +67,20 @@ def run_build(
             entered.append((stage, time.monotonic()))
         progress.stage(label, stage, share)
 
-    own: list[Ranges] = []
-
-    def on_ranges(found: Ranges) -> None:
-        own.append(found)
-        if not job.borrow_ranges:
-            ranges.set_result(found)
-
-    try:
-        with Toolkit(on_stage, cancelled) as toolkit:
-            version = toolkit.build(job, on_ranges, ranges.result)
-            log = toolkit.log
-            parity = Parity(spec)
-            for index, check in enumerate(checks):
-                on_stage("verify", index / len(checks))
-                parity.add(check.outputs, toolkit.infer(check.rgb), check.letterbox)
-    except BaseException as error:
-        if not job.borrow_ranges and not ranges.done():
-            ranges.set_exception(error)  # those that wait for them must not wait for ever
-        raise
+    with Toolkit(on_stage, cancelled) as toolkit:
+        built = toolkit.build(job)
+        log = toolkit.log
+        parity = Parity(spec)
+        for index, check in enumerate(checks):
+            on_stage("verify", index / len(checks))
+            parity.add(check.outputs, toolkit.infer(check.rgb), check.letterbox)
     entered.append(("", time.monotonic()))
     seconds: dict[str, float] = {}
     for (stage, start), (_, end) in pairwise(entered):
         seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 2)
     progress.done(label, sum(seconds.values()))
-    used = own[0] if own else ranges.result() if job.borrow_ranges else None
-    return BuildResult(used, version, log, placement(log), parity.report() if checks else {}, seconds)
+    report = parity.report() if checks else {}
+    return BuildResult(built.ranges or job.ranges, built.toolkit, log, placement(log), report, seconds)
 
 
 def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:

@@ -7,7 +7,7 @@ import json
 import tempfile
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -188,7 +188,7 @@ class _Run:
         pictures: tuple[Path, ...],
         made: dict[str, Path | bytes],
     ) -> tuple[list[Artifact], dict[str, UserError]]:
-        """All builds side by side; the first one calibrates for all, since ranges do not depend on the SoC.
+        """All builds side by side, with ranges measured once: they do not depend on the SoC.
 
         Raises:
             UserError: every one of them failed.
@@ -196,25 +196,23 @@ class _Run:
         from rknn_zoo_e2e.convert.plan import hybrid_regions
 
         int8 = self.options.precision == "int8"
-        ranges: Future[Ranges] = Future()
+        ranges = self._ranges(onnx, spec) if int8 else None
         jobs = {}
-        for index, soc in enumerate(socs):
+        for soc in socs:
             jobs[soc.name] = BuildJob(
                 onnx=onnx,
                 soc=soc.name,
                 precision=self.options.precision,
                 hybrid=hybrid_regions(onnx, soc) if int8 else (),
                 pictures=pictures,
-                borrow_ranges=int8 and index > 0,
+                ranges=ranges,
                 rknn=work / f"{spec.name}-{soc.name}-{self.options.precision}.rknn",
                 custom_string=essentials(spec, soc, self.options.layout),
             )
         cancelled, results, failed = threading.Event(), {}, {}
         with ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
             futures = {
-                name: pool.submit(
-                    run_build, Path(str(job.rknn)).stem, job, spec, checks, ranges, self.progress, cancelled
-                )
+                name: pool.submit(run_build, Path(str(job.rknn)).stem, job, spec, checks, self.progress, cancelled)
                 for name, job in jobs.items()
             }
             try:
@@ -230,6 +228,20 @@ class _Run:
         if not results:
             raise next(iter(failed.values()))
         return [self._artifact(jobs[name], result, made) for name, result in results.items()], failed
+
+    def _ranges(self, onnx: Path, spec: ModelSpec) -> Ranges:
+        """Ranges of every tensor over the calibration pictures."""
+        from rknn_zoo_e2e.convert.ranges import measure_ranges
+
+        assert self.calibration is not None
+        self._enter("calibrate")
+        count = len(self.calibration)
+        pictures = (self.calibration.letterboxed(index, spec.imgsz) for index in range(count))
+        ranges = measure_ranges(
+            onnx, pictures, lambda done: self.progress.stage(self.source.name, "calibrate", done / count)
+        )
+        self._leave()
+        return ranges
 
     def _calibration_file(self, ranges: Ranges, made: dict[str, Path | bytes]) -> str:
         """Ranges and pictures in a file named by its content, so that SoCs with equal ranges share it."""

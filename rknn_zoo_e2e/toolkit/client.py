@@ -22,7 +22,7 @@ import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.toolkit.buildlog import readable
-from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Calibrated, Failed, NeedRanges, Outputs, Ranges, Stage
+from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Stage
 
 STAGE_LIMIT = 3600.0  # seconds a single stage may take
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
@@ -91,32 +91,12 @@ class Toolkit:
         text = self.log_path.read_text(errors="replace")
         return readable(text, str(self.folder), str(Path(sys.prefix)), str(Path.home()))
 
-    def build(
-        self,
-        job: BuildJob,
-        on_ranges: Callable[[Ranges], None] = lambda ranges: None,
-        get_ranges: Callable[[], Ranges] | None = None,
-    ) -> str:
-        """Runs a build; the simulator is ready afterwards.
-
-        Args:
-            job: what to build.
-            on_ranges: told what calibration found, if this build calibrated.
-            get_ranges: asked (it may wait) where ``job.borrow_ranges`` is set.
-
-        Returns:
-            The toolkit's version.
-        """
+    def build(self, job: BuildJob) -> Built:
+        """Runs a build; the simulator is ready afterwards."""
         self._send("build", job)
-        while True:
-            answer = self._receive()
-            if isinstance(answer, Built):
-                return answer.toolkit
-            if isinstance(answer, Calibrated):
-                on_ranges(answer.ranges)
-            elif isinstance(answer, NeedRanges):
-                assert get_ranges is not None
-                self.link.send(get_ranges())
+        answer = self._receive()
+        assert isinstance(answer, Built)
+        return answer
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
         """One letterboxed picture (H, W, 3) uint8 RGB through the simulator: its raw outputs, float32."""

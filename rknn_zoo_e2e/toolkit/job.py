@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Quantisation range of every tensor as calibration found it: name -> (minima, maxima), one value or one a channel.
+# Quantisation range of every tensor: name -> (minima, maxima), lists of one as the toolkit writes them.
 Ranges = dict[str, tuple[list[float], list[float]]]
 
 
@@ -18,9 +18,8 @@ class BuildJob:
         soc: the vendor's ``target_platform``.
         precision: "int8" or "fp16".
         hybrid: [first tensor, last tensor] of each region that leaves INT8; empty for none. int8 only.
-        pictures: letterboxed PNG files for calibration, at least one; int8 only.
-        ranges: of an earlier calibration of the same graph: nothing is calibrated then.
-        borrow_ranges: wait for another build's ranges instead of calibrating.
+        pictures: letterboxed PNG files, at least one; int8 only. The toolkit calibrates with them where it must.
+        ranges: of the graph's tensors; int8 only.
         rknn: file to write, none to simulate only.
         custom_string: put into the file for whoever meets it alone.
     """
@@ -31,7 +30,6 @@ class BuildJob:
     hybrid: tuple[tuple[str, str], ...] = ()
     pictures: tuple[Path, ...] = ()
     ranges: Ranges | None = None
-    borrow_ranges: bool = False
     rknn: Path | None = None
     custom_string: str = ""
 
@@ -44,22 +42,16 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """The ranges a calibration found."""
-
-    ranges: Ranges
-
-
-@dataclass(frozen=True)
-class NeedRanges:
-    """The worker waits for ranges to be sent."""
-
-
-@dataclass(frozen=True)
 class Built:
-    """The build is done; the simulator is ready."""
+    """The build is done and the simulator ready.
+
+    Attributes:
+        toolkit: its version.
+        ranges: those it calibrated itself because the given ones did not cover its graph, else None.
+    """
 
     toolkit: str
+    ranges: Ranges | None = None
 
 
 @dataclass(frozen=True)

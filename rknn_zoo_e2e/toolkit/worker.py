@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Calibrated, Failed, NeedRanges, Outputs, Ranges, Stage
+from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Ranges, Stage
 
 PR_SET_PDEATHSIG = 1
 
@@ -38,18 +38,23 @@ def read_ranges(config: Path) -> Ranges:
     return {name: (p["min"], p["max"]) for name, p in parameters.items()}
 
 
-def write_ranges(config: Path, ranges: Ranges) -> bool:
-    """Puts an earlier calibration's ranges into the toolkit's file; only min and max may be edited in it.
+def write_ranges(config: Path, ranges: Ranges) -> list[str]:
+    """Puts ranges into the toolkit's file (only min and max may be edited in it).
 
-    False where a tensor of this SoC's graph has none: SoCs fuse attention differently.
+    Returns:
+        Tensors that need a range and have none: SoCs rewrite attention in ways of their own. Constants, the copies the
+        toolkit makes of inputs and outputs, and what is computed in fp16 need none.
     """
     document = yaml.load(config.read_text(), yaml.CSafeLoader)
+    kinds = document.get("custom_quantize_layers") or {}
+    missing = []
     for name, parameters in document["quantize_parameters"].items():
-        if name not in ranges:
-            return False
-        parameters["min"], parameters["max"] = ranges[name]
+        if name in ranges:
+            parameters["min"], parameters["max"] = ranges[name]
+        elif name.startswith("/") and kinds.get(name) != "float16":
+            missing.append(name)
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
-    return True
+    return missing
 
 
 class Worker:
@@ -63,7 +68,7 @@ class Worker:
         self.stage = stage
         self.link.send(Stage(stage))
 
-    def load(self, job: BuildJob) -> Any:
+    def load(self, job: BuildJob) -> None:
         """A fresh toolkit object with the graph in it."""
         from rknn.api import RKNN
 
@@ -71,52 +76,46 @@ class Worker:
         options = {"mean_values": [[0, 0, 0]], "std_values": [[255, 255, 255]], "target_platform": job.soc}
         check(rknn.config(**options, custom_string=job.custom_string or None), "config")
         check(rknn.load_onnx(str(job.onnx)), "load_onnx")
-        return rknn
 
     def build(self, job: BuildJob) -> None:
         self.enter("load")
-        rknn = self.load(job)
+        self.load(job)
+        own = None
         if job.precision == "fp16":
             self.enter("build")
-            check(rknn.build(do_quantization=False), "build")
+            check(self.rknn.build(do_quantization=False), "build")
         else:
-            self.build_int8(job)
-            rknn = self.rknn
+            own = self.build_int8(job)
         if job.rknn is not None:
-            check(rknn.export_rknn(str(job.rknn)), "export_rknn")
-        check(rknn.init_runtime(), "init_runtime")
+            check(self.rknn.export_rknn(str(job.rknn)), "export_rknn")
+        check(self.rknn.init_runtime(), "init_runtime")
         ctypes.CDLL(None).fflush(None)  # the compiler's table sits in the C library's buffer
         sys.stdout.flush()
-        self.link.send(Built(version("rknn-toolkit2")))
+        self.link.send(Built(version("rknn-toolkit2"), own))
 
-    def build_int8(self, job: BuildJob) -> None:
-        """Hybrid quantisation in the toolkit's two steps, with ranges given if they fit and measured here if not."""
-        stem = job.onnx.stem
+    def build_int8(self, job: BuildJob) -> Ranges | None:
+        """Hybrid quantisation in the toolkit's two steps, with the given ranges if they cover its graph.
+
+        Returns:
+            The ranges the toolkit had to calibrate itself, None if it had not to.
+        """
+        stem, own = job.onnx.stem, None
         config = Path(f"{stem}.quantization.cfg")
-        wanted = job.ranges is not None or job.borrow_ranges
-        if not (wanted and self.borrow(job, config)):
+        self.enter("prepare")
+        self.first_step(job, job.pictures[:1])  # one picture makes the toolkit write its files
+        missing = write_ranges(config, job.ranges or {})
+        if missing:
+            if len(job.pictures) == 1:
+                raise VendorError(f"the calibration has no range for {missing[0]}")
+            print("Calibrating with the toolkit itself for", *missing, flush=True)
+            self.load(job)
             self.enter("calibrate")
             self.first_step(job, job.pictures)
-            self.link.send(Calibrated(read_ranges(config)))
+            own = read_ranges(config)
         self.enter("build")
         files = (f"{stem}.model", f"{stem}.data", str(config))
         check(self.rknn.hybrid_quantization_step2(*files), "hybrid_quantization_step2")
-
-    def borrow(self, job: BuildJob, config: Path) -> bool:
-        """The first step with ranges found elsewhere; False, and the graph loaded anew, where they do not fit."""
-        self.enter("prepare")
-        self.first_step(job, job.pictures[:1])  # one picture makes the toolkit write its files
-        ranges = job.ranges
-        if ranges is None:
-            self.enter("wait")
-            self.link.send(NeedRanges())
-            ranges = self.link.recv()
-        if write_ranges(config, ranges):
-            return True
-        if job.ranges is not None:
-            raise VendorError("the bundle's calibration does not belong to its graph")
-        self.load(job)
-        return False
+        return own
 
     def first_step(self, job: BuildJob, pictures: tuple[Path, ...]) -> None:
         """Calibrates with ``pictures`` and writes the toolkit's files into the working folder."""

@@ -1,0 +1,48 @@
+"""Ranges measured with ONNX Runtime are those the vendor's calibration finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import read_bundle, read_ranges
+from rknn_zoo_e2e.convert.calibration import from_shapes
+from rknn_zoo_e2e.convert.ranges import measure_ranges
+from rknn_zoo_e2e.toolkit.client import Toolkit
+from rknn_zoo_e2e.toolkit.job import BuildJob
+
+
+def test_equal_to_the_vendors_calibration(converted: Path, tmp_path: Path):
+    bundle = read_bundle(converted / "shapes-seg_rknn_model")
+    artifact = bundle.artifacts[0]
+    calibration = from_shapes(4, pose=False)
+    ours = measure_ranges(bundle.onnx, (calibration.letterboxed(i, bundle.spec.imgsz) for i in range(4)))
+    job = BuildJob(
+        onnx=bundle.onnx,
+        soc="rk3566",
+        precision="int8",
+        hybrid=tuple((a, b) for a, b in artifact.hybrid),
+        pictures=calibration.write(tmp_path, bundle.spec.imgsz),
+        ranges={},  # none given: the toolkit calibrates
+    )
+    with Toolkit() as toolkit:
+        theirs = toolkit.build(job).ranges
+    assert theirs is not None
+    compared = 0
+    for name, (low, high) in theirs.items():
+        if name not in ours:
+            assert not name.startswith("/"), f"{name} is a tensor of the graph"
+            continue
+        width = max(high[0] - low[0], 1e-6)
+        assert abs(ours[name][0][0] - low[0]) < 0.01 * width, (name, ours[name], low, high)
+        assert abs(ours[name][1][0] - high[0]) < 0.01 * width, (name, ours[name], low, high)
+        compared += 1
+    assert compared > 150
+
+
+def test_a_bundle_keeps_the_ranges_it_was_built_with(converted: Path):
+    bundle = read_bundle(converted / "shapes_rknn_model")
+    kept = read_ranges(bundle, bundle.artifacts[0])
+    calibration = from_shapes(8, pose=False)
+    again = measure_ranges(bundle.onnx, (calibration.letterboxed(i, bundle.spec.imgsz) for i in range(8)))
+    assert kept["ranges"] == {name: list(pair) for name, pair in again.items()}
+    assert kept["digest"] == calibration.digest and len(kept["pictures"]) == 8
