@@ -53,7 +53,7 @@ def _observe(model: onnx.ModelProto) -> list[str]:
     graph = model.graph
     known = [*graph.value_info, *graph.input, *graph.output]
     floats = {v.name for v in known if v.type.tensor_type.elem_type == TensorProto.FLOAT}
-    names = [name for node in graph.node for name in node.output if name in floats and node.op_type != "Constant"]
+    names = [name for node in graph.node for name in node.output if name in floats]
     del graph.output[:]
     for index, name in enumerate(names):
         for operator in ("ReduceMin", "ReduceMax"):

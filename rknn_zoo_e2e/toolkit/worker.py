@@ -38,20 +38,22 @@ def read_ranges(config: Path) -> Ranges:
     return {name: (p["min"], p["max"]) for name, p in parameters.items()}
 
 
-def write_ranges(config: Path, ranges: Ranges) -> list[str]:
+def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) -> list[str]:
     """Puts ranges into the toolkit's file (only min and max may be edited in it).
 
+    Args:
+        float_blocks: prefixes of blocks computed in fp16, where the ranges of what the SoC makes of them do not matter.
+
     Returns:
-        Tensors that need a range and have none: SoCs rewrite attention in ways of their own. Constants, the copies the
-        toolkit makes of inputs and outputs, and what is computed in fp16 need none.
+        Tensors that need a range and have none. Constants and the copies the toolkit makes of inputs and outputs need
+        none.
     """
     document = yaml.load(config.read_text(), yaml.CSafeLoader)
-    kinds = document.get("custom_quantize_layers") or {}
     missing = []
     for name, parameters in document["quantize_parameters"].items():
         if name in ranges:
             parameters["min"], parameters["max"] = ranges[name]
-        elif name.startswith("/") and kinds.get(name) != "float16":
+        elif name.startswith("/") and not name.startswith(float_blocks):
             missing.append(name)
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
     return missing
@@ -103,7 +105,7 @@ class Worker:
         config = Path(f"{stem}.quantization.cfg")
         self.enter("prepare")
         self.first_step(job, job.pictures[:1])  # one picture makes the toolkit write its files
-        missing = write_ranges(config, job.ranges or {})
+        missing = write_ranges(config, job.ranges or {}, job.float_blocks)
         if missing:
             if len(job.pictures) == 1:
                 raise VendorError(f"the calibration has no range for {missing[0]}")
