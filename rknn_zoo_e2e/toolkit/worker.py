@@ -45,14 +45,14 @@ def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) ->
         float_blocks: prefixes of blocks computed in fp16, where the ranges of what the SoC makes of them do not matter.
 
     Returns:
-        Tensors that need a range and have none. Constants and the copies the toolkit makes of inputs and outputs need
-        none.
+        Tensors that need a range and have none; constants need none.
     """
     document = yaml.load(config.read_text(), yaml.CSafeLoader)
     missing = []
     for name, parameters in document["quantize_parameters"].items():
-        if name in ranges:
-            parameters["min"], parameters["max"] = ranges[name]
+        known = name if name in ranges else name.removesuffix("_int8")  # the toolkit's copy of an input or output
+        if known in ranges:
+            parameters["min"], parameters["max"] = ranges[known]
         elif name.startswith("/") and not name.startswith(float_blocks):
             missing.append(name)
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
