@@ -186,7 +186,7 @@ def workers(process: subprocess.Popen) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("stage", ["load", "calibrate"])
+@pytest.mark.parametrize("stage", ["load", "prepare"])
 def test_killed_worker_leaves_nothing(tmp_path: Path, stage):
     process = start(tmp_path)
     until(process, stage)
@@ -199,7 +199,7 @@ def test_killed_worker_leaves_nothing(tmp_path: Path, stage):
 
 def test_ctrl_c_leaves_nothing_and_no_process(tmp_path: Path):
     process = start(tmp_path)
-    until(process, "calibrate")
+    until(process, "prepare")
     (worker,) = workers(process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
