@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -79,6 +82,24 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
     named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
+
+
+@contextmanager
+def _ctrl_c_sets(event: threading.Event) -> Iterator[None]:
+    """Ctrl-C sets ``event`` too: a KeyboardInterrupt alone is lost if it strikes inside a callback."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(*_: object) -> None:
+        event.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _existing(target: Path) -> Bundle | None:
@@ -210,7 +231,7 @@ class _Run:
                 custom_string=essentials(spec, soc, self.options.layout),
             )
         cancelled, results, failed = threading.Event(), {}, {}
-        with ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
+        with _ctrl_c_sets(cancelled), ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
             futures = {
                 name: pool.submit(run_build, Path(str(job.rknn)).stem, job, spec, checks, self.progress, cancelled)
                 for name, job in jobs.items()
@@ -225,6 +246,8 @@ class _Run:
                 cancelled.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+        if cancelled.is_set():
+            raise KeyboardInterrupt
         if not results:
             raise next(iter(failed.values()))
         return [self._artifact(jobs[name], result, made) for name, result in results.items()], failed
