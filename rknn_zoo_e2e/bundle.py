@@ -21,7 +21,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.weights import sha256
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
 MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"

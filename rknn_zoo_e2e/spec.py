@@ -37,7 +37,8 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, Any]:
         """Ultralytics' keys (its AutoBackend reads them), then ours."""
         data: dict[str, Any] = {
-            "model": self.name,
+            # Not "model": Ultralytics makes every key an attribute of its backend, where that is the loaded network.
+            "name": self.name,
             "task": self.task,
             "stride": self.stride,
             "batch": 1,
@@ -62,7 +63,7 @@ class ModelSpec:
         height, width = data["imgsz"]
         kpt = data.get("kpt_shape")
         return cls(
-            name=str(data["model"]),
+            name=str(data["name"]),
             task=str(data["task"]),
             names=tuple(str(names[i]) for i in range(len(names))),
             imgsz=(int(height), int(width)),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.bundle import read_bundle, read_ranges
 from rknn_zoo_e2e.convert.calibration import from_shapes
+from rknn_zoo_e2e.convert.plan import int8_tensors
 from rknn_zoo_e2e.convert.ranges import measure_ranges
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
@@ -43,6 +44,7 @@ def test_a_bundle_keeps_the_ranges_it_was_built_with(converted: Path):
     bundle = read_bundle(converted / "shapes_rknn_model")
     kept = read_ranges(bundle, bundle.artifacts[0])
     calibration = from_shapes(8, pose=False)
-    again = measure_ranges(bundle.onnx, (calibration.letterboxed(i, bundle.spec.imgsz) for i in range(8)))
+    pictures = (calibration.letterboxed(i, bundle.spec.imgsz) for i in range(8))
+    again = measure_ranges(bundle.onnx, pictures, int8_tensors(bundle.onnx))
     assert kept["ranges"] == {name: list(pair) for name, pair in again.items()}
     assert kept["digest"] == calibration.digest and len(kept["pictures"]) == 8

@@ -63,7 +63,7 @@ def convert(source: Source, options: Options, progress: Progress | None = None) 
     options.check()
     calibration = calibration_for(source, options)
     target = options.out / f"{source.name}{SUFFIX}"
-    old = _existing(target)
+    old = _existing(target, options.overwrite)
     weights = sha256(source.path)
     prints = {soc.name: fingerprint(weights, soc, options, calibration) for soc in options.socs}
     there = [a for a in (old.artifacts if old else ()) if prints.get(a.soc) == a.fingerprint and _intact(old, a)]
@@ -102,10 +102,15 @@ def _ctrl_c_sets(event: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _existing(target: Path) -> Bundle | None:
-    """The bundle already there, if it is one."""
+def _existing(target: Path, overwrite: bool) -> Bundle | None:
+    """The bundle already there, if it is one; None if it is unreadable (damaged, another format) and may go."""
     if is_bundle(target):
-        return read_bundle(target)
+        try:
+            return read_bundle(target)
+        except UserError as error:
+            if overwrite:
+                return None
+            raise UserError(error.what, "Give another folder with -o, or --overwrite to replace it.") from error
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is there and is not a bundle.", "Move it away, or give another folder with -o.")
     return None
@@ -214,10 +219,10 @@ class _Run:
         Raises:
             UserError: every one of them failed.
         """
-        from rknn_zoo_e2e.convert.plan import hybrid_regions
+        from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
 
         int8 = self.options.precision == "int8"
-        ranges = self._ranges(onnx, spec) if int8 else None
+        ranges = self._ranges(onnx, spec, int8_tensors(onnx)) if int8 else None
         jobs = {}
         for soc in socs:
             jobs[soc.name] = BuildJob(
@@ -252,7 +257,7 @@ class _Run:
             raise next(iter(failed.values()))
         return [self._artifact(jobs[name], result, made) for name, result in results.items()], failed
 
-    def _ranges(self, onnx: Path, spec: ModelSpec) -> Ranges:
+    def _ranges(self, onnx: Path, spec: ModelSpec, clipped: list[str]) -> Ranges:
         """Ranges of every tensor over the calibration pictures."""
         from rknn_zoo_e2e.convert.ranges import measure_ranges
 
@@ -261,7 +266,7 @@ class _Run:
         count = len(self.calibration)
         pictures = (self.calibration.letterboxed(index, spec.imgsz) for index in range(count))
         ranges = measure_ranges(
-            onnx, pictures, lambda done: self.progress.stage(self.source.name, "calibrate", done / count)
+            onnx, pictures, clipped, lambda done: self.progress.stage(self.source.name, "calibrate", done / count)
         )
         self._leave()
         return ranges

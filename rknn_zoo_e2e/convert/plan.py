@@ -12,24 +12,45 @@ from pathlib import Path
 
 import onnx
 
+from rknn_zoo_e2e.convert.ranges import quantised_tensors
 from rknn_zoo_e2e.soc import Soc
 
 LAST = re.compile(r"/last\.\d+/Conv$")  # heads.branch.Branch.last
 ATTENTION = re.compile(r"^(/model\.\d+)/.*\battn/")  # C2PSA, and YOLO26's C3k2 with attention
 
 
+def int8_tensors(path: Path) -> list[str]:
+    """Tensors of the graph outside every region, those at which one begins among them, whatever the SoC."""
+    graph = onnx.load(str(path), load_external_data=False).graph
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    inside: set[str] = set()
+    for first, last in regions(path):
+        ahead = [first]
+        while ahead:
+            for node in readers.get(ahead.pop(), []):
+                ahead += [name for name in node.output if name not in inside and name != last]
+                inside.update(node.output)
+    return [name for name in quantised_tensors(path) if name not in inside]
+
+
 def hybrid_regions(path: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
     """[first tensor, last tensor] of each region that is not INT8 on this SoC."""
-    if soc.tail == "int8":
-        return ()
+    return () if soc.tail == "int8" else regions(path)
+
+
+def regions(path: Path) -> tuple[tuple[str, str], ...]:
+    """[first tensor, last tensor] of each region that leaves INT8 where the SoC can."""
     graph = onnx.load(str(path), load_external_data=False).graph
     output = graph.output[0].name
     starts = dict.fromkeys(node.input[0] for node in graph.node if LAST.search(node.name))
-    regions = [(start, output) for start in starts]
+    found = [(start, output) for start in starts]
     tensors = {name for node in graph.node for name in node.output}
     blocks = dict.fromkeys(match[1] for node in graph.node if (match := ATTENTION.match(node.name)))
     for block in blocks:
         first, last = f"{block}/cv1/act/Mul_output_0", f"{block}/cv2/act/Mul_output_0"
         if first in tensors and last in tensors:
-            regions.append((first, last))
-    return tuple(regions)
+            found.append((first, last))
+    return tuple(found)

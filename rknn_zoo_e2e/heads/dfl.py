@@ -2,11 +2,12 @@
 
 Ultralytics decodes each box side as the mean of a softmax over ``bins`` logits. Softmax and Exp run on the CPU of some
 SoCs, so the same number is computed by a pairwise tree of operators that every NPU has. A node keeps the log-sum-exp L
-and the mean m of its leaves; merging node a into b, with d = La - Lb:
+of its leaves and their mean m, counted from its first leaf; merging an even node e (of n leaves) and its odd
+neighbour o, with d = Lo - Le:
 
-    m = mb + sigmoid(d) * (ma - mb)        L = Lb + softplus(d)
+    L = Le + softplus(d)        m = me + sigmoid(d) * (n + mo - me)
 
-Both are exact: sigmoid(d) is a's share of the probability and softplus(d) = log(1 + exp(d)).
+Both are exact: sigmoid(d) is o's share of the probability and softplus(d) = log(1 + exp(d)).
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ SIDES = 4  # left, top, right, bottom
 NEVER = -30.0  # logit of a padding bin: exp(-30) of the others' weight, and small enough for fp16 and int16
 
 
-def halves(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """(difference, lower) matrices, each (SIDES * nodes / 2, SIDES * nodes): pair (2k, 2k+1) to a - b and to b."""
-    odd = np.kron(np.eye(SIDES * nodes // 2), [[0.0, 1.0]])
-    even = np.kron(np.eye(SIDES * nodes // 2), [[1.0, 0.0]])
-    return odd - even, even
+def bit_reversed(bits: int) -> list[int]:
+    """The numbers below 2^bits, even ones first, and so on within each half: the halves of a level are its pairs."""
+    order = [0]
+    for _ in range(bits):
+        order = [2 * i for i in order] + [2 * i + 1 for i in order]
+    return order
 
 
 class TreeDFL(nn.Module):
     """Mean of the softmax over ``bins`` logits for four sides.
 
-    The first level's pair differences are linear in the logits: ``matrix`` and ``bias`` are to be folded into the
-    convolution that makes the logits, whose output (1, SIDES * leaves, H, W) this module takes.
+    The first level's differences are linear in the logits: ``matrix`` and ``bias`` are to be folded into the
+    convolution that makes the logits, whose output (1, SIDES * leaves, H, W) this module takes. Its channels are
+    ordered so that every level splits into its even and its odd nodes, which elementwise operators merge. From the
+    third level on, convolutions fused with the product and the sum are cheaper than a split of the means.
     """
 
     def __init__(self, bins: int) -> None:
@@ -42,30 +46,42 @@ class TreeDFL(nn.Module):
         leaves = 2**self.depth
         pad = np.kron(np.eye(SIDES), np.eye(leaves, bins))
         never = np.tile(np.where(np.arange(leaves) < bins, 0.0, NEVER), SIDES)
-        first = np.concatenate(halves(leaves))
+        even = np.zeros((SIDES * leaves // 2, SIDES * leaves))
+        odd = even.copy()
+        for index, pair in enumerate(bit_reversed(self.depth - 1)):
+            for side in range(SIDES):
+                even[SIDES * index + side, leaves * side + 2 * pair] = 1
+                odd[SIDES * index + side, leaves * side + 2 * pair + 1] = 1
+        first = np.concatenate([odd - even, even])
         self.matrix, self.bias = first @ pad, first @ never
-        self.log_sums, self.means = nn.ModuleList(), nn.ModuleList()
-        for level in range(1, self.depth):
-            nodes = leaves >> level
-            both = np.concatenate(halves(nodes))
-            # The first level's means are 2k + sigmoid(d); the 2k goes into this bias.
-            base = both @ np.tile(2.0 * np.arange(nodes), SIDES) if level == 1 else None
-            self.means.append(constant(both, base))
-            # The root's own log-sum-exp is never asked for.
-            self.log_sums.append(constant(both if level < self.depth - 1 else halves(nodes)[0]))
+        quarter = np.eye(SIDES * leaves // 4)
+        self.step = constant(-quarter, np.full(len(quarter), 2.0))  # the sum with its neighbour fuses with it
+        self.steps, self.evens = nn.ModuleList(), nn.ModuleList()
+        for level in range(3, self.depth + 1):
+            half = np.eye(SIDES * leaves >> level)
+            difference = np.hstack([-half, half])
+            self.steps.append(constant(difference, np.full(len(half), 2.0 ** (level - 1))))
+            self.evens.append(constant(np.hstack([half, np.zeros_like(half)])))
+        # The root's own log-sum-exp is never asked for, and four channels are no whole block to split off.
+        self.root = constant(np.hstack([-np.eye(SIDES), np.eye(SIDES)]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pair differences and lower logits (1, SIDES * leaves, H, W) to ltrb distances (1, 4, H, W) in cells."""
-        difference, low = x.chunk(2, 1)
-        mean = share = difference.sigmoid()
-        for level in range(self.depth - 1):
+        """Pair differences and even logits (1, SIDES * leaves, H, W) to ltrb distances (1, 4, H, W) in cells."""
+        if self.depth == 1:
+            return x[:, :SIDES].sigmoid()
+        even, odd, low_even, low_odd = x.chunk(4, 1)
+        mean_even, mean_odd = even.sigmoid(), odd.sigmoid()
+        low, high = low_even + F.softplus(even), low_odd + F.softplus(odd)
+        difference = high - low
+        mean = mean_even + difference.sigmoid() * (self.step(mean_even) + mean_odd)
+        for level, (step, base) in enumerate(zip(self.steps, self.evens, strict=True), 3):
             total = low + F.softplus(difference)
-            delta, base = self.means[level](mean).chunk(2, 1)
-            difference = self.log_sums[level](total)
-            if level < self.depth - 2:
-                difference, low = difference.chunk(2, 1)
-            share = difference.sigmoid()
-            mean = base + share * delta
+            if level < self.depth:
+                low, high = total.chunk(2, 1)
+                difference = high - low
+            else:
+                difference = self.root(total)
+            mean = base(mean) + step(mean) * difference.sigmoid()
         return mean
 
 

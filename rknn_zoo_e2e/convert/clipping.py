@@ -1,0 +1,42 @@
+"""Where to clip a tensor so that eight bits lose least.
+
+A wider range clips less and rounds more. The two errors are weighed on a sample of the tensor's values, as mean square
+error.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+STEPS = 255  # between the smallest and the largest of 256 values
+SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.27, 0.22, 0.18, 0.15)  # of the measured range, to choose from
+PER_PICTURE = 16384  # values kept of each picture
+
+
+class Sample:
+    """Values of one tensor over pictures."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.random = np.random.default_rng(0)
+
+    def add(self, values: np.ndarray) -> None:
+        """Keeps a random part of one picture's values, of any shape."""
+        flat = values.ravel()
+        if flat.size > PER_PICTURE:
+            flat = flat[self.random.integers(0, flat.size, PER_PICTURE)]
+        self.parts.append(flat)
+
+    def clip(self, low: float, high: float) -> tuple[float, float]:
+        """The range within (low, high) of least mean square error; the end nearer to 0 is clipped last."""
+        values = np.concatenate(self.parts)
+        end = max(-low, high)
+        ranges = [(max(low, -end * share), min(high, end * share)) for share in SHARES]
+        return min(ranges, key=lambda r: float(np.square(values - quantise(values, *r)).mean()))
+
+
+def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as INT8 holds them: 256 steps from ``low`` to ``high``, 0 among them."""
+    step = max((high - low) / STEPS, 1e-9)
+    zero = round(-low / step)
+    return (np.clip(np.round(values / step) + zero, 0, STEPS) - zero) * step

@@ -1,0 +1,87 @@
+"""Bundles as Ultralytics' own RKNN backend takes them: layout flat, one artifact.
+
+    from ultralytics import YOLO
+    from rknn_zoo_e2e.ultralytics import single
+
+    model = YOLO(single("yolov8n_rknn_model"))
+
+Ultralytics runs the first ``.rknn`` the file system happens to list, so a bundle with several is narrowed to the one
+for this board. Nothing of Ultralytics is imported or changed here; a bundle with one artifact needs none of this.
+Ultralytics suppresses overlaps even where the head needs none of it (YOLO26): ``model(image, iou=1.0)`` keeps all.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.soc import SOCS
+
+COMPATIBLE = Path("/proc/device-tree/compatible")
+
+
+def board_soc(compatible: Path = COMPATIBLE) -> str | None:
+    """The SoC of this board as the toolkit calls it, None where this is no board with a known one.
+
+    Args:
+        compatible: the device tree's file: names such as ``rockchip,rk3588s-orangepi-5``, each ended by a NUL, the
+            board's first, the SoC's last.
+    """
+    try:
+        names = compatible.read_bytes().decode("ascii", "replace").split("\0")
+    except OSError:
+        return None
+    for name in reversed(names):
+        # Variants run their family's files: rk3588s is an rk3588; but rv1106b is none of rv1106.
+        soc = re.match(r"rockchip,(r[kv]\d+b?)", name)
+        if soc and soc[1] in SOCS:
+            return soc[1]
+    return None
+
+
+def single(
+    bundle: str | Path,
+    soc: str | None = None,
+    precision: str | None = None,
+    out: str | Path | None = None,
+) -> Path:
+    """The folder to give to ``ultralytics.YOLO``: a bundle with one artifact, whole, on its own.
+
+    Args:
+        bundle: the bundle's folder.
+        soc: by default this board's; may be left open where the bundle holds a single artifact.
+        precision: "int8" or "fp16", the first the bundle holds by default.
+        out: folder to make it in, by default the one the bundle lies in; it is named after the artifact.
+
+    Returns:
+        ``bundle`` itself where it holds nothing else, else the folder made now or by an earlier call.
+
+    Raises:
+        UserError: no such artifact, a damaged one, layout grid, no SoC given where this is no board, or something else
+            (an older build too) where the folder should go.
+    """
+    whole = read_bundle(Path(bundle))
+    if whole.layout != "flat":
+        raise UserError(
+            f"{whole.path} has layout {whole.layout}, which Ultralytics cannot read.",
+            f"Build it with: e2erknn convert {whole.spec.name} --layout flat --overwrite",
+        )
+    alone = len(whole.artifacts) == 1
+    soc = soc.lower() if soc else None if alone else board_soc()
+    if soc is None and not alone:
+        held = ", ".join(dict.fromkeys(a.soc for a in whole.artifacts))
+        raise UserError("This is no Rockchip board, so the SoC must be named.", f"Choose soc from: {held}.")
+    artifact = whole.artifact(soc, precision)
+    if alone:
+        return whole.path
+    check_file(whole, artifact.file, artifact.sha256)
+    target = Path(out or whole.path.parent) / f"{Path(artifact.file).stem}{SUFFIX}"
+    part = Bundle(target, whole.spec, whole.layout, whole.weights_sha256, whole.onnx_sha256, [artifact], whole.origin)
+    if not target.exists():
+        names = (whole.onnx.name, artifact.file, artifact.log, artifact.calibration)
+        write_bundle(part, {name: whole.path / name for name in names if name})
+    elif not is_bundle(target) or read_bundle(target) != part:
+        raise UserError(f"{target} is there and is something else.", "Move it away, or name another folder with out.")
+    return target

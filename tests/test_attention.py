@@ -1,0 +1,144 @@
+"""The NPU's attention against Ultralytics' own."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from ultralytics.nn.modules.block import Attention
+from ultralytics.nn.tasks import DetectionModel
+
+from rknn_zoo_e2e.convert.export import export_onnx, spec_of
+from rknn_zoo_e2e.convert.plan import hybrid_regions
+from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling
+from rknn_zoo_e2e.soc import find_soc
+
+IMGSZ = (96, 160)
+
+
+def trained(dim: int = 128, heads: int = 2, logits: float = 10.0) -> Attention:
+    """Attention with batch norms that do something, whose largest logits are about ``logits`` on normal noise."""
+    torch.manual_seed(dim + heads)
+    attention = Attention(dim, heads).eval().requires_grad_(False)
+    for module in attention.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                tensor.data.uniform_(0.5, 2.0)
+            for tensor in (module.bias, module.running_mean):
+                tensor.data.normal_(0, 0.3)
+    q, k, _ = (
+        attention.qkv(torch.randn(1, dim, 20, 20))
+        .view(heads, -1, 400)
+        .split([attention.key_dim, attention.key_dim, attention.head_dim], 1)
+    )
+    gain = (logits / (q.transpose(1, 2) @ k * attention.scale).abs().max()).sqrt()
+    own = attention.qkv.bn
+    attended = torch.arange(len(own.weight)).view(heads, -1)[:, : 2 * attention.key_dim].flatten()
+    own.weight.data[attended] *= gain
+    own.bias.data[attended] *= gain
+    return attention
+
+
+class Float16(TorchFunctionMode):
+    """Rounds whatever a torch function returns to fp16, as the NPU keeps every tensor; products add up in fp32."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        return out.half().float() if isinstance(out, Tensor) and out.dtype == torch.float32 else out
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 11, 13, 100, 289, 300, 361, 400, 529, 1024, 1600])
+def test_pooling_sees_every_value(length):
+    values = torch.eye(length).view(length, 1, 1, length)
+    for window, step in pooling(length):
+        assert window <= WIDEST_POOL
+        assert (values.shape[-1] - window) % step == 0 and window >= step
+        values = nn.functional.max_pool2d(values, (1, window), (1, step))
+    assert values.shape == (length, 1, 1, 1) and values.min() == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (19, 19), (20, 20), (15, 20)])
+@pytest.mark.parametrize(("dim", "heads"), [(64, 1), (128, 2), (256, 4)])
+def test_equals_ultralytics(dim, heads, size):
+    attention = trained(dim, heads)
+    x = torch.randn(2, dim, *size)
+    torch.testing.assert_close(NpuAttention(attention, size)(x), attention(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("logits", [1, 10, 50, 100])
+def test_fp16_is_as_near_as_an_fp16_softmax(logits):
+    attention = trained(logits=logits)
+    x = torch.randn(2, 128, 20, 20).half().float()
+    expected, rewritten = attention(x), NpuAttention(attention, (20, 20))
+    with Float16():
+        stock, ours = attention(x), rewritten(x)
+    error = (ours - expected).square().mean().sqrt()
+    assert error < 1.5 * (stock - expected).square().mean().sqrt() + 1e-4
+
+
+@pytest.mark.parametrize("logits", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 10.0])
+def test_fp16_survives_extreme_logits(logits, scale):
+    attention = trained(logits=min(logits, 5e4))
+    x = scale * torch.randn(2, 128, 20, 20)
+    rewritten = NpuAttention(attention, (20, 20))
+    with Float16():
+        out = rewritten(x)
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("family", ["yolo11n", "yolo26n"])
+def test_patch_changes_attention_and_nothing_else(tmp_path: Path, family):
+    model = DetectionModel(f"{family}.yaml", verbose=False).eval()
+    before, state = attentions(model), copy.deepcopy(model.state_dict())
+    names = [name for name, _ in model.named_modules()]
+    assert len(before) == {"yolo11n": 1, "yolo26n": 2}[family]
+    x = torch.rand(1, 3, *IMGSZ)
+    with torch.no_grad():
+        expected = model(x)[0]
+        with attention_patched(model, IMGSZ) as same:
+            assert same is model and not attentions(model)
+            torch.testing.assert_close(model(x)[0], expected, atol=1e-3, rtol=1e-4)
+    assert {path: id(module) for path, module in attentions(model).items()} == {p: id(m) for p, m in before.items()}
+    assert [name for name, _ in model.named_modules()] == names
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_patch_is_undone_after_an_error():
+    model = DetectionModel("yolo11n.yaml", verbose=False).eval()
+    before = list(attentions(model).values())
+    with pytest.raises(RuntimeError), attention_patched(model, IMGSZ):
+        raise RuntimeError
+    assert list(attentions(model).values()) == before
+
+
+def test_patch_leaves_a_model_without_attention_alone():
+    model = DetectionModel("yolov8n.yaml", verbose=False).eval()
+    modules = list(model.modules())
+    with attention_patched(model, IMGSZ):
+        assert list(model.modules()) == modules
+
+
+@pytest.mark.parametrize("family", ["yolo11n", "yolo26n"])
+def test_exported_graph_keeps_the_regions(tmp_path: Path, family):
+    model = DetectionModel(f"{family}.yaml", verbose=False).eval().fuse(verbose=False)
+    model.task, model.args = "detect", {"imgsz": IMGSZ}
+    model.names = {index: str(index) for index in range(model.model[-1].nc)}
+    spec = spec_of(model, family, IMGSZ)
+    stock, rewritten = tmp_path / "stock.onnx", tmp_path / "npu.onnx"
+    export_onnx(model, spec, "flat", stock)
+    with attention_patched(model, IMGSZ):
+        export_onnx(model, spec, "flat", rewritten)
+    soc = find_soc("rk3566")
+    assert hybrid_regions(rewritten, soc) == hybrid_regions(stock, soc)
+    graph = onnx.load(str(rewritten)).graph
+    assert not {"Softmax", "Exp", "ReduceMax"} & {node.op_type for node in graph.node if "/attn/" in node.name}
+    # Ranges measured on the stock graph serve the rewritten one: outside attention every tensor keeps its name.
+    names = [{t for node in onnx.load(str(p)).graph.node for t in node.output} for p in (stock, rewritten)]
+    assert all("/attn/" in name for name in names[0] ^ names[1] if name.startswith("/model."))
