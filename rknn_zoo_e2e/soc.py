@@ -16,11 +16,13 @@ class Soc:
         cores: NPU cores.
         tail: what the decode tail is computed in when the rest is INT8: "fp16", "int16" where the NPU has no floats,
             "int8" where its convolutions take nothing else.
+        aligned: its NPU concatenates channels only in whole blocks, anything else is left to the CPU.
     """
 
     name: str
     cores: int
     tail: str
+    aligned: bool = False
 
     @property
     def fp16(self) -> bool:
@@ -28,7 +30,7 @@ class Soc:
         return self.tail == "fp16"
 
 
-# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them.
+# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables.
 SOCS = {
     soc.name: soc
     for soc in (
@@ -37,9 +39,9 @@ SOCS = {
         Soc("rk3568", 1, "fp16"),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
-        Soc("rv1103", 1, "int16"),
+        Soc("rv1103", 1, "int16", aligned=True),
         Soc("rv1103b", 1, "int8"),
-        Soc("rv1106", 1, "int16"),
+        Soc("rv1106", 1, "int16", aligned=True),
         Soc("rv1106b", 1, "int8"),
         Soc("rv1126b", 1, "fp16"),
     )

@@ -27,27 +27,34 @@ def even_polynomial(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
 
 
 class Rotation(nn.Module):
-    """cos and sin of ``MIDDLE + limit * v`` for |v| <= 1 by polynomials: Sin and Cos run on the CPU.
+    """cos and sin of ``limit * v`` for |v| <= 1 by polynomials: Sin and Cos run on the CPU.
 
-    In v and not in the angle itself, so that no power leaves the range of fp16.
+    In v and not in the angle itself, so that no power leaves the range of fp16. The six powers of t = v^2 are products
+    of t, t^2 and t^4, side by side as channels; nothing is concatenated, which single channels are too narrow for.
     """
 
     def __init__(self, limit: float) -> None:
         super().__init__()
         cos = even_polynomial(lambda v: np.cos(limit * v))
         sin = even_polynomial(lambda v: np.sin(limit * v) / v)  # times v
-        self.polynomials = constant(np.stack([cos[1:], sin[1:]]), np.array([cos[0], sin[0]]))
-        h = math.sqrt(0.5)  # cos and sin of pi/4
-        self.turn = constant(np.array([[h, -h], [h, h]]))
+        bits = [np.array([[k >> bit & 1] for k in range(1, DEGREE + 1)]) for bit in range(3)]
+        self.factors = nn.ModuleList(constant(bit, 1 - bit[:, 0]) for bit in bits)  # the power of t, or 1
+        self.cos, self.sin = constant(cos[None, 1:], cos[:1]), constant(sin[None, 1:], sin[:1])
 
-    def forward(self, v: Tensor) -> Tensor:
-        """Angle v from the middle (1, 1, H, W) in units of the limit to (1, 2, H, W): cos, sin."""
+    def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Angle (1, 1, H, W) in units of the limit to its cos and its sin, each (1, 1, H, W)."""
         t = v * v
         t2 = t * t
-        t3 = t2 * t
-        powers = torch.cat([t, t2, t3, t2 * t2, t2 * t3, t3 * t3], 1)
-        cos, sin = self.polynomials(powers).chunk(2, 1)
-        return self.turn(torch.cat([cos, sin * v], 1))
+        one, two, four = self.factors
+        powers = one(t) * two(t2) * four(t2 * t2)
+        return self.cos(powers), self.sin(powers) * v
+
+
+def rows(matrix: list[list[float]], first: int = 0) -> np.ndarray:
+    """A matrix as the rows from ``first`` on of one that makes cx, cy, w, h; the other rows are zero."""
+    whole = np.zeros((4, len(matrix[0])))
+    whole[first : first + len(matrix)] = matrix
+    return whole
 
 
 class ObbTail(DetectTail):
@@ -65,15 +72,18 @@ class ObbTail(DetectTail):
         activation = torch.sigmoid if self.bounded else None
         self.angle = StemmedBranch(self.branches["angle_head"], grid, activation=activation)
         self.rotation = Rotation(self.limit)
-        self.along = constant(np.array([[-0.5, 0, 0.5, 0], [-0.5, 0, 0.5, 0]]))
-        self.across = constant(np.array([[0, 0.5, 0, -0.5], [0, -0.5, 0, 0.5]]))
-        self.swap = constant(np.array([[0.0, 1.0], [1.0, 0.0]]))
-        self.size = constant(np.array([[1.0, 0, 1, 0], [0, 1, 0, 1]]))
+        h = math.sqrt(0.5)  # cos and sin of the middle
+        self.from_cos, self.from_sin = constant(rows([[h], [h]])), constant(rows([[-h], [h]]))
+        self.swap = constant(rows([[0, 1, 0, 0], [1, 0, 0, 0]]))
+        self.along = constant(rows([[-0.5, 0, 0.5, 0], [-0.5, 0, 0.5, 0]]))
+        self.across = constant(rows([[0, 0.5, 0, -0.5], [0, -0.5, 0, 0.5]]))
+        self.size = constant(rows([[1.0, 0, 1, 0], [0, 1, 0, 1]], first=2))
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         raw, ltrb = self.angle(features), self.distances(features)
         v = raw * 2 - 1 if self.bounded else (raw - MIDDLE) / self.limit
-        turn = self.rotation(v if self.bounded else v.clamp(-1, 1))
-        shift = self.along(ltrb) * turn + self.across(ltrb) * self.swap(turn)
-        box = torch.cat([shift, self.size(ltrb)], 1) * self.cell + self.centres
+        cos, sin = self.rotation(v if self.bounded else v.clamp(-1, 1))
+        turn = self.from_cos(cos) + self.from_sin(sin)  # cos and sin of the angle, 0, 0
+        box = self.size(ltrb) + self.along(ltrb) * turn + self.across(ltrb) * self.swap(turn)
+        box = box * self.cell + self.centres
         return box, [v * self.limit + MIDDLE]

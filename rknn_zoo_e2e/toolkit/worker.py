@@ -10,14 +10,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import onnx
 import yaml
 
+from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Ranges, Stage
+from rknn_zoo_e2e.toolkit.placing import place_channels
 
 PR_SET_PDEATHSIG = 1
 
@@ -59,6 +63,17 @@ def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) ->
     return missing
 
 
+def fitted(job: BuildJob) -> BuildJob:
+    """The job with its graph rewritten, in the working folder, where the SoC needs that."""
+    if not SOCS[job.soc].aligned:
+        return job
+    model = onnx.load(str(job.onnx))
+    ranges = place_channels(model, job.ranges or {})
+    path = Path(f"{job.onnx.stem}-{job.soc}.onnx").resolve()
+    onnx.save(model, str(path))
+    return replace(job, onnx=path, ranges=ranges)
+
+
 class Worker:
     """One toolkit session: a build, then any number of pictures through the simulator."""
 
@@ -81,6 +96,7 @@ class Worker:
 
     def build(self, job: BuildJob) -> None:
         self.enter("load")
+        job = fitted(job)
         self.load(job)
         own = None
         if job.precision == "fp16":
