@@ -38,6 +38,8 @@ class Artifact:
         hybrid: regions that are not INT8, [first tensor, last tensor].
         calibration: file with the calibration's ranges inside the bundle, "" for fp16.
         log: file with the vendor's build log inside the bundle.
+        graph: file with its own graph inside the bundle, "" where it was made from ``model.onnx``.
+        graph_sha256: of that file.
         placement: ops on the NPU and elsewhere, traffic, cycles.
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
@@ -53,9 +55,16 @@ class Artifact:
     hybrid: list[list[str]] = field(default_factory=list)
     calibration: str = ""
     log: str = ""
+    graph: str = ""
+    graph_sha256: str = ""
     placement: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of its files inside the bundle, "" for one it has not."""
+        return self.file, self.log, self.calibration, self.graph
 
     def report(self) -> dict[str, Any]:
         """Its entry in the JSON of convert and inspect."""
@@ -159,7 +168,7 @@ def read_bundle(path: Path) -> Bundle:
         if version != FORMAT_VERSION:
             raise UserError(f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}.", again)
         artifacts = [Artifact(**a) for a in data["artifacts"]]
-        if any(Path(name).name != name for a in artifacts for name in (a.file, a.log, a.calibration)):
+        if any(Path(name).name != name for a in artifacts for name in a.files):
             raise UserError(f"{path} names files outside itself.", "Do not use it; ask whoever made it.")
         known = ModelSpec.from_metadata(data)
         keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
@@ -180,6 +189,13 @@ def check_file(bundle: Bundle, name: str, expected: str) -> Path:
             "Copy the whole bundle again, or build it again with: e2erknn convert",
         )
     return path
+
+
+def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
+    """The graph an artifact was made from, checked. Raises :class:`UserError` where it is missing or another."""
+    if artifact.graph:
+        return check_file(bundle, artifact.graph, artifact.graph_sha256)
+    return check_file(bundle, ONNX, bundle.onnx_sha256)
 
 
 def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
@@ -245,7 +261,7 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
         bundle: its final state; files of kept artifacts are taken from the folder it has now.
         made: name inside the bundle -> new file (moved from) or content.
     """
-    wanted = {ONNX, *(name for a in bundle.artifacts for name in (a.file, a.log, a.calibration) if name)}
+    wanted = {ONNX, *(name for a in bundle.artifacts for name in a.files if name)}
     with staged(bundle.path) as stage:
         for name in sorted(wanted):
             content = made.get(name)

@@ -16,12 +16,14 @@ class Soc:
         cores: NPU cores.
         tail: what the decode tail is computed in when the rest is INT8: "fp16", "int16" where the NPU has no floats,
             "int8" where its convolutions take nothing else.
+        softmax: its NPU has a Softmax; elsewhere attention is rewritten without one (``heads.attention``).
         aligned: its NPU concatenates channels only in whole blocks, anything else is left to the CPU.
     """
 
     name: str
     cores: int
     tail: str
+    softmax: bool = True
     aligned: bool = False
 
     @property
@@ -35,8 +37,8 @@ SOCS = {
     soc.name: soc
     for soc in (
         Soc("rk3562", 1, "fp16"),
-        Soc("rk3566", 1, "fp16"),
-        Soc("rk3568", 1, "fp16"),
+        Soc("rk3566", 1, "fp16", softmax=False),
+        Soc("rk3568", 1, "fp16", softmax=False),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
         Soc("rv1103", 1, "int16", aligned=True),

@@ -80,7 +80,7 @@ def single(
     target = Path(out or whole.path.parent) / f"{Path(artifact.file).stem}{SUFFIX}"
     part = Bundle(target, whole.spec, whole.layout, whole.weights_sha256, whole.onnx_sha256, [artifact], whole.origin)
     if not target.exists():
-        names = (whole.onnx.name, artifact.file, artifact.log, artifact.calibration)
+        names = (whole.onnx.name, *artifact.files)
         write_bundle(part, {name: whole.path / name for name in names if name})
     elif not is_bundle(target) or read_bundle(target) != part:
         raise UserError(f"{target} is there and is something else.", "Move it away, or name another folder with out.")

@@ -10,29 +10,46 @@ import numpy as np
 
 STEPS = 255  # between the smallest and the largest of 256 values
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.27, 0.22, 0.18, 0.15)  # of the measured range, to choose from
-PER_PICTURE = 16384  # values kept of each picture
+PER_PICTURE = 16384  # values kept of each picture, besides the few beyond them
 
 
 class Sample:
-    """Values of one tensor over pictures."""
+    """Values of one tensor over pictures: a random part, and every value beyond that part's smallest and largest.
+
+    These are few, and no random part shows how far they lie.
+    """
 
     def __init__(self) -> None:
         self.parts: list[np.ndarray] = []
+        self.tails: list[np.ndarray] = []
+        self.weight = 1.0  # values each one of a part stands for
         self.random = np.random.default_rng(0)
 
     def add(self, values: np.ndarray) -> None:
-        """Keeps a random part of one picture's values, of any shape."""
+        """Keeps what is needed of one picture's values, of any shape, the same for all pictures."""
         flat = values.ravel()
         if flat.size > PER_PICTURE:
-            flat = flat[self.random.integers(0, flat.size, PER_PICTURE)]
+            self.weight = flat.size / PER_PICTURE
+            part = flat[self.random.integers(0, flat.size, PER_PICTURE)]
+            self.tails.append(flat[(flat > part.max()) | (flat < part.min())])
+            flat = part
         self.parts.append(flat)
 
     def clip(self, low: float, high: float) -> tuple[float, float]:
         """The range within (low, high) of least mean square error; the end nearer to 0 is clipped last."""
-        values = np.concatenate(self.parts)
         end = max(-low, high)
         ranges = [(max(low, -end * share), min(high, end * share)) for share in SHARES]
-        return min(ranges, key=lambda r: float(np.square(values - quantise(values, *r)).mean()))
+        return min(ranges, key=lambda limits: self.error(*limits))
+
+    def error(self, low: float, high: float) -> float:
+        """Sum of the square errors of all values in the range."""
+        return self.weight * sum(_error(part, low, high) for part in self.parts) + sum(
+            _error(tail, low, high) for tail in self.tails
+        )
+
+
+def _error(values: np.ndarray, low: float, high: float) -> float:
+    return float(np.square(values - quantise(values, low, high)).sum())
 
 
 def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:

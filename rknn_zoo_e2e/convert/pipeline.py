@@ -73,6 +73,7 @@ def convert(source: Source, options: Options, progress: Progress | None = None) 
     return _Run(source, options, calibration, progress or Silent(), target, old, weights, prints).build(there)
 
 
+SOFTMAX_FREE = "model-softmax-free.onnx"  # the graph for SoCs whose NPU has no Softmax
 CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
@@ -141,34 +142,47 @@ class _Run:
         with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
             work = Path(folder)
             onnx = work / ONNX
-            spec = self._export(onnx)
+            spec, graphs = self._export(onnx)
             bundle = Bundle(self.target, spec, self.options.layout, self.weights, sha256(onnx), origin=self._origin())
             kept = self._kept(bundle, there)
             there = [a for a in there if a in kept]
             socs = [s for s in dict.fromkeys(self.options.socs) if s.name not in {a.soc for a in there}]
             checks, pictures = self._pictures(spec, onnx, work)
-            made: dict[str, Path | bytes] = {ONNX: onnx}
-            new, failed = self._build_all(socs, spec, onnx, work, checks, pictures, made)
+            made: dict[str, Path | bytes] = {graph.name: graph for graph in (onnx, *graphs.values())}
+            new, failed = self._build_all(socs, spec, onnx, graphs, work, checks, pictures, made)
             bundle.artifacts = kept + new
             self._enter("write")
             write_bundle(bundle, made)
         self._leave()
         return Conversion(bundle, there + new, there, failed, self.seconds)
 
-    def _export(self, onnx: Path) -> ModelSpec:
+    def _export(self, onnx: Path) -> tuple[ModelSpec, dict[str, Path]]:
+        """Writes the graph, and beside it the one for SoCs that need another.
+
+        Returns:
+            The model's facts, and the graphs of those SoCs by name.
+        """
         from rknn_zoo_e2e.convert.source import load_source
 
         self._enter("load")
         model, spec = load_source(self.source, self.options.imgsz)
         from rknn_zoo_e2e.convert.export import export_onnx
+        from rknn_zoo_e2e.heads.attention import attention_patched, attentions
         from rknn_zoo_e2e.heads.reference import check_decode
 
         self._enter("patch")
         check_decode(model, spec)
         self._enter("export")
         export_onnx(model, spec, self.options.layout, onnx)
+        graphs: dict[str, Path] = {}
+        without = [soc.name for soc in self.options.socs if not soc.softmax]
+        if without and attentions(model):
+            own = onnx.with_name(SOFTMAX_FREE)
+            with attention_patched(model, spec.imgsz):
+                export_onnx(model, spec, self.options.layout, own)
+            graphs = dict.fromkeys(without, own)
         self._leave()
-        return spec
+        return spec, graphs
 
     def _kept(self, bundle: Bundle, there: list[Artifact]) -> list[Artifact]:
         """Artifacts of the old bundle that stay beside the new ones."""
@@ -209,6 +223,7 @@ class _Run:
         socs: list[Soc],
         spec: ModelSpec,
         onnx: Path,
+        graphs: dict[str, Path],
         work: Path,
         checks: list[Check],
         pictures: tuple[Path, ...],
@@ -225,11 +240,12 @@ class _Run:
         ranges = self._ranges(onnx, spec, int8_tensors(onnx)) if int8 else None
         jobs = {}
         for soc in socs:
+            graph = graphs.get(soc.name, onnx)
             jobs[soc.name] = BuildJob(
-                onnx=onnx,
+                onnx=graph,
                 soc=soc.name,
                 precision=self.options.precision,
-                hybrid=hybrid_regions(onnx, soc) if int8 else (),
+                hybrid=hybrid_regions(graph, soc) if int8 else (),
                 pictures=pictures,
                 ranges=ranges,
                 rknn=work / f"{spec.name}-{soc.name}-{self.options.precision}.rknn",
@@ -297,6 +313,8 @@ class _Run:
             hybrid=[list(pair) for pair in job.hybrid],
             calibration=calibration,
             log=log,
+            graph="" if job.onnx.name == ONNX else job.onnx.name,
+            graph_sha256="" if job.onnx.name == ONNX else sha256(job.onnx),
             placement=result.placement,
             parity=result.parity,
             seconds=result.seconds,

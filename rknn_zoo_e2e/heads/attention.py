@@ -159,7 +159,7 @@ def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, 
 
 @contextmanager
 def attention_patched(model: nn.Module, imgsz: tuple[int, int]) -> Iterator[nn.Module]:
-    """The model with every ``Attention`` rewritten for the NPU; the blocks themselves are back when the block ends.
+    """The model with its ``Attention`` blocks rewritten for the NPU; the blocks are back when the ``with`` ends.
 
     Args:
         model: Ultralytics model in eval mode, fused or not. Nothing happens to one without attention.

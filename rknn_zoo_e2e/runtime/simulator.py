@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, read_ranges
+from rknn_zoo_e2e.bundle import Artifact, Bundle, graph_of, read_ranges
 from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
@@ -19,7 +19,7 @@ class SimulatorRuntime:
     backend = "simulator"
 
     def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
-        onnx = check_file(bundle, bundle.onnx.name, bundle.onnx_sha256)
+        onnx = graph_of(bundle, artifact)
         self.toolkit = Toolkit(on_stage)
         self.toolkit.__enter__()
         try:

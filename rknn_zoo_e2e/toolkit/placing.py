@@ -12,7 +12,7 @@ BLOCK = 16  # channels the NPU keeps together
 
 
 def place_channels(model: onnx.ModelProto, ranges: Ranges) -> Ranges:
-    """Replaces every Concat on channels with an input that fills no whole block, all in place.
+    """Replaces the Concat that makes the first output, if one of its inputs fills no whole block, in place.
 
     Each input goes through a 1x1 convolution of zeros and ones to its own channels, and these are added up: the
     compiler fuses a sum with its convolution, so that no more is read than a concatenation reads.
@@ -23,19 +23,22 @@ def place_channels(model: onnx.ModelProto, ranges: Ranges) -> Ranges:
     Returns:
         The ranges with those of the new tensors added.
     """
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    known = [*graph.value_info, *graph.input, *graph.output]
-    channels = {v.name: dims[1].dim_value for v in known if len(dims := v.type.tensor_type.shape.dim) == 4}
-    ranges, nodes = dict(ranges), []
-    for node in model.graph.node:
-        counts = [channels.get(name, 0) for name in node.input]
-        on_channels = any(a.name == "axis" and a.i in (1, -3) for a in node.attribute)
-        if node.op_type != "Concat" or not on_channels or not any(count % BLOCK for count in counts):
-            nodes.append(node)
-            continue
-        nodes += _placed(model.graph, node, counts, ranges)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    makers = {name: node for node in model.graph.node for name in node.output}
+    concat = makers[model.graph.output[0].name]
+    while concat.op_type == "Reshape":
+        concat = makers[concat.input[0]]
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    known = {v.name: v.type.tensor_type.shape.dim for v in (*graph.value_info, *graph.input)}
+    counts = [known[name][1].dim_value for name in concat.input]
+    on_channels = any(a.name == "axis" and a.i == 1 for a in concat.attribute)
+    if concat.op_type != "Concat" or not on_channels or not any(count % BLOCK for count in counts):
+        return ranges
+    ranges = dict(ranges)
+    index = list(model.graph.node).index(concat)
+    nodes = _placed(model.graph, concat, counts, ranges)
+    model.graph.node.remove(concat)
+    for offset, node in enumerate(nodes):
+        model.graph.node.insert(index + offset, node)
     return ranges
 
 
