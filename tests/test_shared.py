@@ -14,6 +14,7 @@ CASES = [
     ("yolov8n", "calib-coco", {"bus": 1, "person": 3}),
     ("yolov8n-pose", "calib-coco", {"person": 3}),
     ("yolov8n-seg", "calib-coco", {"bus": 1, "person": 3}),
+    ("yolo11n", "calib-coco", {"bus": 1, "person": 3}),
     ("yolo26n", "calib-coco", {"bus": 1, "person": 3}),
     ("yolov8n-obb", "calib-aerial", {}),
 ]
@@ -26,6 +27,8 @@ def test_convert_and_demo(weights: Path, data: Path, bus: Path, tmp_path: Path, 
     assert out.returncode == 0, out.stderr
     (artifact,) = json.loads(out.stdout)["artifacts"]
     assert artifact["parity"]["passed"] and artifact["parity"]["detections"]
+    assert {op["op"] for op in artifact["placement"]["cpu"]} <= {"Reshape"}, "the last one, in layout flat"
+    assert len(artifact["placement"]["cpu"]) <= 1
     picture = bus if least else data / "dota-obb/images/val"
     out = run("demo", picture, "--backend", "simulator", "--json", cwd=tmp_path)
     assert out.returncode == 0, out.stderr

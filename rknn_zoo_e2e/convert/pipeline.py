@@ -25,6 +25,7 @@ from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.client import require_toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
@@ -237,7 +238,7 @@ class _Run:
         from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
 
         int8 = self.options.precision == "int8"
-        ranges = self._ranges(onnx, spec, int8_tensors(onnx)) if int8 else None
+        ranges = self._ranges(onnx, pictures, int8_tensors(onnx)) if int8 else None
         jobs = {}
         for soc in socs:
             graph = graphs.get(soc.name, onnx)
@@ -273,17 +274,16 @@ class _Run:
             raise next(iter(failed.values()))
         return [self._artifact(jobs[name], result, made) for name, result in results.items()], failed
 
-    def _ranges(self, onnx: Path, spec: ModelSpec, clipped: list[str]) -> Ranges:
-        """Ranges of every tensor over the calibration pictures."""
+    def _ranges(self, onnx: Path, pictures: tuple[Path, ...], clipped: list[str]) -> Ranges:
+        """Ranges of every tensor over the letterboxed pictures."""
         from rknn_zoo_e2e.convert.ranges import measure_ranges
 
-        assert self.calibration is not None
         self._enter("calibrate")
-        count = len(self.calibration)
-        pictures = (self.calibration.letterboxed(index, spec.imgsz) for index in range(count))
-        ranges = measure_ranges(
-            onnx, pictures, clipped, lambda done: self.progress.stage(self.source.name, "calibrate", done / count)
-        )
+
+        def follow(done: int) -> None:
+            self.progress.stage(self.source.name, "calibrate", done / len(pictures))
+
+        ranges = measure_ranges(onnx, map(read_image, pictures), clipped, follow)
         self._leave()
         return ranges
 
