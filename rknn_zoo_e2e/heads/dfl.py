@@ -63,7 +63,7 @@ class TreeDFL(nn.Module):
             self.steps.append(constant(difference, np.full(len(half), 2.0 ** (level - 1))))
             self.evens.append(constant(np.hstack([half, np.zeros_like(half)])))
         # The root's own log-sum-exp is never asked for, and four channels are no whole block to split off.
-        self.root = constant(np.hstack([-np.eye(SIDES), np.eye(SIDES)]))
+        self.final = constant(np.hstack([-np.eye(SIDES), np.eye(SIDES)]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Pair differences and even logits (1, SIDES * leaves, H, W) to ltrb distances (1, 4, H, W) in cells."""
@@ -80,7 +80,7 @@ class TreeDFL(nn.Module):
                 low, high = total.chunk(2, 1)
                 difference = high - low
             else:
-                difference = self.root(total)
+                difference = self.final(total)
             mean = base(mean) + step(mean) * difference.sigmoid()
         return mean
 
