@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +15,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle import ONNX, SUFFIX, Artifact, Bundle, is_bundle, read_bundle, write_bundle
 from rknn_zoo_e2e.convert.build import BuildResult, Check, fp32_checks, run_build
 from rknn_zoo_e2e.convert.calibration import Calibration
+from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets
 from rknn_zoo_e2e.convert.progress import Progress, Silent
 from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options, calibration_for, fingerprint, package_versions
 from rknn_zoo_e2e.errors import UserError
@@ -84,24 +82,6 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
     named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
-
-
-@contextmanager
-def _ctrl_c_sets(event: threading.Event) -> Iterator[None]:
-    """Ctrl-C sets ``event`` too: a KeyboardInterrupt alone is lost if it strikes inside a callback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handler(*_: object) -> None:
-        event.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _existing(target: Path, overwrite: bool) -> Bundle | None:
@@ -253,7 +233,7 @@ class _Run:
                 custom_string=essentials(spec, soc, self.options.layout),
             )
         cancelled, results, failed = threading.Event(), {}, {}
-        with _ctrl_c_sets(cancelled), ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
+        with ctrl_c_sets(cancelled), ThreadPoolExecutor(max_workers=max(1, self.options.jobs)) as pool:
             futures = {
                 name: pool.submit(run_build, Path(str(job.rknn)).stem, job, spec, checks, self.progress, cancelled)
                 for name, job in jobs.items()
