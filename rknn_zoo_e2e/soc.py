@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rknn_zoo_e2e.errors import UsageError
 
+# All their NPUs keep 16 int8 (8 fp16) channels together; a map whose channels fill whole blocks is reshaped for free.
+BLOCK = 16
+
 
 @dataclass(frozen=True)
 class Soc:

@@ -21,6 +21,7 @@ import numpy as np
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.toolkit.buildlog import readable
 from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.toolkit.worker import check, last_line
 
 
 class PlainBuild:
@@ -69,7 +70,7 @@ class PlainBuild:
         except BrokenProcessPool:
             what = "The vendor toolkit died."
         except (Exception, SystemExit) as error:  # whatever the vendor throws
-            what = f"The vendor toolkit failed: {(str(error).strip() or type(error).__name__).splitlines()[-1]}."
+            what = f"The vendor toolkit failed: {last_line(error)}."
         raise UserError(what, "See its log with --debug.", self.log)
 
 
@@ -117,9 +118,3 @@ def _infer(rgb: np.ndarray) -> list[np.ndarray]:
     if outputs is None:
         raise RuntimeError("inference returned nothing")
     return [np.asarray(output, np.float32) for output in outputs]
-
-
-def check(returned: Any, call: str) -> None:
-    """The toolkit says 0 or None for success."""
-    if returned not in (0, None):
-        raise RuntimeError(f"{call} returned {returned}")

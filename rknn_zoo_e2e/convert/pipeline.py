@@ -72,7 +72,7 @@ def convert(source: Source, options: Options, progress: Progress | None = None) 
     return _Run(source, options, calibration, progress or Silent(), target, old, weights, prints).build(there)
 
 
-SOFTMAX_FREE = "model-softmax-free.onnx"  # the graph for SoCs whose NPU has no Softmax
+SOFTMAX_FREE = "model-softmax-free"  # the graph for SoCs whose NPU has no Softmax
 CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
@@ -161,7 +161,9 @@ class _Run:
             own = onnx.with_name(SOFTMAX_FREE)
             with attention_patched(model, spec.imgsz):
                 export_onnx(model, spec, self.options.layout, own)
-            graphs = dict.fromkeys(without, own)
+            # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
+            named = own.rename(onnx.with_name(f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx"))
+            graphs = dict.fromkeys(without, named)
         self._leave()
         return spec, graphs
 

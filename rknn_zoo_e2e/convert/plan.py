@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnx
 
-from rknn_zoo_e2e.convert.ranges import quantised_tensors
+from rknn_zoo_e2e.convert.ranges import quantised_tensors, readers_of
 from rknn_zoo_e2e.soc import Soc
 
 LAST = re.compile(r"/last\.\d+/Conv$")  # heads.branch.Branch.last
@@ -22,10 +22,7 @@ ATTENTION = re.compile(r"^(/model\.\d+)/.*\battn/")  # C2PSA, and YOLO26's C3k2 
 def int8_tensors(path: Path) -> list[str]:
     """Tensors of the graph outside every region, those at which one begins among them, whatever the SoC."""
     graph = onnx.load(str(path), load_external_data=False).graph
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = readers_of(graph)
     inside: set[str] = set()
     for first, last in regions(path):
         ahead = [first]

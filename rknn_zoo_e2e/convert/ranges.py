@@ -36,8 +36,8 @@ def measure_ranges(
     Args:
         path: the patched graph.
         pictures: letterboxed, (H, W, 3) uint8 RGB.
-        clipped: tensors to clip at the least mean square error of 8 bits; the copies of one follow it. None: what the
-            vendor's own calibration finds.
+        clipped: tensors to clip at the least mean square error of 8 bits; the copies of one follow it. Without
+            any the ranges are those of the vendor's own calibration.
         on_picture: told how many are done.
     """
     import onnxruntime
@@ -67,22 +67,24 @@ def measure_ranges(
 def quantised_tensors(path: Path) -> list[str]:
     """Float tensors of a graph that become INT8 tensors: not those within a SiLU, nor mere copies."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
-    readers = _readers(graph)
+    readers = readers_of(graph)
     floats = {v.name for v in graph.value_info if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     return [
         name
         for node in graph.node
         for name in node.output
-        if name in floats and node.op_type not in COPIES | {"Sigmoid"} and "Sigmoid" not in readers.get(name, [])
+        if name in floats
+        and node.op_type not in COPIES | {"Sigmoid"}
+        and all(reader.op_type != "Sigmoid" for reader in readers.get(name, []))
     ]
 
 
-def _readers(graph: onnx.GraphProto) -> dict[str, list[str]]:
-    """The kinds of operators that read each tensor."""
-    readers: dict[str, list[str]] = {}
+def readers_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """The operators that read each tensor."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(name, []).append(node.op_type)
+            readers.setdefault(name, []).append(node)
     return readers
 
 
@@ -112,7 +114,8 @@ class _Rules:
     def __init__(self, graph: onnx.GraphProto) -> None:
         copies = [node for node in graph.node if node.op_type in COPIES]
         self.copies = [(node.op_type, node.input[0], name) for node in copies for name in node.output]
-        self.saturating = [name for name, kinds in _readers(graph).items() if kinds == ["Sigmoid"]]
+        readers = readers_of(graph)
+        self.saturating = [name for name, nodes in readers.items() if [n.op_type for n in nodes] == ["Sigmoid"]]
 
     def apply(self, found: dict[str, tuple[float, float]], all_copies: bool) -> dict[str, tuple[float, float]]:
         kinds = COPIES if all_copies else {"MaxPool"}

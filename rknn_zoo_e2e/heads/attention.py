@@ -31,8 +31,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rknn_zoo_e2e.heads.linear import constant
+from rknn_zoo_e2e.soc import BLOCK
 
-FP16_BLOCK = 8  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
+FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
 # v is scaled by this power of two until the quotient, so that the sums over all keys stay far below fp16's 65504.
 SCALE = 1 / 16
 # sum(w) * SCALE is at least about SCALE. Only where fp16's steps of the logits are 32 (logits beyond 60000) can all w

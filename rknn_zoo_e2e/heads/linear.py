@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-# The NPU keeps 16 int8 (8 fp16) channels together; a map whose channels fill whole blocks is reshaped for free.
-BLOCK = 16
+from rknn_zoo_e2e.soc import BLOCK
 
 
 def constant(matrix: np.ndarray, bias: np.ndarray | None = None) -> nn.Conv2d:

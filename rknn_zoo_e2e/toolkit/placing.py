@@ -6,9 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from rknn_zoo_e2e.soc import BLOCK
 from rknn_zoo_e2e.toolkit.job import Ranges
-
-BLOCK = 16  # channels the NPU keeps together
 
 
 def place_channels(model: onnx.ModelProto, ranges: Ranges) -> Ranges:
