@@ -88,6 +88,15 @@ def test_the_same_command_again_is_quick_and_changes_nothing(converted: Path, tm
     assert {p.name: p.stat().st_mtime_ns for p in path.iterdir()} == before
 
 
+def test_a_damaged_graph_is_made_again(converted: Path, tmp_path: Path):
+    graph = bundle_of(converted, "shapes", tmp_path) / "model.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(whole + b"x")
+    out = run("convert", "shapes", "--soc", "rk3566", "--calib-images", 8, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    assert graph.read_bytes() == whole
+
+
 def test_another_soc_joins_and_another_size_is_refused(converted: Path, tmp_path: Path):
     path = bundle_of(converted, "shapes", tmp_path)
     out = run("convert", "shapes", "--soc", "rk3566", "--soc", "rv1106", *QUICK, cwd=tmp_path)

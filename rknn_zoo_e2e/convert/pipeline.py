@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle import ONNX, SUFFIX, Artifact, Bundle, is_bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import (
+    ONNX,
+    SUFFIX,
+    Artifact,
+    Bundle,
+    check_file,
+    graph_of,
+    is_bundle,
+    read_bundle,
+    write_bundle,
+)
 from rknn_zoo_e2e.convert.build import BuildResult, Check, fp32_checks, run_build
 from rknn_zoo_e2e.convert.calibration import Calibration
 from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets
@@ -99,9 +109,15 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
 
 
 def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
-    """Whether an artifact's file is still what was built."""
-    path = bundle.path / artifact.file if bundle else None
-    return path is not None and path.is_file() and sha256(path) == artifact.sha256
+    """Whether an artifact's file and its graph are still what was built."""
+    if bundle is None:
+        return False
+    try:
+        check_file(bundle, artifact.file, artifact.sha256)
+        graph_of(bundle, artifact)
+    except UserError:
+        return False
+    return True
 
 
 @dataclass
