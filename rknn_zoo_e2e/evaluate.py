@@ -64,7 +64,7 @@ def evaluate(
                 break
             on_picture(index, total)
             rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
-            outputs = predictor.runtime.infer(rgb)
+            outputs = predictor.infer(rgb)
             batch = validator.preprocess(batch)
             with torch.no_grad():
                 validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)

@@ -12,33 +12,11 @@ Ultralytics suppresses overlaps even where the head needs none of it (YOLO26): `
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle, write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.soc import SOCS
-
-COMPATIBLE = Path("/proc/device-tree/compatible")
-
-
-def board_soc(compatible: Path = COMPATIBLE) -> str | None:
-    """The SoC of this board as the toolkit calls it, None where this is no board with a known one.
-
-    Args:
-        compatible: the device tree's file: names such as ``rockchip,rk3588s-orangepi-5``, each ended by a NUL, the
-            board's first, the SoC's last.
-    """
-    try:
-        names = compatible.read_bytes().decode("ascii", "replace").split("\0")
-    except OSError:
-        return None
-    for name in reversed(names):
-        # Variants run their family's files: rk3588s is an rk3588; but rv1106b is none of rv1106.
-        soc = re.match(r"rockchip,(r[kv]\d+b?)", name)
-        if soc and soc[1] in SOCS:
-            return soc[1]
-    return None
+from rknn_zoo_e2e.machine import board_soc
 
 
 def single(

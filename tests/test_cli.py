@@ -25,7 +25,9 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["info"], ["convert"], ["inspect"], ["demo"], ["eval"]])
+@pytest.mark.parametrize(
+    "command", [[], ["list"], ["info"], ["convert"], ["inspect"], ["demo"], ["bench"], ["eval"], ["doctor"]]
+)
 def test_help_is_quick_and_has_an_example(tmp_path: Path, command):
     spent = []
     for _ in range(3):

@@ -62,7 +62,7 @@ def test_the_simulator_rebuilds_exactly_what_was_verified(converted: Path, model
     """No recalibration: the outputs behind the recorded parity come out again."""
     from rknn_zoo_e2e.convert.calibration import from_shapes
     from rknn_zoo_e2e.convert.verify import Parity
-    from rknn_zoo_e2e.predictor import load
+    from rknn_zoo_e2e.loading import load
     from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
     from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -74,7 +74,7 @@ def test_the_simulator_rebuilds_exactly_what_was_verified(converted: Path, model
             image = calibration.read(index)
             letterbox = Letterbox.of(image, bundle.spec.imgsz)
             rgb = letterbox.apply(image)
-            parity.add(fp32.infer(rgb), predictor.runtime.infer(rgb), letterbox)
+            parity.add(fp32.infer(rgb), predictor.infer(rgb), letterbox)
     assert parity.report() == bundle.artifacts[0].parity
 
 

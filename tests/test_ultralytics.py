@@ -16,9 +16,9 @@ from test_bundle import made
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.predictor import load
+from rknn_zoo_e2e.loading import load
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.ultralytics import board_soc, single
+from rknn_zoo_e2e.ultralytics import single
 
 STANDIN = Path(__file__).parent / "standin"
 STARTERS = ["shapes", "shapes-pose", "shapes-seg", "shapes-obb"]
@@ -144,7 +144,7 @@ def test_a_bundle_of_several_is_narrowed_to_one(tmp_path: Path):
 
 def test_narrowing_refuses_what_it_cannot_do(tmp_path: Path, monkeypatch):
     whole = with_rk3588(tmp_path)
-    monkeypatch.setattr("rknn_zoo_e2e.ultralytics.COMPATIBLE", tmp_path / "no device tree")
+    monkeypatch.setattr("rknn_zoo_e2e.ultralytics.board_soc", lambda: None)
     for args, message in [
         ({}, "no Rockchip board.*rk3566, rk3588"),
         ({"soc": "rk3576"}, "no artifact for rk3576"),
@@ -159,23 +159,6 @@ def test_narrowing_refuses_what_it_cannot_do(tmp_path: Path, monkeypatch):
     write_bundle(whole, {})
     with pytest.raises(UserError, match="layout grid"):
         single(whole.path, "rk3588")
-
-
-@pytest.mark.parametrize(
-    ("names", "soc"),
-    [
-        (["rockchip,rk3588s-orangepi-5", "rockchip,rk3588"], "rk3588"),
-        (["xunlong,orangepi-5", "rockchip,rk3588s"], "rk3588"),
-        (["radxa,zero3", "rockchip,rk3566"], "rk3566"),
-        (["rockchip,rv1106b-evb"], "rv1106b"),
-        (["raspberrypi,5-model-b", "brcm,bcm2712"], None),
-        (["pine64,rockpro64", "rockchip,rk3399"], None),
-    ],
-)
-def test_the_soc_of_a_board(tmp_path: Path, names, soc):
-    file = tmp_path / "compatible"
-    file.write_bytes(b"".join(name.encode() + b"\0" for name in names))
-    assert board_soc(file) == soc
 
 
 def test_another_boards_file_is_refused_as_on_a_board(board, tmp_path: Path):

@@ -44,26 +44,33 @@ def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return boxes, rng.uniform(size=count).astype(np.float32), rng.integers(0, 3, count)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("threshold", [0.3, 0.7])
-def test_nms_equals_torchvision(seed, threshold):
-    boxes, scores, ids = random_boxes(seed, 200)
-    expected = torchvision.ops.batched_nms(*(torch.from_numpy(a) for a in (boxes, scores, ids)), threshold)
-    np.testing.assert_array_equal(nms(boxes, scores, ids, threshold), expected.numpy())
+@pytest.mark.parametrize("count", [0, 1, 150, 2000])
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.0])
+def test_nms_equals_torchvision(count, threshold):
+    boxes, scores, ids = random_boxes(count, count)
+    scores = scores.round(2).clip(0.01)  # ties
+    apart = boxes + ids[:, None].astype(np.float32) * 7680
+    expected = torchvision.ops.nms(torch.from_numpy(apart), torch.from_numpy(scores), threshold)
+    np.testing.assert_array_equal(nms(boxes.T, scores, ids, threshold), expected.numpy())
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_rotated_nms_equals_ultralytics(seed):
-    boxes, scores, ids = random_boxes(seed, 120)
+@pytest.mark.parametrize("count", [0, 1, 120, 700])
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.4, 0.9])
+def test_rotated_nms_equals_ultralytics(count, threshold):
+    """Also where it skips pairs as too far apart to overlap, and stops once it has as many as it may."""
+    boxes, scores, ids = random_boxes(count, count)
     size = boxes[:, 2:] - boxes[:, :2]
-    angle = np.random.default_rng(seed).uniform(-0.7, 2.3, (120, 1))
+    angle = np.random.default_rng(count).uniform(-0.7, 2.3, (count, 1))
     obb = np.concatenate([boxes[:, :2] + size / 2, size, angle], 1).astype(np.float32)
-    rows = np.stack([probiou(box, obb) for box in obb])
-    np.testing.assert_allclose(rows, batch_probiou(obb, obb).numpy(), atol=2e-4)
+    if count:
+        rows = np.stack([probiou(box[:, None], obb.T) for box in obb])
+        np.testing.assert_allclose(rows, batch_probiou(obb, obb).numpy(), atol=2e-4)
     apart = obb.copy()
     apart[:, :2] += ids[:, None] * 7680
-    expected = TorchNMS.fast_nms(torch.from_numpy(apart), torch.from_numpy(scores), 0.4, iou_func=batch_probiou)
-    np.testing.assert_array_equal(rotated_nms(obb, scores, ids, 0.4), expected.numpy())
+    arguments = torch.from_numpy(apart), torch.from_numpy(scores), threshold
+    expected = TorchNMS.fast_nms(*arguments, iou_func=batch_probiou).numpy()
+    np.testing.assert_array_equal(rotated_nms(obb.T, scores, ids, threshold, count), expected)
+    np.testing.assert_array_equal(rotated_nms(obb.T, scores, ids, threshold, 7), expected[:7])
 
 
 def test_rotated_geometry_equals_ultralytics():

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli import convert, demo, eval, inspect, zoo
+from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, inspect, zoo
 from rknn_zoo_e2e.cli.output import reporting_errors
 
 
@@ -53,4 +53,6 @@ app.command("info")(zoo.info)
 app.command("convert")(convert.convert)
 app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
 app.command("eval")(eval.evaluate)
+app.command("doctor")(doctor.doctor)

@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 
 from rknn_zoo_e2e.cli.convert import parse_imgsz
+from rknn_zoo_e2e.cli.options import Backend, Precision, SocOf
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Bundle, zoo name or .pt file.")],
     data: Annotated[Path, typer.Option(help="data.yaml of an Ultralytics data set.")],
-    backend: Annotated[str, typer.Option(help="auto, simulator, onnx or torch.")] = "auto",
-    soc: Annotated[str | None, typer.Option(help="Which SoC's artifact of a bundle. Default: its first.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Which precision of a bundle. Default: its first.")] = None,
+    backend: Backend = "auto",
+    soc: SocOf = None,
+    precision: Precision = None,
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
@@ -32,7 +33,7 @@ def evaluate(
 
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.evaluate import evaluate as run
-    from rknn_zoo_e2e.predictor import load
+    from rknn_zoo_e2e.loading import load
 
     with StageProgress() as progress:
 
@@ -40,14 +41,14 @@ def evaluate(
             progress.stage(model, stage, share)
 
         with load(model, backend, soc, precision, parse_imgsz(imgsz), on_stage=follow) as predictor:
-            name = predictor.runtime.backend
+            name = predictor.backend
             found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
             spec, artifact = predictor.spec, predictor.artifact
     document = {
         "model": spec.name,
         "backend": name,
-        "soc": artifact.soc if artifact and name == "simulator" else None,
-        "precision": artifact.precision if artifact and name == "simulator" else "fp32",
+        "soc": artifact.soc if artifact and name in ("board", "simulator") else None,
+        "precision": artifact.precision if artifact and name in ("board", "simulator") else "fp32",
         "data": str(data),
         **found,
     }

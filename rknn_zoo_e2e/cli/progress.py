@@ -29,6 +29,7 @@ class StageProgress:
             TextColumn("{task.fields[stage]:<10}"),
             BarColumn(24),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
             console=stderr(),
             transient=True,
             disable=not self.live,
@@ -41,15 +42,16 @@ class StageProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.bars.stop()
 
-    def stage(self, what: str, stage: str, share: float = 0.0) -> None:
-        """``what`` is at ``stage``, ``share`` (0..1) of it done; 0 shows a pulse."""
+    def stage(self, what: str, stage: str, share: float = 0.0, detail: str = "") -> None:
+        """``what`` is at ``stage``, ``share`` (0..1) of it done; 0 shows a pulse. ``detail`` is for terminals only."""
         with self.lock:
             entered = self.stages.get(what) != stage
             self.stages[what] = stage
             if self.live:
                 if what not in self.tasks:
-                    self.tasks[what] = self.bars.add_task(what, stage=stage, total=None)
-                self.bars.update(self.tasks[what], stage=stage, total=1 if share else None, completed=share)
+                    self.tasks[what] = self.bars.add_task(what, stage=stage, total=None, detail=detail)
+                bar = self.tasks[what]
+                self.bars.update(bar, stage=stage, total=1 if share else None, completed=share, detail=detail)
             elif entered and not settings.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
 

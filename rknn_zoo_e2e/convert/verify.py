@@ -64,7 +64,7 @@ class Parity:
             if not candidates.size:
                 continue
             if expected.obb is not None and actual.obb is not None:
-                overlap = probiou(expected.obb[i], actual.obb[candidates])
+                overlap = probiou(expected.obb[i : i + 1].T, actual.obb[candidates].T)
             else:
                 overlap = iou(expected.boxes[i], actual.boxes[candidates])
             if overlap.max() < MATCH_IOU:

@@ -1,4 +1,4 @@
-"""What runs a model: the same interface over the vendor's simulator, ONNX Runtime and PyTorch."""
+"""What runs a model: the same interface over a board's NPU, the vendor's simulator, ONNX Runtime and PyTorch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-BACKENDS = ("auto", "simulator", "onnx", "torch")
+BACKENDS = ("auto", "board", "simulator", "onnx", "torch")
 
 
 class Runtime(Protocol):
@@ -15,7 +15,7 @@ class Runtime(Protocol):
     backend: str
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs in the task's order, float32."""
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs in the task's order, float32. One call at a time."""
         ...
 
     def close(self) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from rknn_zoo_e2e.raw import Raw, ceiling, finite, part
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
-from rknn_zoo_e2e.vision.nms import nms
+from rknn_zoo_e2e.vision.nms import best_first, nms
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail
@@ -60,14 +61,22 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Anchors above the score threshold: all channels (C, N), the best (or, one-to-one, each) score and its class."""
+    """Anchors above the score threshold.
 
-    channels: np.ndarray
+    Attributes:
+        anchors: (N,) their places in the output.
+        geometry: (4, N) x1, y1, x2, y2 in input px; of rotated boxes (5, N) cx, cy, w, h, radians.
+        scores: (N,) float32, the best (one-to-one: each) score above the threshold, 0..1.
+        class_ids: (N,) int64, its class.
+    """
+
+    anchors: np.ndarray
+    geometry: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
 
     def take(self, index: np.ndarray) -> Candidates:
-        return Candidates(self.channels[:, index], self.scores[index], self.class_ids[index])
+        return Candidates(self.anchors[index], self.geometry[:, index], self.scores[index], self.class_ids[index])
 
 
 class Task(ABC):
@@ -78,6 +87,8 @@ class Task(ABC):
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        self.scale = self.input_scale()
+        self.extra_from = 4 + len(spec.names)  # the first channel after box and scores
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -103,67 +114,84 @@ class Task(ABC):
         scale[:4, 0] = w, h, w, h
         return scale
 
-    def candidates(self, output: np.ndarray, thresholds: Thresholds) -> Candidates:
-        """Anchors worth decoding, in input px, best first; nothing but the scores is read for the others.
+    def candidates(self, output: Raw, thresholds: Thresholds) -> Candidates:
+        """Anchors worth decoding; of all others nothing but the scores is read.
 
         Args:
-            output: output0, (1, C, A) or (1, C, H', W').
+            output: output0, (C, A).
+
+        Raises:
+            FloatingPointError: a score is not a finite number.
         """
-        flat = output.reshape(self.outputs[0].count, -1)
-        scores = flat[4 : 4 + len(self.spec.names)]
+        anchors = (finite(ceiling(output, 4, self.extra_from)) > thresholds.conf).nonzero()[0]
+        table = part(output, 4, self.extra_from, anchors)
         if self.spec.nms_free:
-            class_ids, anchors = np.nonzero(scores > thresholds.conf)
-            best = scores[class_ids, anchors]
+            class_ids, index = (table > thresholds.conf).nonzero()
+            scores = table[class_ids, index]
         else:
-            anchors = np.flatnonzero(scores.max(0) > thresholds.conf)
-            class_ids = scores[:, anchors].argmax(0)
-            best = scores[class_ids, anchors]
+            class_ids = table.argmax(0)
+            scores = table[class_ids, np.arange(len(anchors))]
+            index = (scores > thresholds.conf).nonzero()[0]
+            class_ids, scores = class_ids[index], scores[index]
+        anchors = anchors[index]
         if thresholds.classes is not None:
             wanted = np.isin(class_ids, thresholds.classes)
-            anchors, class_ids, best = anchors[wanted], class_ids[wanted], best[wanted]
-        order = np.argsort(-best, kind="stable")[: thresholds.max_det if self.spec.nms_free else MAX_NMS]
-        return Candidates(flat[:, anchors[order]] * self.input_scale(), best[order], class_ids[order])
+            anchors, class_ids, scores = anchors[wanted], class_ids[wanted], scores[wanted]
+        if len(scores) > MAX_NMS:
+            index = best_first(scores)[:MAX_NMS]
+            anchors, class_ids, scores = anchors[index], class_ids[index], scores[index]
+        return Candidates(anchors, finite(self.geometry(output, anchors)), scores, class_ids)
+
+    def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
+        """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px."""
+        out = self.read(output, 0, 4, anchors)
+        half = out[2:] / 2
+        np.add(out[:2], half, out=out[2:])
+        out[:2] -= half
+        return out
+
+    def read(self, output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
+        """(channels, N) float32 of some anchors, coordinates in input px."""
+        return part(output, first, last, anchors) * self.scale[first:last]
 
     def suppress(self, found: Candidates, thresholds: Thresholds) -> np.ndarray:
-        """Indices of the candidates that stay, best first."""
-        return nms(xyxy(found.channels[:4].T), found.scores, found.class_ids, thresholds.iou)
+        """Indices of the candidates that overlap no better one, best first."""
+        return nms(found.geometry, found.scores, found.class_ids, thresholds.iou)
 
-    def decode(self, outputs: Sequence[np.ndarray], letterbox: Letterbox, thresholds: Thresholds) -> Result:
+    def decode(self, outputs: Sequence[Raw], letterbox: Letterbox, thresholds: Thresholds) -> Result:
         """The model's raw outputs to detections in source px.
 
         Args:
-            outputs: in the order of :attr:`outputs`, float32, layout flat or grid.
+            outputs: in the order of :attr:`outputs`, layout flat or grid.
             letterbox: of the picture they were made from.
+
+        Raises:
+            FloatingPointError: a value that a detection depends on is not a finite number.
         """
-        found = self.candidates(outputs[0], thresholds)
-        if not self.spec.nms_free:
-            found = found.take(self.suppress(found, thresholds)[: thresholds.max_det])
-        result = Result(
-            self.spec,
-            letterbox.source,
-            letterbox.boxes(xyxy(found.channels[:4].T)),
-            found.scores.astype(np.float32),
-            found.class_ids.astype(np.int64),
-        )
-        self.finish(result, found.channels[4 + len(self.spec.names) :], found, outputs, letterbox)
+        output = outputs[0].reshape(len(self.scale), -1)
+        found = self.candidates(output, thresholds)
+        kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
+        found = found.take(kept[: thresholds.max_det])
+        extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
+        boxes = self.boxes(found, letterbox)
+        result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
+        self.finish(result, extra.T, found, outputs, letterbox)
         return result
+
+    def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
+        """(N, 4) xyxy in source px, inside the picture."""
+        return letterbox.boxes(found.geometry.T)
 
     def finish(  # noqa: B027 (a plain box needs nothing more)
         self,
         result: Result,
         extra: np.ndarray,
         found: Candidates,
-        outputs: Sequence[np.ndarray],
+        outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        """Adds the task's own part to ``result``; ``extra`` (C, N) are its channels of the survivors."""
+        """Adds the task's own part to ``result``; ``extra`` (N, C) are its channels of the survivors."""
 
     @abstractmethod
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
         """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy."""
-
-
-def xyxy(xywh: np.ndarray) -> np.ndarray:
-    """(N, 4) cx, cy, w, h to x1, y1, x2, y2."""
-    half = xywh[:, 2:4] / 2
-    return np.concatenate([xywh[:, :2] - half, xywh[:, :2] + half], 1)

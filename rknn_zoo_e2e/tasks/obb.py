@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Candidates, Channels, Task, Thresholds
 from rknn_zoo_e2e.vision import drawing
@@ -16,11 +17,6 @@ from rknn_zoo_e2e.vision.rotated import corners, regularize
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail
-
-
-def rotated(found: Candidates) -> np.ndarray:
-    """(N, 5) cx, cy, w, h in input px, radians."""
-    return np.concatenate([found.channels[:4], found.channels[-1:]]).T
 
 
 class ObbTask(Task):
@@ -36,24 +32,32 @@ class ObbTask(Task):
 
         return ObbTail
 
+    def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
+        """(5, N) float32 of some anchors: cx, cy, w, h in input px, radians."""
+        angle = len(self.scale) - 1
+        parts = ((0, 4), (angle, angle + 1))
+        return np.concatenate([self.read(output, first, last, anchors) for first, last in parts])
+
     def suppress(self, found: Candidates, thresholds: Thresholds) -> np.ndarray:
-        return rotated_nms(rotated(found), found.scores, found.class_ids, thresholds.iou)
+        return rotated_nms(found.geometry, found.scores, found.class_ids, thresholds.iou, thresholds.max_det)
+
+    def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
+        return np.empty((len(found.scores), 4), np.float32)  # finish() makes them of the corners
 
     def finish(
         self,
         result: Result,
         extra: np.ndarray,
         found: Candidates,
-        outputs: Sequence[np.ndarray],
+        outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        obb = regularize(rotated(found)).astype(np.float32)
+        obb = regularize(found.geometry.T)
         obb[:, :2] = letterbox.points(obb[:, :2])
         obb[:, 2:4] /= letterbox.gain
         result.obb = obb
         around = corners(obb)
-        limit = np.array([letterbox.source[1], letterbox.source[0]] * 2, np.float32)
-        result.boxes = np.clip(np.concatenate([around.min(1), around.max(1)], 1), 0, limit).astype(np.float32)
+        result.boxes = letterbox.clip(np.concatenate([around.min(1), around.max(1)], 1))
 
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
         assert result.obb is not None

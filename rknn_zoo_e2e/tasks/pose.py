@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Candidates, Channels, Task
 from rknn_zoo_e2e.vision import drawing
@@ -49,10 +50,10 @@ class PoseTask(Task):
         result: Result,
         extra: np.ndarray,
         found: Candidates,
-        outputs: Sequence[np.ndarray],
+        outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        points = extra.T.reshape(-1, *self.shape).astype(np.float32)
+        points = extra.reshape(-1, *self.shape)
         limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
         points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)
         result.keypoints = points

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Candidates, Channels, Output, Task
 from rknn_zoo_e2e.vision import drawing
@@ -40,11 +41,11 @@ class SegmentTask(Task):
         result: Result,
         extra: np.ndarray,
         found: Candidates,
-        outputs: Sequence[np.ndarray],
+        outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        protos = outputs[1].reshape(outputs[1].shape[-3:])
-        result.masks = instance_masks(protos, extra.T, result.boxes, letterbox)
+        protos = outputs[1].reshape(*outputs[1].shape[-3:])
+        result.masks = instance_masks(protos, extra, result.boxes, letterbox)
 
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
         canvas = drawing.masks(image.copy(), result)

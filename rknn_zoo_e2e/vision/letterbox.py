@@ -62,5 +62,12 @@ class Letterbox:
 
     def boxes(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in input px to source px, clipped to the picture."""
-        limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
-        return np.clip(self.points(xyxy.reshape(-1, 2, 2)).reshape(-1, 4), 0, limit)
+        gain = self.gain.tolist()
+        moved: np.ndarray = xyxy - np.array([self.left, self.top, self.left, self.top], np.float32)
+        moved /= np.array(gain + gain, np.float32)
+        return self.clip(moved)
+
+    def clip(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in source px, clipped to the picture."""
+        height, width = self.source
+        return np.minimum(np.maximum(xyxy, 0), np.array([width, height, width, height], xyxy.dtype))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rknn_zoo_e2e.raw import Raw, finite, real
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 
@@ -36,17 +37,20 @@ class Mask:
         return [(p + np.array([self.left, self.top])).astype(np.float32) for p in parts]
 
 
-def instance_masks(protos: np.ndarray, coefficients: np.ndarray, boxes: np.ndarray, letterbox: Letterbox) -> list[Mask]:
+def instance_masks(protos: Raw, coefficients: np.ndarray, boxes: np.ndarray, letterbox: Letterbox) -> list[Mask]:
     """Masks of the instances at source resolution.
 
     Args:
-        protos: (K, h, w) float32 prototypes over the model's input.
+        protos: (K, h, w) prototypes over the model's input.
         coefficients: (N, K).
         boxes: (N, 4) xyxy in source px, inside the picture.
         letterbox: of this picture.
 
     Returns:
         One mask a box: logit above 0, bilinear between prototype cells (ultralytics.utils.ops.process_mask_native).
+
+    Raises:
+        FloatingPointError: a mask depends on a value that is not a finite number.
     """
     per_cell = letterbox.imgsz[1] / protos.shape[2]  # input px per prototype cell
     scale = letterbox.gain.astype(np.float64) / per_cell  # prototype cells per source px, in x and y
@@ -59,8 +63,8 @@ def instance_masks(protos: np.ndarray, coefficients: np.ndarray, boxes: np.ndarr
         low = np.floor(np.array([left, top]) * scale + offset).astype(int).clip(0)
         high = np.ceil(np.array([right, bottom]) * scale + offset).astype(int) + 1
         x0, y0 = np.minimum(low, (protos.shape[2] - 1, protos.shape[1] - 1))
-        region = protos[:, y0 : high[1] + 1, x0 : high[0] + 1]
-        logits = np.tensordot(weights, region, 1).astype(np.float32)
+        region = real(protos[:, y0 : high[1] + 1, x0 : high[0] + 1])
+        logits = finite(weights @ region.reshape(len(region), -1)).reshape(region.shape[1:])
         start = np.array([left, top]) * scale + offset - (x0, y0)
         matrix = np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -1,15 +1,23 @@
-"""``RKNNLite`` as rknn-toolkit-lite2 2.3.2 has it, answered by the vendor's simulator.
+"""``RKNNLite`` as rknn-toolkit-lite2 2.3.2 has it, answered by the vendor's simulator or by recorded tensors.
 
 The simulator cannot load a ``.rknn``, so the model is built again from the bundle its file lies in. What goes wrong is
 told as the vendor tells it: -1 or None, and a line on standard error. What the stand-in does not stand in for raises
 ``NotImplementedError``, so that a test cannot pass by it unnoticed.
+
+Environment:
+    RKNNLITE_STANDIN_SOC: the SoC this "board" has; without it, whichever a model was built for.
+    RKNNLITE_STANDIN_TENSORS: a .npz to answer from instead of the simulator, see :class:`Recorded`.
+    RKNNLITE_STANDIN_DELAY: milliseconds a call takes at least; as on a board, other threads run meanwhile.
+    RKNNLITE_STANDIN_FAIL: "load", "init", or "inference:N" for the Nth call of each context, counted from 1.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 import weakref
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -17,10 +25,10 @@ import numpy as np
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
 from rknn_zoo_e2e.weights import sha256
 
-SOC = "RKNNLITE_STANDIN_SOC"  # environment: the SoC this "board" has; without it, whichever a model was built for
+SOC, TENSORS, DELAY, FAIL = (f"RKNNLITE_STANDIN_{name}" for name in ("SOC", "TENSORS", "DELAY", "FAIL"))
+CORES = {"rk3576": (1, 2), "rk3588": (1, 2, 4)}  # core masks of the SoCs that take any, by core
 ALIKE = (("rk3566", "rk3568"),)  # SoCs that run each other's files (rknnlite/config/cpu_npu_mapper.yml: npu_model)
 
 
@@ -42,6 +50,30 @@ def find_model(path: Path) -> tuple[Bundle, Artifact]:
         raise NotImplementedError(f"the stand-in answers for files of a bundle only, not for {path}") from error
 
 
+class Recorded:
+    """Recorded tensors: ``{key}-{number}`` is an output for the input with that CRC-32 (8 hex digits), ``any-{number}``
+    for every other input."""
+
+    def __init__(self, path: str) -> None:
+        with np.load(path) as stored:
+            self.outputs = dict(stored)
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        key = f"{zlib.crc32(rgb.tobytes()):08x}"
+        key = key if f"{key}-0" in self.outputs else "any"
+        count = sum(name.startswith(f"{key}-") for name in self.outputs)
+        return [self.outputs[f"{key}-{number}"].copy() for number in range(count)]
+
+    def close(self) -> None:
+        pass
+
+
+def simulator(bundle: Bundle, artifact: Artifact):
+    from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
+
+    return SimulatorRuntime(bundle, artifact)
+
+
 class RKNNLite:
     """One model on the "NPU".
 
@@ -61,13 +93,16 @@ class RKNNLite:
         self.path: Path | None = None
         self.core_mask: int | None = None
         self._imgsz = (0, 0)
-        self._runtime: SimulatorRuntime | None = None
+        self._runtime: Recorded | None = None  # or the simulator
+        self._calls = 0
         self._closer: weakref.finalize | None = None
 
     def load_rknn(self, path: str) -> int:
         """Takes a ``.rknn``; it is not looked into yet. Returns 0, or -1 where it is missing."""
         if not os.path.exists(path):
             return self._failed(f"Invalid RKNN model path: {path or None}")
+        if os.environ.get(FAIL) == "load":
+            return self._failed("Load RKNN model failed!")
         self.path = Path(path)
         return 0
 
@@ -96,8 +131,15 @@ class RKNNLite:
             return self._failed(f"RKNN_ERR_TARGET_PLATFORM_UNMATCH: built for {artifact.soc}, this is {soc}")
         if core_mask not in {value for name, value in vars(RKNNLite).items() if name.startswith("NPU_CORE_")}:
             return self._failed(f"The core mode {core_mask} is not supported currently.")
+        if core_mask != self.NPU_CORE_AUTO:
+            possible = CORES.get(soc, ())
+            if not possible or (core_mask & ~sum(possible) and core_mask != self.NPU_CORE_ALL):
+                return self._failed(f"core_mask is not supported on {soc}, do not set it.")
+        if os.environ.get(FAIL) == "init":
+            return self._failed("RKNN init failed. error code: RKNN_ERR_DEVICE_UNAVAILABLE")
         self.core_mask, self._imgsz = core_mask, bundle.spec.imgsz
-        self._runtime = SimulatorRuntime(bundle, artifact)
+        recorded = os.environ.get(TENSORS)
+        self._runtime = Recorded(recorded) if recorded else simulator(bundle, artifact)
         # The vendor's runtime goes with its object; callers such as Ultralytics never release it.
         self._closer = weakref.finalize(self, self._runtime.close)
         return 0
@@ -133,6 +175,11 @@ class RKNNLite:
         if inputs[0].size != np.prod(shape):
             self._failed("Size of inputs[0] is invalid!")
             return None
+        self._calls += 1
+        if os.environ.get(FAIL) == f"inference:{self._calls}":
+            self._failed("RKNN inference failed. error code: RKNN_ERR_TIMEOUT")
+            return None
+        time.sleep(float(os.environ.get(DELAY, 0)) / 1000)
         return self._runtime.infer(inputs[0].reshape(shape))
 
     def get_sdk_version(self) -> str | None:

@@ -1,0 +1,22 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Bundle, zoo name or .pt. Default: newest bundle here, else yolov8n."),
+]
+Backend = Annotated[
+    str, typer.Option(help="auto, board, simulator, onnx or torch. auto: the NPU on a board, else the simulator.")
+]
+SocOf = Annotated[
+    str | None, typer.Option("--soc", help="Which SoC's artifact of a bundle. Default: this board's, else its first.")
+]
+Precision = Annotated[str | None, typer.Option(help="Which precision of a bundle. Default: its first.")]
+Cores = Annotated[
+    str, typer.Option(help="NPU cores to share the work among: auto, all or a number. On a PC: copies of the runtime.")
+]

@@ -1,0 +1,152 @@
+"""Loading any MODEL for inference: ``load(model)(image) -> Result``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.bundle import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
+from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.runtime import BACKENDS, Runtime
+from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.toolkit.client import OnStage
+from rknn_zoo_e2e.zoo import resolve
+
+FALLBACK = "yolov8n"
+MOST_COPIES = 64  # of a runtime on a PC
+AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
+
+
+def find_bundle(model: str | None) -> Path | None:
+    """The bundle a MODEL argument means, None where it means a checkpoint.
+
+    A bundle's own path; without an argument the newest in the working folder; for a zoo name one made from it there.
+    """
+    if model is None:
+        return newest(Path())
+    path = Path(model)
+    if is_bundle(path):
+        return path
+    if path.is_dir():
+        read_bundle(path)  # raises: a folder can only be meant as a bundle
+    beside = Path(f"{model}{SUFFIX}")
+    return beside if not path.suffix and is_bundle(beside) else None
+
+
+def load(
+    model: str | Path | None = None,
+    backend: str = "auto",
+    soc: str | None = None,
+    precision: str | None = None,
+    imgsz: tuple[int, int] | None = None,
+    thresholds: Thresholds | None = None,
+    cores: int | str = 1,
+    on_stage: OnStage = lambda stage, share: None,
+) -> Predictor:
+    """Loads a model for inference.
+
+    Args:
+        model: bundle folder, zoo name or ``.pt`` file; by default the newest bundle here, else yolov8n.
+        backend: "board", "simulator", "onnx", "torch", or "auto": on a board its NPU, on a PC the simulator if it is
+            installed, else ONNX.
+        soc, precision: which artifact of a bundle; by default the first, on a board the first that runs there.
+        imgsz: input (height, width) in px for torch; a bundle has its own.
+        thresholds: post-processing arguments, Ultralytics' defaults if None.
+        cores: NPU cores to run on side by side, or "all"; elsewhere so many copies of the runtime ("all" is one).
+        on_stage: told of the stages of loading.
+
+    Raises:
+        UserError: no such model, or the backend cannot run it here.
+    """
+    name = None if model is None else str(model)
+    if backend not in BACKENDS:
+        raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
+    thresholds = thresholds or Thresholds()
+    folder = find_bundle(name)
+    if folder is None or backend == "torch":
+        return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage)
+    bundle = read_bundle(folder)
+    if backend == "auto":
+        backend = "board" if machine.board_soc() else "simulator" if find_spec("rknn") else "onnx"
+    soc = soc.lower() if soc else None
+    if backend == "board":
+        return _load_board(bundle, soc, precision, thresholds, cores, on_stage)
+    artifact = bundle.artifact(soc, precision)
+    runtimes = open_all([lambda: _open(bundle, artifact, backend, on_stage)] * count(cores, None))
+    return Predictor(bundle.spec, runtimes, thresholds, artifact)
+
+
+def count(cores: int | str, available: int | None) -> int:
+    """How many contexts ``cores`` means, of the ``available`` ones, or None where it is a number of copies."""
+    if cores == "all":
+        return available or 1
+    if not str(cores).isdecimal() or not 1 <= int(cores) <= (available or MOST_COPIES):
+        most = available or MOST_COPIES
+        raise UsageError(f"{cores} cores cannot be used here.", f"Give all, or a number from 1 to {most}.")
+    return int(cores)
+
+
+def open_all(openers: Sequence[Callable[[], AnyRuntime]]) -> list[AnyRuntime]:
+    """All runtimes, or none of them if one cannot be opened."""
+    runtimes: list[AnyRuntime] = []
+    try:
+        for opener in openers:
+            runtimes.append(opener())
+    except BaseException:
+        for runtime in runtimes:
+            runtime.close()
+        raise
+    return runtimes
+
+
+def _load_board(
+    bundle: Bundle, soc: str | None, precision: str | None, thresholds: Thresholds, cores: int | str, on_stage: OnStage
+) -> Predictor:
+    from rknn_zoo_e2e.runtime.board import BoardRuntime, fitting, this_board
+
+    on_stage("load", 0.0)
+    artifact = fitting(bundle, soc, precision)
+    number = count(cores, SOCS[this_board()].cores)
+    places: list[int | None] = list(range(number)) if number > 1 else [None]
+    runtimes = open_all([partial(BoardRuntime, bundle, artifact, core) for core in places])
+    return Predictor(bundle.spec, runtimes, thresholds, artifact)
+
+
+def _open(bundle: Bundle, artifact: Artifact, backend: str, on_stage: OnStage) -> Runtime:
+    if backend == "simulator":
+        from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
+
+        return SimulatorRuntime(bundle, artifact, on_stage)
+    from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
+
+    on_stage("load", 0.0)
+    return OnnxRuntime(check_file(bundle, bundle.onnx.name, bundle.onnx_sha256))
+
+
+def _load_checkpoint(
+    name: str | None,
+    folder: Path | None,
+    backend: str,
+    imgsz: tuple[int, int] | None,
+    thresholds: Thresholds,
+    cores: int | str,
+    on_stage: OnStage,
+) -> Predictor:
+    if backend not in ("auto", "torch"):
+        raise UserError(
+            f"{name or FALLBACK} is a checkpoint, and backend {backend!r} runs bundles.",
+            f"Convert it first with: e2erknn convert {name or FALLBACK} --soc rk3566",
+        )
+    from rknn_zoo_e2e.runtime.torch import TorchRuntime
+
+    on_stage("load", 0.0)
+    # A bundle holds no checkpoint: its model's, if the zoo or this folder has it, stands in.
+    source = resolve(read_bundle(folder).spec.name if folder else name or FALLBACK)
+    first, *others = open_all([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
+    return Predictor(first.spec, [first, *others], thresholds)

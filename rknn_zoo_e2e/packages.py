@@ -1,0 +1,92 @@
+"""The Python packages of this machine and the bounds they are to stay in; none is imported."""
+
+from __future__ import annotations
+
+import operator
+import platform
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+HOST_PACKAGES = ("rknn-toolkit2", "torch", "onnx", "onnxruntime", "numpy", "setuptools", "ultralytics")
+COMPARE = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a Python package, which is not imported; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Python package: its version, None if it is not installed, and the bounds it is to stay in ("" for any)."""
+
+    name: str
+    version: str | None
+    bounds: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """What Python runs here and what ``convert`` and the simulator find."""
+
+    system: str
+    machine: str
+    python: Package
+    packages: tuple[Package, ...]
+
+
+def read_host() -> Host:
+    """The host's facts; no package is imported."""
+    ours, toolkits = requirements("rknn-zoo-e2e", "convert"), requirements("rknn-toolkit2")
+    packages = tuple(
+        Package(name, version_of(name), ",".join(b[name] for b in (ours, toolkits) if b.get(name)))
+        for name in HOST_PACKAGES
+    )
+    python = metadata.metadata("rknn-zoo-e2e")["Requires-Python"] if version_of("rknn-zoo-e2e") else ""
+    return Host(
+        platform.system(), platform.machine(), Package("python", platform.python_version(), python or ""), packages
+    )
+
+
+def requirements(package: str, extra: str = "") -> dict[str, str]:
+    """What a package, or an extra of it, requires: name -> bounds such as ``>=2.3.2,<2.5``. Empty if not installed."""
+    try:
+        lines = metadata.requires(package) or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found = {}
+    for line in lines:
+        requirement, _, marker = line.partition(";")
+        named = re.search(r"extra == ['\"](.+?)['\"]", marker)
+        parts = re.match(r"([\w.-]+)\s*(.*)", requirement.strip())
+        if parts and (named[1] if named else "") == extra:
+            found[parts[1].lower()] = parts[2]
+    return found
+
+
+def fits(version: str, bounds: str) -> bool:
+    """Whether a version is within bounds such as ``>=2.3.2,<2.5``."""
+    return all(
+        COMPARE[sign](numbers(version), numbers(bound))
+        for sign, bound in re.findall(r"([<>=!]=|[<>])\s*([\d.]+)", bounds)
+    )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The release's numbers without trailing zeros, for comparing: (2, 3) of "2.3.0+cpu", () of ""."""
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    parts = [int(part) for part in found[0].split(".")] if found else []
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(parts)

@@ -1,0 +1,85 @@
+"""A model's outputs as a runtime hands them over: float32, or as the NPU keeps them, fp16 or INT8.
+
+What nobody asks :func:`ceiling`, :func:`part` or :func:`real` for stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An INT8 output, ``(values - zero_point) * scale`` in real numbers (the vendor's affine asymmetric).
+
+    Attributes:
+        values: int8 or uint8, any shape.
+    """
+
+    values: np.ndarray
+    scale: float
+    zero_point: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def reshape(self, *shape: int) -> Quantized:
+        return replace(self, values=self.values.reshape(*shape))
+
+    def take(self, index: np.ndarray, axis: int) -> Quantized:
+        return replace(self, values=self.values.take(index, axis))
+
+    def max(self, axis: int) -> Quantized:
+        return replace(self, values=self.values.max(axis))
+
+    def __getitem__(self, index: Any) -> Quantized:
+        return replace(self, values=self.values[index])
+
+
+Raw = np.ndarray | Quantized  # an output: (1, C, A) or (1, C, H, W)
+
+
+def real(output: Raw) -> np.ndarray:
+    """The whole of ``output`` in float32."""
+    if isinstance(output, Quantized):
+        return (output.values.astype(np.float32) - output.zero_point) * np.float32(output.scale)
+    return output.astype(np.float32, copy=False)
+
+
+def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
+    """Channels ``first`` to ``last - 1`` of some anchors, (channels, N) float32.
+
+    Args:
+        output: (C, A).
+    """
+    return real(output[first:last].take(anchors, 1))
+
+
+def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
+    """A bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32: the largest of them or more.
+
+    Of float32 it is their sum, which a matrix product gives in two thirds of the time of the maximum; it bounds them as
+    they are sigmoids, never negative. NaN or infinite where one of them is.
+
+    Args:
+        output: (C, A).
+    """
+    scores = output[first:last]
+    if isinstance(scores, Quantized):
+        return real(scores.max(0))
+    if scores.dtype == np.float16:
+        # numpy compares halves slowly. Without a sign they are in the order of their bits; NaN comes out on top.
+        bits = scores.view(np.uint16).max(0)
+        return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
+    return scores[0] if len(scores) == 1 else np.ones(len(scores), scores.dtype) @ scores
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """The values themselves. Raises :class:`FloatingPointError` where one is no number or infinite."""
+    if not np.isfinite(values).all():
+        raise FloatingPointError("the model gave values that are not finite numbers")
+    return values

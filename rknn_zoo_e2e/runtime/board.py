@@ -1,0 +1,86 @@
+"""The NPU of this board through rknn-toolkit-lite2."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+
+from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file
+from rknn_zoo_e2e.errors import UserError
+
+DOCTOR = "See what is missing with: e2erknn doctor"
+
+
+def this_board() -> str:
+    """The SoC of this board. Raises :class:`UserError` where there is no NPU, or nothing to drive it with."""
+    soc = machine.board_soc()
+    if soc is None:
+        raise UserError(
+            "There is no NPU here: this is no Rockchip board with a known SoC.",
+            "Run it on the board, or here with --backend simulator or onnx; e2erknn doctor tells more.",
+        )
+    if find_spec("rknnlite") is None:
+        raise UserError("rknn-toolkit-lite2 is not installed.", "Install it with: pip install 'rknn-zoo-e2e[board]'")
+    return soc
+
+
+def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
+    """The artifact this board runs.
+
+    Args:
+        soc, precision: as asked for; None for the first that fits.
+
+    Raises:
+        UserError: there is no NPU here, or the bundle has nothing for it.
+    """
+    board = this_board()
+    for artifact in bundle.artifacts:
+        if (
+            machine.runs_on(artifact.soc, board)
+            and soc in (None, artifact.soc)
+            and precision in (None, artifact.precision)
+        ):
+            return artifact
+    held = ", ".join(f"{a.soc} {a.precision}" for a in bundle.artifacts) or "nothing"
+    raise UserError(
+        f"This board has an {board}, and {bundle.path} holds {held}" + (f", not {precision}." if precision else "."),
+        f"Build it on a PC with: e2erknn convert {bundle.spec.name} --soc {board}",
+    )
+
+
+class BoardRuntime:
+    """One context of an artifact on the NPU. A call gives the processor free until the NPU is done.
+
+    Args:
+        core: the core it is to run on; None leaves it to the driver, and is all that an NPU of one core takes.
+
+    Raises:
+        UserError: a damaged file, a runtime that does not take it, or no NPU.
+    """
+
+    backend = "board"
+
+    def __init__(self, bundle: Bundle, artifact: Artifact, core: int | None = None) -> None:
+        this_board()
+        path = check_file(bundle, artifact.file, artifact.sha256)
+        from rknnlite.api import RKNNLite
+
+        self._lite = RKNNLite()
+        # The vendor returns -1 and says why on standard error.
+        if self._lite.load_rknn(str(path)) != 0:
+            raise UserError(f"The NPU's runtime cannot load {path}.", DOCTOR)
+        mask = {} if core is None else {"core_mask": getattr(RKNNLite, f"NPU_CORE_{core}")}
+        if self._lite.init_runtime(**mask) != 0:
+            self.close()
+            raise UserError(f"The NPU does not start with {path}; its runtime says why above.", DOCTOR)
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        outputs = self._lite.inference(inputs=[rgb[None]])
+        if outputs is None:
+            raise UserError("The NPU gave no result; its runtime says why above.", DOCTOR)
+        return outputs
+
+    def close(self) -> None:
+        self._lite.release()

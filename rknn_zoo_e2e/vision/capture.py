@@ -1,0 +1,165 @@
+"""Opening video files, cameras and streams with OpenCV, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rknn_zoo_e2e.errors import UserError
+
+# Ultralytics' (ultralytics.data.utils.VID_FORMATS) without gif, which is a picture here, and what cameras record to
+SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".ts", ".webm", ".wmv"}
+)
+SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")  # of streams
+TIMEOUT_MS = 10_000  # a sender silent for longer is gone; V4L2's own limit is the same
+# Outermost boxes of MP4 and MOV: ISO/IEC 14496-12, table 1, and Apple's wide
+BOXES = frozenset(b"emsg free ftyp mdat meta mfra moof moov pdin prft sidx skip styp udta uuid wide".split())
+AGAIN = "Copy, download or record the video again."
+
+
+def silence() -> None:
+    """Keeps OpenCV's and FFmpeg's lines off stderr, where they would bury our own; OPENCV_LOG_LEVEL shows them."""
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        log = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # type: ignore[attr-defined]  # 4.13
+        log.setLogLevel(0)
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first uses FFmpeg
+
+
+def masked(url: str) -> str:
+    """A URL for people and logs: without user and password, and without its query, where cameras take them, too."""
+    return re.sub(r"\?.*", "", re.sub(r"(?<=://).+@", "***@", url))
+
+
+def open_file(path: Path) -> Any:
+    """A ``cv2.VideoCapture`` that turns frames upright. Raises :class:`UserError` if it is no readable video."""
+    if not path.is_file():
+        raise UserError(f"{path} is not a file.", "Check the path.")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path} is empty.", AGAIN)
+    if not os.access(path, os.R_OK):
+        raise UserError(f"You may not read {path}.", "Check its permissions.")
+    silence()
+    # An absolute path, as FFmpeg takes "concat:a" for a protocol
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        if is_cut_off(path):
+            raise UserError(f"{path} is cut off: only its beginning is here.", AGAIN)
+        raise UserError(f"{path} is not a video.", f"Give one of: {', '.join(sorted(SUFFIXES))}.")
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # 4.11 has it off
+    return capture
+
+
+def open_stream(url: str) -> Any:
+    """A ``cv2.VideoCapture`` that gives up on a silent sender. Raises :class:`UserError` if it cannot be opened."""
+    silence()
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
+    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+    if not capture.isOpened():
+        raise UserError(
+            f"{masked(url)} cannot be opened.", "Check the address, user and password, and that the sender is running."
+        )
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+def open_camera(number: int) -> Any:
+    """A ``cv2.VideoCapture`` of ``/dev/video<number>``. Raises :class:`UserError` if it is missing or in use."""
+    linux, device = sys.platform == "linux", Path(f"/dev/video{number}")
+    if linux and not device.exists():
+        there = ", ".join(map(str, cameras()))
+        raise UserError(f"There is no camera {number}.", f"Give one of: {there}." if there else "Connect one first.")
+    if linux and not os.access(device, os.R_OK | os.W_OK):
+        raise UserError(f"You may not use {device}.", "Run: sudo usermod -aG video $USER, then log in again.")
+    silence()
+    capture = cv2.VideoCapture(number, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
+    if not capture.isOpened():
+        raise UserError(f"Camera {number} cannot be opened.", "Close the program that uses it, or give another number.")
+    return capture
+
+
+def cameras() -> list[int]:
+    """Numbers of the cameras Linux knows."""
+    return sorted(int(path.name[5:]) for path in Path("/dev").glob("video[0-9]*"))
+
+
+class Newest:
+    """A capture read by a thread, of which ``read`` gives the newest frame, once.
+
+    Args:
+        capture: an open ``cv2.VideoCapture``; the thread owns it from here on.
+        frame: the first one.
+    """
+
+    def __init__(self, capture: Any, frame: np.ndarray | None) -> None:
+        self.capture, self.frame, self.ended = capture, frame, False
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._run, name="newest frame", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self.ended:
+                good, frame = self.capture.read()
+                if not good:
+                    break
+                with self.changed:
+                    self.frame = frame
+                    self.changed.notify()
+        finally:
+            with self.changed:
+                self.ended = True
+                self.changed.notify()
+            self.capture.release()
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        """Waits for a frame that was not given yet; (False, None) at the end."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.frame is not None or self.ended)
+            frame, self.frame = self.frame, None
+        return frame is not None, frame
+
+    def release(self) -> None:
+        """Ends the thread; one that waits for a silent sender follows at the time limit."""
+        self.ended = True
+        self.thread.join(2)
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether a file is shorter than its container says (MP4 and MOV, AVI, Matroska and WebM), or gone."""
+    try:
+        size, end = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while end < size:
+                file.seek(end)
+                length = _length(file.read(16))
+                if length is None:
+                    return False
+                end += length
+    except OSError:
+        return True
+    return end > size
+
+
+def _length(head: bytes) -> int | None:
+    """Bytes of the container's element that begins with ``head``, None where it does not tell."""
+    if head[:4] == b"RIFF":  # 0 or all ones where the writer could not come back to fill it in
+        length = int.from_bytes(head[4:8], "little")
+        return length + 8 if 0 < length < 0xFFFFFFFF else None
+    if head[:4] in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):  # EBML header and Segment: RFC 8794, sections 4 and 5
+        octets = 9 - head[4].bit_length()
+        length = int.from_bytes(head[4 : 4 + octets], "big") & (unknown := (1 << 7 * octets) - 1)
+        return 4 + octets + length if length != unknown else None
+    if head[4:8] in BOXES:
+        length = int.from_bytes(head[:4], "big")
+        length = int.from_bytes(head[8:16], "big") if length == 1 else length
+        return length if length >= 8 else None
+    return None

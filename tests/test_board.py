@@ -1,0 +1,219 @@
+"""The board's path without a board: ``tests/standin/rknnlite`` stands in for the NPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rknn_zoo_e2e import load, machine
+from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.runtime.pool import Pool
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.weights import sha256
+
+STANDIN = Path(__file__).parent / "standin"
+SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))
+
+
+@pytest.fixture
+def board(monkeypatch):
+    """A function that makes this a board with the given SoC."""
+    monkeypatch.syspath_prepend(STANDIN)
+
+    def become(soc: str, **environment: object) -> None:
+        monkeypatch.setenv("RKNNLITE_STANDIN_SOC", soc)
+        monkeypatch.setattr(machine, "board_soc", lambda *_: soc)
+        for name, value in environment.items():
+            monkeypatch.setenv(f"RKNNLITE_STANDIN_{name}", str(value))
+
+    yield become
+    for name in [name for name in sys.modules if name.split(".")[0] == "rknnlite"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A bundle whose .rknn nobody looks into, for rk3566 and rk3588."""
+    artifacts, made = [], {"model.onnx": b"no graph"}
+    for soc in ("rk3566", "rk3588"):
+        name = f"tiny-{soc}-int8.rknn"
+        made[name] = soc.encode()
+        (tmp_path / name).write_bytes(made[name])
+        artifacts.append(Artifact(soc, "int8", name, sha256(tmp_path / name), 6, "2.3.2", "", placement={}))
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    bundle = Bundle(tmp_path / "tiny_rknn_model", SPEC, "flat", "", sha256(tmp_path / "model.onnx"), artifacts, {})
+    write_bundle(bundle, made)
+    return bundle.path
+
+
+def numbered(number: int) -> np.ndarray:
+    """A picture (64, 96, 3) that says its number."""
+    return np.full((64, 96, 3), (number % 256, number // 256, 0), np.uint8)
+
+
+def tensors(path: Path, count: int) -> Path:
+    """Recorded answers: picture ``number`` holds one box whose left edge is ``number / 10`` px."""
+    answers = {}
+    for number in range(count):
+        out = np.zeros((1, 6, 126), np.float32)
+        out[0, :5, 7] = (number / 10 + 5) / 96, 0.5, 10 / 96, 0.2, 0.9
+        answers[f"{zlib.crc32(numbered(number).tobytes()):08x}-0"] = out
+    answers["any-0"] = np.zeros((1, 6, 126), np.float32)
+    np.savez(path, **answers)
+    return path
+
+
+MASKS = [("rk3566", "all", [0]), ("rk3588", "all", [1, 2, 4]), ("rk3588", 2, [1, 2]), ("rk3588", 1, [0])]
+
+
+@pytest.mark.parametrize(("soc", "cores", "masks"), [*MASKS, ("rk3568", 1, [0])])
+def test_one_context_a_core(board, tiny, tmp_path, soc, cores, masks):
+    board(soc, TENSORS=tensors(tmp_path / "t.npz", 1))
+    with load(tiny, cores=cores) as predictor:
+        assert predictor.backend == "board"
+        assert [runtime._lite.core_mask for runtime in predictor.pool.runtimes] == masks
+        np.testing.assert_allclose(predictor(numbered(0)).boxes[0, [0, 2]], [0, 10], atol=1e-3)
+
+
+def test_cores_are_faster_and_frames_stay_in_order(board, tiny, tmp_path):
+    """30 ms a call: three cores give at least 2.8 times one; 500 frames, their results in order."""
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 500), DELAY=30)
+    frames, seconds = [numbered(number) for number in range(500)], {}
+    for cores in (1, 3):
+        count = 150 * cores if cores == 1 else 500
+        with load(tiny, cores=cores) as predictor:
+            start = time.perf_counter()
+            lefts = [result.boxes[0, 0] for result in predictor.map(frames[:count])]
+            seconds[cores] = (time.perf_counter() - start) / count
+        np.testing.assert_allclose(lefts, np.arange(count) / 10, atol=1e-3)
+    assert seconds[1] / seconds[3] >= 2.8, seconds
+
+
+def test_a_lazy_supply_is_taken_as_results_are(board, tiny, tmp_path):
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 1))
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield numbered(0)
+
+    with load(tiny, cores=3) as predictor:
+        results = predictor.map(endless())
+        for _ in range(10):
+            next(results)
+        results.close()
+    assert taken <= 10 + 5
+
+
+def test_an_error_comes_in_its_place_and_ends_the_rest(board, tiny, tmp_path, capfd):
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:4")
+    with load(tiny, cores=1) as predictor:
+        results = predictor.map(numbered(number) for number in range(20))
+        lefts = []
+        with pytest.raises(UserError, match="gave no result"):
+            for result in results:
+                lefts.append(result.boxes[0, 0])
+        # Threads take turns at the context, so the call that fails may be any of the first frames'.
+        assert len(lefts) < 6
+        np.testing.assert_allclose(lefts, np.arange(len(lefts)) / 10, atol=1e-3)
+        assert len(predictor(numbered(5))) == 1  # the context is free again
+    assert "RKNN_ERR_TIMEOUT" in capfd.readouterr().err
+
+
+def test_a_supply_that_breaks_gives_what_came_before():
+    class Slow:
+        backend = "slow"
+
+        def infer(self, rgb):
+            return [rgb]
+
+        def close(self):
+            pass
+
+    def supply():
+        yield from range(7)
+        raise UserError("The stream ended.", "Start it again.")
+
+    results, got = Pool([Slow(), Slow()]).in_order(lambda item: item * 2, supply()), []
+    with pytest.raises(UserError, match="stream ended"):
+        for result in results:
+            got.append(result)
+    assert got == [0, 2, 4, 6, 8, 10, 12]
+
+
+def test_what_a_board_cannot_run_is_refused(board, tiny, tmp_path, monkeypatch, capfd):
+    with pytest.raises(UserError, match="no NPU here"):
+        load(tiny, backend="board")
+    board("rk3576", TENSORS=tensors(tmp_path / "t.npz", 1))
+    with pytest.raises(UserError, match=r"has an rk3576.*holds rk3566 int8, rk3588 int8.*--soc rk3576"):
+        load(tiny)
+    board("rk3566")
+    with pytest.raises(UserError, match="not fp16"):
+        load(tiny, precision="fp16")
+    with pytest.raises(UserError, match="has an rk3566"):
+        load(tiny, soc="rk3588")
+    for cores in (2, "two", 0):
+        with pytest.raises(UsageError, match="from 1 to 1"):
+            load(tiny, cores=cores)
+    for when, said in (("load", "cannot load"), ("init", "does not start")):
+        monkeypatch.setenv("RKNNLITE_STANDIN_FAIL", when)
+        with pytest.raises(UserError, match=said):
+            load(tiny)
+    (tiny / "tiny-rk3566-int8.rknn").write_bytes(b"tampered")
+    with pytest.raises(UserError, match="not the file the bundle was made with"):
+        load(tiny)
+    assert "RKNN_ERR_DEVICE_UNAVAILABLE" in capfd.readouterr().err
+
+
+def test_without_the_vendors_package_the_board_says_so(tiny, monkeypatch):
+    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    with pytest.raises(UserError, match=r"rknn-toolkit-lite2 is not installed.*\[board\]"):
+        load(tiny)
+
+
+def on_board(*args: object, cwd: Path, soc: str = "rk3566", **environment: object) -> subprocess.CompletedProcess:
+    """The CLI in a process of its own, on a board."""
+    names = {f"RKNNLITE_STANDIN_{name}": str(value) for name, value in ({"SOC": soc} | environment).items()}
+    command = [sys.executable, STANDIN / "board.py", *args]
+    return subprocess.run([*map(str, command)], cwd=cwd, env=os.environ | names, capture_output=True, text=True)
+
+
+def test_the_demo_runs_on_the_npu(converted: Path, models: Path, tmp_path: Path):
+    """Answered by the simulator: the same detections as with the simulator itself."""
+    arguments = ("demo", models / "sample.jpg", "--model", converted / "shapes_rknn_model", "--json")
+    documents = []
+    for backend in ("auto", "simulator"):
+        out = on_board(*arguments, "--backend", backend, cwd=tmp_path)
+        assert out.returncode == 0, out.stderr
+        documents.append(json.loads(out.stdout))
+    assert documents[0]["backend"] == "board" and len(documents[0]["images"][0]["detections"]) >= 3
+    assert documents[0]["images"][0]["detections"] == documents[1]["images"][0]["detections"]
+
+
+def test_a_still_picture_is_quick(converted: Path, models: Path, tmp_path: Path):
+    """From the start of the process to the first result, torch-free: processor time, as the clock may be others'."""
+    bundle = converted / "shapes_rknn_model"
+    count = len(read_bundle(bundle).spec.names) + 4
+    np.savez(tmp_path / "t.npz", **{"any-0": np.zeros((1, count, 2100), np.float32)})
+    arguments = ("demo", models / "sample.jpg", "--model", bundle, "-q")
+    import resource
+
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = on_board(*arguments, cwd=tmp_path, TENSORS=tmp_path / "t.npz")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert out.returncode == 0, out.stderr
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.8, spent

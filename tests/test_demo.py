@@ -1,0 +1,247 @@
+"""``demo`` and ``bench`` as users run them, on a pretended board answered by recorded tensors: quick, and the same way
+through pool, drawing and writing as anywhere."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_board import STANDIN, on_board
+
+from rknn_zoo_e2e.bundle import Artifact, Bundle, write_bundle
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.vision.videowriter import VideoWriter
+from rknn_zoo_e2e.weights import sha256
+
+FRAMES = 300
+
+
+def make_bundle(folder: Path, spec: ModelSpec, outputs: list[np.ndarray]) -> Path:
+    """A bundle for rk3588 whose .rknn nobody looks into, and beside it what its NPU always answers: t.npz."""
+    folder.mkdir(exist_ok=True)
+    name = f"{spec.name}-rk3588-int8.rknn"
+    for file in (name, "model.onnx"):
+        (folder / file).write_bytes(b"made")
+    digest = sha256(folder / name)
+    artifact = Artifact("rk3588", "int8", name, digest, 4, "2.3.2", "", placement={})
+    bundle = Bundle(folder / f"{spec.name}_rknn_model", spec, "flat", "", digest, [artifact], {})
+    write_bundle(bundle, {name: b"made", "model.onnx": b"made"})
+    np.savez(folder / "t.npz", **{f"any-{number}": output for number, output in enumerate(outputs)})
+    return bundle.path
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    """A folder with a bundle that sees an "a" in the middle of everything."""
+    folder = tmp_path_factory.mktemp("tiny")
+    out = np.zeros((1, 6, 126), np.float32)
+    out[0, :5, 7] = 0.5, 0.5, 0.2, 0.2, 0.9
+    make_bundle(folder, ModelSpec("tiny", "detect", ("a", "b"), (64, 96)), [out])
+    return folder
+
+
+def shade(number: int) -> tuple[int, int]:
+    """Two grey levels that say a frame's number, far enough apart to survive the codec."""
+    return number // 18 * 14, number % 18 * 14
+
+
+@pytest.fixture(scope="module")
+def video(tiny: Path) -> Path:
+    with VideoWriter(tiny / "v.mp4", 25) as writer:
+        for number in range(FRAMES):
+            frame = np.zeros((120, 160, 3), np.uint8)
+            frame[:, :40], frame[:, 120:] = shade(number)
+            writer.write(frame)
+    return tiny / "v.mp4"
+
+
+def numbers(path: Path) -> list[int]:
+    """The numbers of a video's frames."""
+    capture, found = cv2.VideoCapture(str(path)), []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            return found
+        high, low = (round(float(np.median(part)) / 14) for part in (frame[5:20, 5:30], frame[5:20, 130:155]))
+        found.append(high * 18 + low)
+
+
+def demo(tiny: Path, *args: object, cwd: Path, **environment: object) -> subprocess.CompletedProcess:
+    arguments = ("demo", *args, "--model", tiny / "tiny_rknn_model")
+    return on_board(*arguments, cwd=cwd, soc="rk3588", TENSORS=tiny / "t.npz", **environment)
+
+
+def test_a_video_keeps_its_frames_and_their_order(tiny, video, tmp_path):
+    out = demo(tiny, video, "--json", cwd=tmp_path, DELAY=2)
+    assert out.returncode == 0, out.stderr
+    images = json.loads(out.stdout)["images"]
+    assert [image["frame"] for image in images] == list(range(FRAMES))
+    assert {image["detections"][0]["label"] for image in images} == {"a"}
+    assert numbers(tmp_path / "e2erknn-demo" / "v.mp4") == list(range(FRAMES))
+    assert "FPS" in demo(tiny, video, "--no-save", cwd=tmp_path).stdout
+
+
+def test_an_interrupted_video_plays(tiny, video, tmp_path):
+    names = {"RKNNLITE_STANDIN_SOC": "rk3588", "RKNNLITE_STANDIN_TENSORS": str(tiny / "t.npz")}
+    command = [sys.executable, str(STANDIN / "board.py"), "demo", str(video), "--model", str(tiny / "tiny_rknn_model")]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | names | {"RKNNLITE_STANDIN_DELAY": "60"},
+        stdout=-1,
+        stderr=-1,
+        text=True,
+    )
+    part = tmp_path / "e2erknn-demo" / ".v.part.mp4"
+    deadline = time.monotonic() + 30
+    while not part.is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Interrupted" in err and "Traceback" not in err
+    found = numbers(tmp_path / "e2erknn-demo" / "v.mp4")
+    assert found == list(range(len(found))) and 5 < len(found) < FRAMES
+    assert f"{len(found)} frames" in out
+    assert os.listdir(tmp_path / "e2erknn-demo") == ["v.mp4"]
+
+
+class Stream(http.server.BaseHTTPRequestHandler):
+    """Motion JPEG that ends after some frames."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        picture = cv2.imencode(".jpg", np.full((120, 160, 3), 90, np.uint8))[1].tobytes()
+        for _ in range(25):
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            self.wfile.write(head.encode() + picture + b"\r\n")
+            time.sleep(0.04)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_stream_that_ends_leaves_what_it_gave(tiny, tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    out = demo(tiny, f"http://me:secret@127.0.0.1:{server.server_port}/live", cwd=tmp_path)
+    server.shutdown()
+    assert out.returncode == 1 and " ended after " in out.stderr and "secret" not in out.stderr + out.stdout
+    assert "Traceback" not in out.stderr
+    [written] = (tmp_path / "e2erknn-demo").iterdir()
+    assert "secret" not in written.name and len(numbers(written)) > 5
+
+
+def test_what_is_no_video_is_named_in_two_sentences(tiny, video, tmp_path):
+    (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:3000])
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.avi").write_bytes(b"")
+    for source, said in (
+        ("cut.mp4", "cut off"),
+        ("text.mp4", "text.mp4"),
+        ("empty.avi", "empty"),
+        ("77", "no camera 77"),
+    ):
+        out = demo(tiny, source, cwd=tmp_path, DELAY=0)
+        lines = [line for line in out.stderr.splitlines() if not line.startswith("[")]
+        assert out.returncode == 1 and len(lines) == 2 and said in lines[0], out.stderr
+    assert not list(tmp_path.glob("e2erknn-demo/*"))
+
+
+def test_a_folder_of_both_goes_on_past_what_is_broken(tiny, video, models, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes((models / "sample.jpg").read_bytes())
+    (folder / "b.mp4").write_bytes(b"no video")
+    (folder / "c.jpg").write_bytes(b"no picture")
+    (folder / "d.mp4").write_bytes(video.read_bytes())
+    out = demo(tiny, folder, cwd=tmp_path)
+    assert out.returncode == 1 and "2 of 4 sources" in out.stderr
+    assert sorted(os.listdir(tmp_path / "e2erknn-demo")) == ["a.jpg", "d.mp4"]
+
+
+def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
+    """12 megapixels, 100 instances: at most 400 MB above what the imports take."""
+    rng = np.random.default_rng(0)
+    out = np.zeros((1, 4 + 1 + 32, 8400), np.float32)
+    centre = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 10), np.linspace(0.2, 0.8, 10)), -1).reshape(-1, 2)
+    out[0, :2, :100], out[0, 2:4, :100], out[0, 4, :100] = centre.T, 0.15, np.linspace(0.5, 0.9, 100)
+    out[0, 5:, :100] = rng.normal(size=(32, 100))
+    protos = rng.normal(size=(1, 32, 160, 160)).astype(np.float32)
+    bundle = make_bundle(tmp_path, ModelSpec("many", "segment", ("a",), (640, 640), masks=32), [out, protos])
+    cv2.imwrite(str(tmp_path / "big.jpg"), cv2.resize(rng.integers(0, 255, (30, 40, 3), np.uint8), (4000, 3000)))
+    run = (
+        "import resource, sys; sys.argv[0] = 'e2erknn'\n"
+        "from rknn_zoo_e2e import machine, cli, loading\nfrom rknn_zoo_e2e.cli import annotate\n"
+        "import rknnlite.api, cv2\nmachine.board_soc = lambda *_: 'rk3588'\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\nbefore = peak()\n"
+        "try: cli.main()\nexcept SystemExit as end: assert not end.code\n"
+        "print(peak() - before, file=sys.stderr)"
+    )
+    environment = {"PYTHONPATH": str(STANDIN), "RKNNLITE_STANDIN_TENSORS": str(tmp_path / "t.npz")}
+    arguments = ("demo", "big.jpg", "--model", bundle, "--json", "-q", "--iou", "0.9")
+    done = subprocess.run(
+        [sys.executable, "-c", run, *map(str, arguments)],
+        cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["images"][0]["detections"]) == 100
+    assert int(done.stderr.splitlines()[-1]) < 400
+
+
+def test_bench_measures_what_is_here(tiny, models, tmp_path):
+    arguments = ("bench", tiny / "tiny_rknn_model", "--runs", 20)
+    out = on_board(*arguments, "--json", cwd=tmp_path, soc="rk3588", TENSORS=tiny / "t.npz", DELAY=20)
+    assert out.returncode == 0, out.stderr
+    document = json.loads(out.stdout)
+    assert set(document["stages"]) == {"read", "letterbox", "infer", "post", "draw"} and document["detections"] == 1
+    assert len(document["cores"]) == 3 and min(core["p50"] for core in document["cores"]) >= 20
+    assert document["stages"]["infer"]["p50"] >= 20
+    assert document["fps"]["pooled"] > 2 * document["fps"]["one_by_one"]
+    table = on_board(*arguments, cwd=tmp_path, soc="rk3588", TENSORS=tiny / "t.npz")
+    assert "core 2 alone" in table.stdout and "3 cores together" in table.stdout
+
+
+def test_bench_on_a_pc_says_what_it_cannot_measure(tmp_path, models):
+    from test_cli import run
+
+    out = run("bench", "shapes", "--runs", 3, "--warmup", 1, "--json", cwd=tmp_path)
+    document = json.loads(out.stdout)
+    assert document["stages"]["infer"] is None and document["fps"] is None and document["cpu_ms"] > 0
+    out = run("bench", "shapes", "--runs", 3, cwd=tmp_path)
+    assert "no NPU here" in out.stdout and "not measured" in out.stdout
+
+
+def test_the_processor_has_little_to_do(tmp_path):
+    """From a decoded frame to yolov8n's detections: well below the 4 ms that are wanted, on one thread."""
+    from rknn_zoo_e2e.tasks import task_of
+    from rknn_zoo_e2e.tasks.base import Thresholds
+    from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+    spec = ModelSpec("n", "detect", tuple(map(str, range(80))), (640, 640))
+    rng = np.random.default_rng(0)
+    out = rng.uniform(0, 1e-3, (1, 84, 8400)).astype(np.float32)
+    out[0, :4] = rng.uniform(0.2, 0.8, (4, 8400))
+    out[0, 7, :60] = 0.8
+    task, frame, spent = task_of(spec), rng.integers(0, 255, (1080, 1920, 3), np.uint8), []
+    for _ in range(15):
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        letterbox = Letterbox.of(frame, spec.imgsz)
+        letterbox.apply(frame)
+        task.decode([out], letterbox, Thresholds())
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.004, spent
