@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Our post-processing beside Ultralytics' own on the same tensors, one thread each.
 
-    E2ERKNN_WEIGHTS=... E2ERKNN_DATA=... python scripts/bench_postprocess.py
+    OPENBLAS_NUM_THREADS=1 E2ERKNN_WEIGHTS=... E2ERKNN_DATA=... python scripts/bench_postprocess.py
 
 The tensors are what the vendor's simulator gives for 20 labelled pictures a model (rk3566, INT8); they are kept in
 `.bench/` and made again only where missing. Ours is `Task.decode`: normalised outputs to a finished `Result`. Theirs is
 what happens to the same outputs there: its RKNN backend's scaling to input px (numpy), then what its predictors call,
 `non_max_suppression` and `scale_boxes` with `scale_coords` (pose), `process_mask_native` (segment, masks at source
 size; `process_mask` at input size in a row of its own) or the rotated overlap. Times are the pictures' mean of medians
-of 200 runs, the two taken in turn (fewer runs, at least 10, where 200 last over 10 s: Ultralytics' rotated overlap
+of 200 runs, the two taken in turn (fewer runs, at least 10, where 200 last over 4 s: Ultralytics' rotated overlap
 takes seconds); every picture's detections are compared. Markdown on stdout, or JSON with --json.
 """
 
@@ -40,7 +40,7 @@ from rknn_zoo_e2e.vision.image import SUFFIXES, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 MODELS = ("yolov8n", "yolov8n-pose", "yolov8n-seg", "yolov8n-obb")
-PICTURES, RUNS, TURN, SECONDS = 20, 200, 10, 10.0
+PICTURES, RUNS, TURN, SECONDS = 20, 200, 10, 4.0
 CONFIDENCES = (0.25, 0.001)  # of demo and of eval
 
 
