@@ -18,7 +18,7 @@ class Mirror(ThreadingHTTPServer):
     Attributes:
         files: "/releases/TAG/FILE" or "/OWNER/REPO/FILE" -> content.
         status: the same -> an HTTP status to answer with instead.
-        cuts: the same -> numbers of bytes after which the connection is cut, one for each answer.
+        cuts: the same -> numbers of bytes after which the connection is cut, one for each answer; -1 answers 500.
         promised: the same -> sha256 the Hub claims to have on record, where it is not the content's.
         tokens: those that are accepted; a request without one is, too.
         log: (method, path, Range header) of every request.
@@ -79,6 +79,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, {**code, "X-Repo-Commit": COMMIT})
         if hub and hub[2] not in ("main", COMMIT):
             return self.refuse(404, {"X-Error-Code": "RevisionNotFound"})
+        cuts = self.server.cuts.get(path) if self.command == "GET" else None
+        cut = cuts.pop(0) if cuts else None
+        if cut == -1:
+            return self.refuse(500, {})
         content = self.server.files[path]
         etag = self.server.promised.get(path) or hashlib.sha256(content).hexdigest()
         start = int(span[1]) if (span := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
@@ -95,8 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if cuts := self.server.cuts.get(path):
-            self.wfile.write(body[: cuts.pop(0)])
+        if cut is not None:
+            self.wfile.write(body[:cut])
             self.close_connection = True
             return
         self.wfile.write(body)
