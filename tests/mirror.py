@@ -19,6 +19,7 @@ class Mirror(ThreadingHTTPServer):
         files: "/releases/TAG/FILE" or "/OWNER/REPO/FILE" -> content.
         status: the same -> an HTTP status to answer with instead.
         cuts: the same -> numbers of bytes after which the connection is cut, one for each answer; -1 answers 500.
+        stalls: paths whose answer stops halfway and never goes on.
         promised: the same -> sha256 the Hub claims to have on record, where it is not the content's.
         tokens: those that are accepted; a request without one is, too.
         log: (method, path, Range header) of every request.
@@ -31,6 +32,7 @@ class Mirror(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.status: dict[str, int] = {}
         self.cuts: dict[str, list[int]] = {}
+        self.stalls: set[str] = set()
         self.promised: dict[str, str] = {}
         self.tokens: set[str] = set()
         self.log: list[tuple[str, str, str | None]] = []
@@ -103,6 +105,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:cut])
             self.close_connection = True
             return
+        if path in self.server.stalls:
+            self.wfile.write(body[: len(body) // 2])
+            threading.Event().wait(60)
         self.wfile.write(body)
 
     def refuse(self, status: int, headers: dict[str, str]) -> None:

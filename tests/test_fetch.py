@@ -6,13 +6,16 @@ import hashlib
 import io
 import json
 import resource
+import signal
 import stat
+import subprocess
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 from mirror import COMMIT, Mirror
-from test_cli import run
+from test_cli import COMMAND, run
 
 LARGE = bytes(range(256)) * 100_000  # 25.6 MB: the client writes blocks of 10 MB
 
@@ -101,6 +104,22 @@ def test_several_side_by_side_and_one_that_fails(mirror: Mirror, tmp_path: Path,
     for model in document["models"][:4]:
         assert Path(model["path"]).read_bytes() == checkpoint + model["name"][-1].encode()
     assert list(document["failed"]) == ["yolo11x"] and "answers 500" in error and error.count("Error:") == 1
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_server(mirror: Mirror, tmp_path: Path):
+    path = "/releases/v8.4.0/yolov8x-seg.pt"
+    mirror.files[path] = LARGE
+    mirror.stalls.add(path)
+    running = subprocess.Popen(
+        [*COMMAND, "fetch", "yolov8x-seg"], cwd=tmp_path, env=mirror.env(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    while not mirror.downloads():
+        time.sleep(0.05)
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=5)
+    assert running.returncode == 130 and "Interrupted" in error and "Traceback" not in error
+    assert not list((tmp_path / "cache").rglob("*.pt"))
 
 
 FAULTS = [

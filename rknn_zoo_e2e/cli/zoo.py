@@ -37,7 +37,7 @@ def list_models(
         among = f" for task {task}" if task else ""
         raise UsageError(f"No model matches {pattern!r}{among}.", nearest(pattern))
     table = Table()
-    for heading in ("name", "task", "size", "input", "params", "GFLOPs", "mAP", "license", "weights"):
+    for heading in ("name", "task", "family", "size", "input", "params", "GFLOPs", "mAP", "license", "weights"):
         numeric = heading in ("input", "params", "GFLOPs", "mAP")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     rows: list[dict[str, Any]] = []
@@ -46,7 +46,7 @@ def list_models(
         params = f"{card.params / 1e6:.1f} M" if card.params else "-"
         gflops = f"{card.gflops:.1f}" if card.gflops else "-"
         cells = (card.size or "-", str(card.imgsz), params, gflops, accuracy(card), card.license)
-        table.add_row(card.name, card.task, *cells, "here" if local else "-")
+        table.add_row(card.name, card.task, card.family, *cells, "here" if local else "-")
         keys = ("name", "task", "family", "size", "imgsz", "params", "gflops", "metrics", "license")
         rows.append({**{key: getattr(card, key) for key in keys}, "local": local})
     emit(rows, table)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -81,17 +82,36 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
             return _download(asset, record or Record(), follow)
 
 
-def fetch_all(assets: Iterable[Asset], follow: Follow) -> list[Fetched | UserError]:
-    """Several side by side; one that fails does not stop the others."""
+def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserError]:
+    """Several side by side; one that fails does not stop the others.
 
-    def one(asset: Asset) -> Fetched | UserError:
-        try:
-            return fetch(asset, follow)
-        except UserError as error:
-            return error
+    The threads are daemons: Ctrl-C does not wait for a server that has stopped talking.
+    """
+    stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
+    results: dict[Asset, Fetched | UserError] = {}
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(one, assets))
+    def unless_stopped(what: str, stage: str, share: float = 0.0) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        follow(what, stage, share)
+
+    def one(asset: Asset) -> None:
+        with slots, suppress(KeyboardInterrupt):
+            try:
+                results[asset] = fetch(asset, unless_stopped)
+            except UserError as error:
+                results[asset] = error
+
+    threads = [threading.Thread(target=one, args=(asset,), daemon=True) for asset in assets]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stopped.set()
+        raise
+    return [results[asset] for asset in assets]
 
 
 def _check_unchanged(asset: Asset, record: Record) -> None:

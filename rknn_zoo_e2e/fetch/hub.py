@@ -71,7 +71,9 @@ def from_hub(
     for expected, whose in ((promised, "which the Hub has on record"), (known, "which it had at the first fetch")):
         if expected and digest != expected:
             if not had:
-                path.resolve().unlink()
+                # One step only: on some machines the blob is itself a link to what other tools share.
+                blob = path.parent / path.readlink() if path.is_symlink() else path
+                blob.unlink()
                 path.unlink(missing_ok=True)
             raise differs(name, repo, digest, expected, whose)
     return Got(path, digest, path.parent.name)

@@ -38,7 +38,7 @@ class Record:
 def folder() -> Path:
     """Our cache folder; it may not exist."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "e2erknn" / "fetched"
+    return (Path(home).absolute() if home else Path.home() / ".cache") / "e2erknn" / "fetched"
 
 
 def read(name: str) -> Record | None:
