@@ -68,9 +68,9 @@ def convert(
         overwrite=overwrite,
     )
     options.check()
-    sources = [resolve(model) for model in models]
     done: list[Conversion] = []
     with StageProgress() as progress:
+        sources = [resolve(model, progress.stage) for model in models]
         for source in sources:
             done.append(run(source, options, progress))
     report(done)

@@ -70,7 +70,7 @@ def convert(source: Source, options: Options, progress: Progress | None = None) 
         UserError: refused before any work, or every build failed; the bundle on disk is then what it was.
     """
     options.check()
-    calibration = calibration_for(source, options)
+    calibration = calibration_for(source, options, (progress or Silent()).stage)
     target = options.out / f"{source.name}{SUFFIX}"
     old = _existing(target, options.overwrite)
     weights = sha256(source.path)
