@@ -17,7 +17,20 @@ import pytest
 from mirror import COMMIT, Mirror
 from test_cli import COMMAND, run
 
-LARGE = bytes(range(256)) * 100_000  # 25.6 MB: the client writes blocks of 10 MB
+
+def zipped(*members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of (name, content, Unix mode)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, content, method)
+    return buffer.getvalue()
+
+
+# 25.6 MB: the client writes blocks of 10 MB.
+LARGE = zipped(("archive/data", bytes(range(256)) * 100_000, 0o644), method=zipfile.ZIP_STORED)
 
 
 @pytest.fixture
@@ -95,6 +108,13 @@ def test_a_release_is_resumed_by_the_next_run(mirror: Mirror, tmp_path: Path):
     assert not list((tmp_path / "cache").rglob("*.part"))
 
 
+def test_a_log_in_page_is_no_checkpoint(mirror: Mirror, tmp_path: Path):
+    mirror.files["/releases/v8.4.0/yolov8n-seg.pt"] = b"<html>Welcome to the hotel</html>"
+    code, document, _ = fetch(mirror, tmp_path, "yolov8n-seg")
+    assert code == 1 and "sent something else than yolov8n-seg.pt" in document["failed"]["yolov8n-seg"]["what"]
+    assert not files(tmp_path / "cache")
+
+
 def test_several_side_by_side_and_one_that_fails(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
     for size in "nsml":
         mirror.files[f"/Ultralytics/YOLO11/yolo11{size}.pt"] = checkpoint + size.encode()
@@ -154,7 +174,7 @@ def test_what_came_first_is_what_comes_later(mirror: Mirror, tmp_path: Path, che
     mirror.files[path] = checkpoint
     first = Path(fetch(mirror, tmp_path, "yolo11n")[1]["models"][0]["path"])
     first.resolve().unlink()
-    before, mirror.files[path] = files(tmp_path), checkpoint + b"more"
+    before, mirror.files[path] = files(tmp_path), checkpoint.replace(b"shapes", b"shaped")
     code, document, _ = fetch(mirror, tmp_path, "yolo11n")
     assert code == 1 and "at the first fetch; it was not kept" in document["failed"]["yolo11n"]["what"]
     assert files(tmp_path) == before
@@ -187,17 +207,6 @@ def test_wrong_names(mirror: Mirror, tmp_path: Path):
     for name, hint in (("yolo11n-sge", "yolo11n-seg"), ("coco182", "coco128"), ("yolo99*", "e2erknn list")):
         out = run("fetch", name, cwd=tmp_path, env=mirror.env(tmp_path))
         assert out.returncode == 2 and hint in out.stderr
-
-
-def zipped(*members: tuple[str, bytes, int]) -> bytes:
-    """A zip of (name, content, Unix mode)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content, mode in members:
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            file.writestr(info, content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
 
 
 @pytest.fixture

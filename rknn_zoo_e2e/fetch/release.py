@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,9 @@ def from_release(
             raise
         part.unlink()  # complete, and not of the size it should be
         raise Unreachable(f"{base} sent a file of another size than it said") from error
+    if not zipfile.is_zipfile(part):  # checkpoints and sets are; a hotel's log-in page is not, and must not be recorded
+        part.unlink()
+        raise Unreachable(f"{base} sent something else than {file.file}")
     digest = sha256(part)
     if known and digest != known:
         part.unlink()
