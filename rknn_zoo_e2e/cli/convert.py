@@ -145,11 +145,10 @@ def report(done: list[Conversion]) -> None:
         shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
     documents = [document(c) for c in done]
     emit(documents[0] if len(documents) == 1 else documents, *shown)
-    if len(failures) == 1:
-        raise failures[0]
     if failures:
-        builds = len(failures) + sum(len(c.wanted) for c in done)
-        what = f"{len(failures)} of {builds} builds failed; the first: {failures[0].what}"
+        what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
+        if len(failures) > 1:
+            what = f"{len(failures)} of {builds} builds failed; the first: {what}"
         raise UserError(what, failures[0].fix, failures[0].detail)
     off = [(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)]
     if off:

@@ -198,7 +198,8 @@ def connected(address: str, jobs: int) -> Iterator[Cluster]:
     import dask
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what users need to know is in our errors
+    for name in ("distributed", "distributed.client", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what users need to know is in our errors
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
     try:
         client = Client(f"tcp://{address}", timeout=CONNECT_SECONDS, set_as_default=False)
