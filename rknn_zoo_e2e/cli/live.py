@@ -28,7 +28,7 @@ class Row:
     """One build."""
 
     model: str
-    name: str
+    soc: str  # and precision
     state: str = "waiting"
     stage: str = ""
     share: float = 0.0
@@ -62,7 +62,7 @@ class BuildTable(StageProgress):
 
     def expect(self, model: str, builds: Sequence[str]) -> None:
         with self.table_lock:
-            self.rows |= {build: Row(model, build) for build in builds}
+            self.rows |= {build: Row(model, build.removeprefix(f"{model}-")) for build in builds}
 
     def stage(self, what: str, stage: str, share: float = 0.0, detail: str = "") -> None:
         """``what`` is a build, or a model: then all its builds wait for this stage."""
@@ -98,7 +98,11 @@ class BuildTable(StageProgress):
                 rows = [row for row in rows if row not in surplus]
             caption = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
             table = Table(caption=caption + (f"; {hidden} not shown" if hidden else ""), caption_justify="left")
-            table.add_column("build", no_wrap=True)
+            for heading, width in (
+                ("model", max((len(row.model) for row in self.rows.values()), default=0)),
+                ("SoC", max((len(row.soc) for row in self.rows.values()), default=0)),
+            ):
+                table.add_column(heading, no_wrap=True, min_width=width)
             table.add_column("stage", no_wrap=True, min_width=9)
             table.add_column("", width=16, no_wrap=True)
             table.add_column("s", justify="right", no_wrap=True, min_width=3)
@@ -116,4 +120,4 @@ class BuildTable(StageProgress):
         bar: Text | ProgressBar = Text()
         if not over and row.stage:
             bar = ProgressBar(1.0, row.share, width=16, pulse=not row.share, animation_time=now)
-        return Text(row.name), Text(stage), bar, Text(seconds), Text(row.result)
+        return Text(row.model), Text(row.soc), Text(stage), bar, Text(seconds), Text(row.result)
