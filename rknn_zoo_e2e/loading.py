@@ -147,6 +147,7 @@ def _load_checkpoint(
 
     on_stage("load", 0.0)
     # A bundle holds no checkpoint: its model's, if the zoo or this folder has it, stands in.
-    source = resolve(read_bundle(folder).spec.name if folder else name or FALLBACK)
+    wanted = read_bundle(folder).spec.name if folder else name or FALLBACK
+    source = resolve(wanted, lambda what, stage, share: on_stage(stage, share))
     first, *others = open_all([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
     return Predictor(first.spec, [first, *others], thresholds)

@@ -5,6 +5,7 @@ What nobody asks :func:`ceiling`, :func:`part` or :func:`real` for stays as it i
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,9 @@ class Quantized:
         return replace(self, values=self.values[index])
 
 
+# Whether BLAS was told to use one thread, as the command line does: its other threads wait by spinning, and on a
+# small board there is better work for the cores.
+ONE_THREAD = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
 Raw = np.ndarray | Quantized  # an output: (1, C, A) or (1, C, H, W)
 
 
@@ -62,8 +66,8 @@ def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
 def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
     """A bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32: the largest of them or more.
 
-    Of float32 it is their sum, which a matrix product gives in two thirds of the time of the maximum; it bounds them as
-    they are sigmoids, never negative. NaN or infinite where one of them is.
+    They are sigmoids, never negative, so their sum bounds them; a matrix product gives it in two thirds of the time of
+    the maximum. NaN or infinite where one of them is.
 
     Args:
         output: (C, A).
@@ -75,7 +79,9 @@ def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
         # numpy compares halves slowly. Without a sign they are in the order of their bits; NaN comes out on top.
         bits = scores.view(np.uint16).max(0)
         return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
-    return scores[0] if len(scores) == 1 else np.ones(len(scores), scores.dtype) @ scores
+    if len(scores) == 1 or not ONE_THREAD:
+        return scores.max(0)
+    return np.ones(len(scores), scores.dtype) @ scores
 
 
 def finite(values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle, write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.machine import board_soc
+from rknn_zoo_e2e.machine import board_soc, runs_on
 
 
 def single(
@@ -48,6 +48,7 @@ def single(
         )
     alone = len(whole.artifacts) == 1
     soc = soc.lower() if soc else None if alone else board_soc()
+    soc = next((a.soc for a in whole.artifacts if soc and runs_on(a.soc, soc)), soc)
     if soc is None and not alone:
         held = ", ".join(dict.fromkeys(a.soc for a in whole.artifacts))
         raise UserError("This is no Rockchip board, so the SoC must be named.", f"Choose soc from: {held}.")

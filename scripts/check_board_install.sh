@@ -92,7 +92,7 @@ git -C "$project" ls-files -z --cached --others --exclude-standard |
     tar -C "$project" --null -T - -c | tar -C "$root/e2erknn/project" --no-same-owner -x
 cp -r "$bundle" "$project/models/sample.jpg" "$root/e2erknn/"
 quietly inside python3 -m venv venv
-quietly inside pip install --disable-pip-version-check './project[board]'
+quietly inside pip install --no-compile --disable-pip-version-check './project[board]'
 
 failures=0
 failed() {

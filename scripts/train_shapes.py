@@ -214,7 +214,7 @@ def update_card(path: Path, task: str, entry: dict[str, Any]) -> None:
         "family": "shapes",
         "license": "AGPL-3.0",
         "author": "rknn_zoo_e2e",
-        "base": "yolov8",
+        "architecture": "yolov8",
         "imgsz": IMGSZ,
         "calibration": "shapes",  # draws its own pictures
         "source": "scripts/train_shapes.py",

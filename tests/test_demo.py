@@ -142,7 +142,8 @@ def test_a_stream_that_ends_leaves_what_it_gave(tiny, tmp_path):
     assert out.returncode == 1 and " ended after " in out.stderr and "secret" not in out.stderr + out.stdout
     assert "Traceback" not in out.stderr
     [written] = (tmp_path / "e2erknn-demo").iterdir()
-    assert "secret" not in written.name and len(numbers(written)) > 5
+    # Sent in a second: what was written lasts about as long, however many frames the model took.
+    assert "secret" not in written.name and 15 <= len(numbers(written)) <= 40
 
 
 def test_what_is_no_video_is_named_in_two_sentences(tiny, video, tmp_path):

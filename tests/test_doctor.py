@@ -320,7 +320,7 @@ def test_the_command_on_this_machine(tmp_path: Path):
     assert document["findings"][-1]["name"] == "bundle"  # the newest one here
     (bundle.path / "metadata.yaml").write_text("format_version: 1")
     out = run("doctor", bundle.path, cwd=tmp_path, env=os.environ | {"COLUMNS": "400"})
-    assert out.returncode == 1 and "To fix:" in out.stdout and "has bundle format 1" in out.stdout
+    assert out.returncode == 1 and "To fix bundle:" in out.stdout and "has bundle format 1" in out.stdout
     assert "Python" in out.stdout and not out.stderr
 
 

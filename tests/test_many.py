@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import threading
@@ -59,13 +60,12 @@ def test_a_pattern_means_models_of_the_zoo(converted: Path, tmp_path: Path):
     assert out.returncode == 2 and "Did you mean shapes" in out.stderr
 
 
-def test_a_pattern_means_those_whose_weights_are_here(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("E2ERKNN_WEIGHTS", str(tmp_path))
-    for name in ("yolov8n", "yolov8n-pose"):
-        (tmp_path / f"{name}.pt").touch()
-    assert select(["yolov8*", "shapes", "yolov8n"]) == ["yolov8n", "yolov8n-pose", "shapes"]
+def test_arguments_are_names_paths_and_patterns(tmp_path: Path):
+    nano = {"yolov8n", "yolov8n-seg", "yolov8n-pose", "yolov8n-obb"}
+    found = select(["yolov8n*", "shapes", "yolov8n"])
+    assert set(found[:4]) == nano and found[4:] == ["shapes"]
+    assert select(["yolo11?"]) == [f"yolo11{size}" for size in "nsmlx"]
     assert select([str(tmp_path / "[best].pt")]) == [str(tmp_path / "[best].pt")]
-    assert "yolo11x" in select(["yolo11?"])  # none is here: resolving says what to do
     with pytest.raises(UsageError, match="Did you mean yolov8n-pose"):
         select(["yolo8n-pose*"])
 
@@ -74,12 +74,13 @@ def test_json_of_several_with_a_failure_is_one_document(converted: Path, tmp_pat
     shutil.copytree(converted / "shapes_rknn_model", tmp_path / "shapes_rknn_model")
     (tmp_path / "bad.pt").write_bytes(b"no checkpoint")
     args = ("convert", "bad.pt", "shapes", "yolov8x", "--soc", "rk3566", "--calib-images", 8, "--json")
-    out = run(*args, cwd=tmp_path)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "E2ERKNN_WEIGHTS": "", "XDG_CACHE_HOME": str(tmp_path)}
+    out = run(*args, cwd=tmp_path, env=environment | {"HF_HOME": str(tmp_path)})
     assert out.returncode == 1 and "2 of 3 builds failed" in out.stderr
     bad, shapes, absent = json.loads(out.stdout)
     assert bad["model"] == "bad" and "--calib" in bad["error"]["fix"]
     assert shapes["reused"] == ["shapes-rk3566-int8.rknn"] and not shapes["failed"]
-    assert absent["model"] == "yolov8x" and "weights" in absent["error"]["what"]
+    assert absent["model"] == "yolov8x" and "HF_HUB_OFFLINE" in absent["error"]["what"]
 
 
 class StandIn:

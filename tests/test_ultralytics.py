@@ -139,6 +139,7 @@ def test_a_bundle_of_several_is_narrowed_to_one(tmp_path: Path):
     assert held.metadata() == whole.metadata() | {"artifacts": [vars(whole.artifacts[2])]}
     assert single(part) == part == single(whole.path, "rk3588", "fp16")
     assert single(whole.path, "rk3566", out=tmp_path / "other") == tmp_path / "other" / "x_rknn_model"
+    assert single(whole.path, "rk3568", out=tmp_path / "other") == tmp_path / "other" / "x_rknn_model"  # the same NPU
     assert read_bundle(whole.path) == whole
 
 

@@ -105,7 +105,7 @@ class Annotator:
     def video(self, source: Source) -> None:
         """One video, camera or stream. What was written plays, however it ended."""
         target, count, seen, frames = self._target(source.name, ".mp4"), Counter[str](), 0, Frames()
-        name, start = source.name, time.perf_counter()
+        name = source.name
         try:
             with ExitStack() as stack:
                 reader = stack.enter_context(VideoReader(source.place))
@@ -114,7 +114,7 @@ class Annotator:
                 for result, drawn in frames.of(self.predictor, reader, draw=bool(target or self.window)):
                     if writer:
                         # A live source gives as many frames as the model can take: repeated, they keep the time.
-                        due = round((time.perf_counter() - start) * reader.fps) if reader.live else 0
+                        due = round(frames.seconds * reader.fps) if reader.live else 0
                         for _ in range(max(1, due - writer.frames)):
                             writer.write(drawn)
                     if self.keep_frames:
@@ -131,8 +131,8 @@ class Annotator:
         finally:
             if seen:
                 kept = f" -> {target}" if target else ""
-                rate = seen / (time.perf_counter() - start)
-                self.lines.append(f"{name}: {seen} frames, {rate:.1f} FPS, {counted(count)}{kept}")
+                rate = f", {(seen - 1) / frames.seconds:.1f} FPS" if seen > 1 else ""
+                self.lines.append(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
                 self.progress.done(name)
 
     def _fail(self, error: UserError) -> None:
@@ -157,14 +157,11 @@ class Annotator:
 
 
 class Frames:
-    """A video's results in order, and how fast they come.
-
-    Attributes:
-        fps: results a second over the last few.
-    """
+    """A video's results in order, and how fast they come."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=30)
+        self._first = 0.0
 
     def of(self, predictor: Predictor, reader: VideoReader, draw: bool) -> Iterator[tuple[Result, np.ndarray]]:
         """Each frame's detections and the frame with them drawn (``draw``) or as it is."""
@@ -175,11 +172,17 @@ class Frames:
 
         for item in predictor.pool.in_order(work, reader):
             self._times.append(time.perf_counter())
+            self._first = self._first or self._times[0]
             yield item
 
     @property
+    def seconds(self) -> float:
+        """From the first result to the last."""
+        return self._times[-1] - self._first
+
+    @property
     def fps(self) -> float:
-        """0 before the second result."""
+        """Results a second over the last few; 0 before the second."""
         span = self._times[-1] - self._times[0] if self._times else 0.0
         return (len(self._times) - 1) / span if span > 0 else 0.0
 

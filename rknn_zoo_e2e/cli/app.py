@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, inspect, zoo
+from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, zoo
 from rknn_zoo_e2e.cli.output import reporting_errors
 
 
@@ -50,6 +50,7 @@ def _root(
 
 app.command("list")(zoo.list_models)
 app.command("info")(zoo.info)
+app.command("fetch")(fetch.fetch)
 app.command("convert")(convert.convert)
 app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)

@@ -15,6 +15,7 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.convert.pipeline import Conversion
+    from rknn_zoo_e2e.convert.progress import Progress
     from rknn_zoo_e2e.convert.recipe import Options
     from rknn_zoo_e2e.zoo import Source
 
@@ -79,8 +80,8 @@ def convert(
     )
     options.check()
     names = select(models)
-    sources, absent = find_all(names, options)
     with open_executor(executor, jobs) as place, BuildTable() as progress:
+        sources, absent = find_all(names, options, progress)
         try:
             done = convert_all(sources, options, progress, place)
         except KeyboardInterrupt:
@@ -91,24 +92,30 @@ def convert(
     report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
 
 
-def find_all(names: Sequence[str], options: Options) -> tuple[list[Source], list[Conversion]]:
-    """The checkpoints, and what is to be said of models of several that have none.
+def find_all(names: Sequence[str], options: Options, progress: Progress) -> tuple[list[Source], list[Conversion]]:
+    """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
 
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
     """
     from rknn_zoo_e2e.convert.pipeline import Conversion
-    from rknn_zoo_e2e.zoo import resolve
+    from rknn_zoo_e2e.convert.prepare import artifact_name
+    from rknn_zoo_e2e.zoo import catalogue, resolve
 
+    for name in names:
+        if name in catalogue():  # the rows of those to come, while weights are fetched
+            progress.expect(name, [artifact_name(name, soc.name, options.precision) for soc in options.socs])
     sources: list[Source] = []
     absent: list[Conversion] = []
     for name in names:
         try:
-            sources.append(resolve(name))
+            sources.append(resolve(name, progress.stage))
         except UsageError:
             raise
         except UserError as error:
             absent.append(Conversion(name, None, [], failed={soc.name: error for soc in options.socs}))
+            for soc in options.socs:
+                progress.done(artifact_name(name, soc.name, options.precision), error)
     if not sources:
         raise absent[0].failed[options.socs[0].name]
     return sources, absent

@@ -41,16 +41,18 @@ def doctor(
     board = read_board()
     findings = examine(read_host(), board, read) + damage
     table = Table()
-    for heading in ("check", "state", "what", "fix"):
+    for heading in ("check", "state", "what"):
         table.add_column(heading, no_wrap=heading in ("check", "state"), overflow="fold")
     for finding in findings:
-        table.add_row(finding.name, Text(finding.state, COLOURS[finding.state]), finding.what, finding.fix)
+        table.add_row(finding.name, Text(finding.state, COLOURS[finding.state]), finding.what)
     failed = [finding.name for finding in findings if finding.state == "fail"]
     document = {
         "board": asdict(board) if board else None,
         "findings": [asdict(finding) for finding in findings],
         "ok": not failed,
     }
-    emit(document, table, f"To fix: {', '.join(failed)}." if failed else "Nothing fails.")
+    # Below the table and never wrapped: commands and addresses are for copying.
+    fixes = [f"To fix {finding.name}: {finding.fix}" for finding in findings if finding.fix]
+    emit(document, table, *fixes, *([] if failed else ["Nothing fails."]))
     if failed:
         raise typer.Exit(1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.card import ModelCard
 
 
 def list_models(
@@ -23,25 +26,38 @@ def list_models(
     """
     from rich.table import Table
 
+    from rknn_zoo_e2e.card import TASKS
     from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.zoo import matching
+    from rknn_zoo_e2e.zoo import local_weights, matching, nearest
 
+    if task not in (None, *TASKS):
+        raise UsageError(f"{task!r} is not a task.", f"Choose one of: {', '.join(TASKS)}.")
     cards = matching(pattern, task)
     if not cards:
         among = f" for task {task}" if task else ""
-        raise UsageError(f"No model matches {pattern!r}{among}.", "See all with: e2erknn list")
+        raise UsageError(f"No model matches {pattern!r}{among}.", nearest(pattern))
     table = Table()
-    for heading in ("name", "task", "family", "size", "input", "params", "license", "weights"):
-        table.add_column(heading, justify="right" if heading in ("input", "params") else "left", no_wrap=True)
+    for heading in ("name", "task", "family", "size", "input", "params", "GFLOPs", "mAP", "license", "weights"):
+        numeric = heading in ("input", "params", "GFLOPs", "mAP")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     rows: list[dict[str, Any]] = []
     for card in cards:
-        local = card.local_weights() is not None
-        params = f"{card.params / 1e6:.2f} M" if card.params else "-"
-        where = "here" if local else "-"
-        table.add_row(card.name, card.task, card.family, card.size or "-", str(card.imgsz), params, card.license, where)
-        keys = ("name", "task", "family", "size", "imgsz", "params", "license")
+        local = local_weights(card) is not None
+        params = f"{card.params / 1e6:.1f} M" if card.params else "-"
+        gflops = f"{card.gflops:.1f}" if card.gflops else "-"
+        cells = (card.size or "-", str(card.imgsz), params, gflops, accuracy(card), card.license)
+        table.add_row(card.name, card.task, card.family, *cells, "here" if local else "-")
+        keys = ("name", "task", "family", "size", "imgsz", "params", "gflops", "metrics", "license")
         rows.append({**{key: getattr(card, key) for key in keys}, "local": local})
     emit(rows, table)
+
+
+def accuracy(card: ModelCard) -> str:
+    """The task's own mAP50-95 in per cent; mAP50, marked so, where only that is known."""
+    found = card.metrics.get({"detect": "box", "segment": "mask"}.get(card.task, card.task), {})
+    if "map" in found:
+        return f"{100 * found['map']:.1f}"
+    return f"{100 * found['map50']:.1f} (50)" if found else "-"
 
 
 def info(
@@ -50,23 +66,23 @@ def info(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show one model: task, classes, input, head, outputs, and where its weights come from.
+    """Show one model: task, classes, input, head, outputs, size, accuracy, and where its weights come from.
+
+    Nothing is fetched for it: a model whose weights are not here is shown as its card says.
 
     Example: e2erknn info yolov8n-pose
     """
-    from rich.table import Table
-
     from rknn_zoo_e2e.bundle import is_bundle, read_bundle
     from rknn_zoo_e2e.tasks import task_of
-    from rknn_zoo_e2e.zoo import catalogue
+    from rknn_zoo_e2e.zoo import catalogue, local_weights
 
     if is_bundle(Path(model)):
         bundle = read_bundle(Path(model))
         spec, head, source, card = bundle.spec, None, str(bundle.path), catalogue().get(bundle.spec.name)
     else:
         card = catalogue().get(model)
-        if card is not None and card.local_weights() is None:
-            emit_card(card)
+        if card is not None and local_weights(card) is None:
+            show(card_facts(card))
             return
         from rknn_zoo_e2e.convert.source import load_source
         from rknn_zoo_e2e.zoo import resolve
@@ -75,6 +91,7 @@ def info(
         network, spec = load_source(found)
         head, source, card = type(network.model[-1]).__name__, str(found.path), found.card
     names = list(spec.names)
+    about = card_facts(card) if card else {}
     facts: dict[str, Any] = {
         "model": spec.name,
         "task": spec.task,
@@ -86,26 +103,46 @@ def info(
         "nms_free": spec.nms_free,
         "kpt_shape": list(spec.kpt_shape) if spec.kpt_shape else None,
         "outputs": {o.name: {c.kind: c.count for c in o.channels} for o in task_of(spec).outputs},
-        "weights": source,
-        "license": card.license if card else None,
-        "metrics": card.metrics if card else {},
-        "measured_on": card.measured_on if card else "",
     }
+    show(facts | {key: value for key, value in about.items() if key not in facts} | {"weights": source})
+
+
+def card_facts(card: ModelCard) -> dict[str, Any]:
+    """What a card says, in the order it is shown."""
+    facts: dict[str, Any] = {
+        "model": card.name, "task": card.task, "classes": card.classes, "imgsz": [card.imgsz, card.imgsz],
+        "family": card.family, "size": card.size, "params": card.params, "gflops": card.gflops,
+        "metrics": card.metrics, "measured_on": card.measured_on, "calibration": card.calibration,
+        "license": card.license, "base_model": card.base_model,
+    }  # fmt: skip
+    facts["sources"] = {
+        "huggingface": {"repo": card.hub.repo, "file": card.hub.file} if card.hub else None,
+        "release": {"tag": card.release.tag, "file": card.release.file} if card.release else None,
+    }
+    return facts | {"weights": None}
+
+
+def show(facts: dict[str, Any]) -> None:
+    """A model's facts as a table of two columns, or the JSON document."""
+    from rich.table import Table
+
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in facts.items():
         if key == "names":
-            value = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
-        if key == "license" and value is None:
-            value = "that of the checkpoint (not of the zoo)"
+            value = ", ".join(value[:12]) + (f", ... ({len(value)} in all)" if len(value) > 12 else "")
+        if key == "sources":
+            hub, release = value["huggingface"], value["release"]
+            places = [f"hf:{hub['repo']}/{hub['file']}"] if hub else []
+            places += [f"release {release['tag']}/{release['file']}"] if release else []
+            value = ", else ".join(places)
+        if key == "params" and value:
+            value = f"{value / 1e6:.2f} M"
+        if key == "weights" and value is None:
+            value = f"not on this machine; e2erknn fetch {facts['model']}"
         if value not in (None, {}, ""):
             table.add_row(key, str(value))
+    if "license" not in facts:
+        table.add_row("license", "that of the checkpoint (not of the zoo)")
     emit(facts, table)
-
-
-def emit_card(card: Any) -> None:
-    """A model of the zoo whose weights are not here."""
-    keys = ("name", "task", "family", "size", "imgsz", "classes", "license")
-    facts = {key: getattr(card, key) for key in keys} | {"weights": None}
-    emit(facts, *(f"{key}: {value or 'not on this machine'}" for key, value in facts.items()))

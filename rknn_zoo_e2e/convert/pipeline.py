@@ -102,7 +102,7 @@ class _Model:
         self.left = 0  # builds that still need the folder
         progress.expect(source.name, [self.label(soc.name) for soc in options.socs])
         try:
-            self.store = Store(source, options)
+            self.store = Store(source, options, lambda _, stage, share: progress.stage(source.name, stage, share))
         except UserError as error:
             self.fail(error)
         else:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from rknn_zoo_e2e.convert.calibration import Calibration, from_pictures, from_shapes
 from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.fetch import Follow, fetch, nobody
 from rknn_zoo_e2e.soc import Soc, check_precision
 from rknn_zoo_e2e.spec import check_imgsz
-from rknn_zoo_e2e.zoo import Source
+from rknn_zoo_e2e.zoo import Source, asset, calibration_sets
 
 LAYOUTS = ("flat", "grid")
 RECIPE = 2  # raised whenever the graph or the precision plan changes
@@ -61,18 +62,25 @@ class Options:
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
 
 
-def calibration_for(source: Source, options: Options) -> Calibration | None:
-    """The pictures to calibrate and verify with: those given, else the model's own; None for fp16 without either.
+def calibration_for(source: Source, options: Options, follow: Follow = nobody) -> Calibration | None:
+    """The pictures to calibrate and verify with: those given, else the model's own set, which is fetched for INT8.
+
+    None for fp16 without either. A model that was not asked for by its name in the zoo has no set of its own: its file
+    may be anybody's.
 
     Raises:
         UsageError: INT8, none given and none of its own.
+        UserError: its set cannot be fetched.
     """
     if options.calib is not None:
         return from_pictures(options.calib, options.calib_images)
-    if source.card is not None and source.card.calibration == "shapes" and source.path == source.card.shipped:
+    own = source.card.calibration if source.card else None
+    if source.card is not None and own == "shapes" and source.path == source.card.shipped:
         return from_shapes(options.calib_images, source.card.task == "pose")
     if options.precision != "int8":
         return None
+    if own is not None and own in calibration_sets() and source.official:
+        return from_pictures(fetch(asset(own), follow).path, options.calib_images)
     raise UsageError(
         f"{source.name} needs calibration pictures like those it will see.",
         "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt.",

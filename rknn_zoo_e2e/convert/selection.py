@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.zoo import catalogue, matching
+from rknn_zoo_e2e.zoo import matching, nearest
 
 WILD = "*?["
 
 
 def select(arguments: Sequence[str]) -> list[str]:
-    """Names and paths as they are; a shell pattern becomes the zoo's names it matches, each once.
-
-    Of these only those whose weights are on this machine, if there are any.
+    """Names and paths as they are; a shell pattern becomes all names of the zoo it matches, each once.
 
     Raises:
         UsageError: a pattern matches nothing.
@@ -27,8 +24,6 @@ def select(arguments: Sequence[str]) -> list[str]:
             continue
         cards = matching(argument)
         if not cards:
-            near = difflib.get_close_matches(argument.strip(WILD), catalogue(), 3, 0.5)
-            hint = f"Did you mean {' or '.join(near)}? " if near else ""
-            raise UsageError(f"{argument!r} matches no model of the zoo.", f"{hint}See the zoo with: e2erknn list")
-        found += [card.name for card in cards if card.local_weights()] or [card.name for card in cards]
+            raise UsageError(f"{argument!r} matches no model of the zoo.", nearest(argument.strip(WILD)))
+        found += [card.name for card in cards]
     return list(dict.fromkeys(found))

@@ -23,6 +23,7 @@ from rknn_zoo_e2e.bundle import (
 from rknn_zoo_e2e.convert.build import Build, BuildResult
 from rknn_zoo_e2e.convert.recipe import Options, calibration_for, fingerprint, package_versions
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.fetch import Follow, nobody
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import Ranges
@@ -43,9 +44,9 @@ class Store:
         UserError: its folder is taken by something else, or it cannot be calibrated.
     """
 
-    def __init__(self, source: Source, options: Options) -> None:
+    def __init__(self, source: Source, options: Options, follow: Follow = nobody) -> None:
         self.options = options
-        self.calibration = calibration_for(source, options)
+        self.calibration = calibration_for(source, options, follow)
         self.target = options.out / f"{source.name}{SUFFIX}"
         self.bundle = _existing(self.target, options.overwrite)
         self.weights = sha256(source.path)

@@ -52,10 +52,10 @@ class ObbTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        obb = regularize(found.geometry.T)
+        obb = found.geometry.T.copy()
         obb[:, :2] = letterbox.points(obb[:, :2])
         obb[:, 2:4] /= letterbox.gain
-        result.obb = obb
+        result.obb = obb = regularize(obb)
         around = corners(obb)
         result.boxes = letterbox.clip(np.concatenate([around.min(1), around.max(1)], 1))
 

@@ -34,7 +34,7 @@ class Window:
         except tkinter.TclError as error:
             raise UserError(
                 f"There is no display to open a window on ({error}).",
-                "Run it in a terminal of the desktop or over ssh -X, or without the window.",
+                "Run it in a terminal of the desktop or over ssh -X, or leave out --show.",
             ) from error
         self._photo = ImageTk.PhotoImage
         self._label = tkinter.Label(self._root, borderwidth=0)

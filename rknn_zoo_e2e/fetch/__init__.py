@@ -1,0 +1,151 @@
+"""Fetching checkpoints and calibration sets: from Hugging Face, else from Ultralytics' release; kept, and checked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rknn_zoo_e2e.card import HubFile, ReleaseFile
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.fetch import records
+from rknn_zoo_e2e.fetch.faults import NotThere, Unreachable, advice, disk_faults
+from rknn_zoo_e2e.fetch.records import Record, cached
+from rknn_zoo_e2e.weights import sha256
+
+__all__ = ["Asset", "Fetched", "Follow", "cached", "fetch", "fetch_all", "nobody"]
+
+PARALLEL = 4  # downloads side by side
+Follow = Callable[[str, str, float], None]  # what, its stage, the share (0..1) of it done: ``Progress.stage``
+
+
+def nobody(what: str, stage: str, share: float = 0.0) -> None:
+    """Follows nothing."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """Something to fetch.
+
+    Attributes:
+        name: what users type.
+        file: its name in our cache: a checkpoint's file, or the folder an archive is unpacked into.
+        hub, release: where it is, in the order they are tried.
+        archive: a zip of pictures.
+    """
+
+    name: str
+    file: str
+    hub: HubFile | None
+    release: ReleaseFile | None
+    archive: bool = False
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Something fetched.
+
+    Attributes:
+        path: the file, or the folder of a set.
+        sha256: of the file, or of the archive the set came in.
+        source: ``hf:repository/file``, ``release:tag/file``, or ``shipped``.
+        cached: it was on this machine before.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    source: str
+    cached: bool
+
+
+def fetch(asset: Asset, follow: Follow) -> Fetched:
+    """What an asset names, from the cache if it was fetched before.
+
+    The sha256 of the first fetch is kept with its source; whatever comes from there later must have it.
+
+    Raises:
+        UserError: it cannot be fetched (no network, offline mode, nowhere to be found, a token refused, a full disk),
+            or it is not what was fetched the first time.
+    """
+    with records.locked(asset.name):
+        record = records.read(asset.name)
+        if record and record.path.exists():
+            if not asset.archive:
+                _check_unchanged(asset, record)
+            return Fetched(asset.name, record.path, record.sha256, record.source, True)
+        follow(asset.name, "fetch", 0.0)
+        with disk_faults(asset.name):
+            return _download(asset, record or Record(), follow)
+
+
+def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserError]:
+    """Several side by side; one that fails does not stop the others.
+
+    The threads are daemons: Ctrl-C does not wait for a server that has stopped talking.
+    """
+    stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
+    results: dict[Asset, Fetched | UserError] = {}
+
+    def unless_stopped(what: str, stage: str, share: float = 0.0) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        follow(what, stage, share)
+
+    def one(asset: Asset) -> None:
+        with slots, suppress(KeyboardInterrupt):
+            try:
+                results[asset] = fetch(asset, unless_stopped)
+            except UserError as error:
+                results[asset] = error
+
+    threads = [threading.Thread(target=one, args=(asset,), daemon=True) for asset in assets]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stopped.set()
+        raise
+    return [results[asset] for asset in assets]
+
+
+def _check_unchanged(asset: Asset, record: Record) -> None:
+    if sha256(record.path) != record.sha256:
+        raise UserError(
+            f"{record.path} has changed since it was fetched (sha256 {record.sha256[:12]}...).",
+            f"Delete {record.path.resolve()} and type: e2erknn fetch {asset.name}",
+        )
+
+
+def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
+    """From the first source that has it."""
+    # Here, not above: nothing that only looks at the catalogue pays for the import.
+    from rknn_zoo_e2e.fetch.hub import from_hub
+    from rknn_zoo_e2e.fetch.release import from_release
+
+    tries = []
+    if asset.hub:
+        tries.append((f"hf:{asset.hub.repo}/{asset.hub.file}", partial(from_hub, asset.hub)))
+    if asset.release:
+        tries.append((f"release:{asset.release.tag}/{asset.release.file}", partial(from_release, asset.release)))
+    missed: list[Exception] = []
+    for source, download in tries:
+        try:
+            got = download(asset.name, record.checksums.get(source), record.revisions.get(source), follow)
+        except (NotThere, Unreachable) as error:
+            missed.append(error)
+            continue
+        path = got.path
+        if asset.archive:
+            from rknn_zoo_e2e.fetch.archive import unpack_pictures
+
+            follow(asset.name, "unpack", 0.0)
+            path = unpack_pictures(got.path, records.folder() / asset.file)
+        records.write(asset.name, record.updated(path, source, got.sha256, got.revision))
+        return Fetched(asset.name, path, got.sha256, source, False)
+    raise advice(asset.name, asset.archive, missed)

@@ -1,0 +1,169 @@
+"""The catalogue: every card holds, every wrong one is refused by file, model and key, every name can be built."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+import yaml
+from test_cli import run
+from test_heads import BUILDERS
+
+from rknn_zoo_e2e.card import CardError, read_family
+from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching
+
+SIZES = "nsmlx"
+SUFFIXES = {"detect": "", "pose": "-pose", "segment": "-seg", "obb": "-obb"}
+OFFICIAL = [
+    f"{family}{size}{suffix}" for family in ("yolov8", "yolo11", "yolo26") for suffix in BUILDERS for size in SIZES
+]
+SMALL = [name for name in OFFICIAL if name.removesuffix("-pose").removesuffix("-seg").removesuffix("-obb")[-1] in "ns"]
+
+
+def test_every_entry_resolves(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert set(catalogue()) == {*OFFICIAL, "shapes", "shapes-pose", "shapes-seg", "shapes-obb"}
+    for name in OFFICIAL:
+        card = catalogue()[name]
+        assert name == f"{card.family}{card.size}{SUFFIXES[card.task]}" and card.imgsz == (
+            1024 if card.task == "obb" else 640
+        )
+        assert card.params and card.gflops and card.metrics and card.measured_on and card.license == "AGPL-3.0"
+        assert card.calibration in calibration_sets() and card.base_model.startswith("Ultralytics/")
+        assert card.release and card.release.file == f"{name}.pt" and asset(name).release == card.release
+        # The Hub's repository of YOLOv8 has only the detect models.
+        assert (card.hub is None) == (card.family == "yolov8" and card.task != "detect")
+        assert card.hub is None or (card.hub.repo, card.hub.file) == (card.base_model, f"{name}.pt")
+    for card in matching("shapes*"):
+        assert local_weights(card) == card.shipped and card.shipped and card.shipped.is_file()
+
+
+def test_figures_grow_with_the_size():
+    """A slip of the pen in a table of figures would most likely break this."""
+    for family in ("yolov8", "yolo11", "yolo26"):
+        for task, suffix in SUFFIXES.items():
+            cards = [catalogue()[f"{family}{size}{suffix}"] for size in SIZES]
+            assert {card.task for card in cards} == {task}
+            for key in ("params", "gflops"):
+                values = [getattr(card, key) for card in cards]
+                assert values == sorted(values), (family, task, key)
+            for kind, values in cards[0].metrics.items():
+                for name in values:
+                    found = [card.metrics[kind][name] for card in cards]
+                    assert found == sorted(found), (family, task, kind, name)
+
+
+@pytest.fixture
+def one_thread():
+    """Threads only wait for each other on 64 x 64 px."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_small_model_exports_from_its_architecture(tmp_path: Path, one_thread, name: str):
+    """Untrained, offline, through this project's own head; as large as its card says."""
+    from rknn_zoo_e2e.convert.export import export_onnx, spec_of
+    from rknn_zoo_e2e.tasks import task_of
+
+    card = catalogue()[name]
+    model = BUILDERS[SUFFIXES[card.task]](f"{name}.yaml", nc=card.classes, verbose=False)
+    model.args, model.task = {}, card.task
+    if card.family == "yolov8":  # published as trained; the others as fused, without the one-to-many head
+        params = sum(p.numel() for p in model.parameters())
+    if getattr(model.model[-1], "one2one_cv2", None) is not None:
+        model.model[-1].end2end = True
+    model.eval().requires_grad_(False).fuse(verbose=False)
+    if card.family != "yolov8":
+        params = sum(p.numel() for p in model.parameters())
+    assert card.params == pytest.approx(params, abs=60_000)
+    spec = spec_of(model, name, (64, 64))
+    export_onnx(model, spec, "flat", tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    shapes = [[d.dim_value for d in o.type.tensor_type.shape.dim] for o in graph.output]
+    assert [o.name for o in graph.output] == [o.name for o in task_of(spec).outputs]
+    assert shapes[0] == [1, task_of(spec).outputs[0].count, 84]  # 8 x 8 + 4 x 4 + 2 x 2 anchors
+
+
+MODEL = {
+    "task": "detect",
+    "imgsz": 640,
+    "classes": 3,
+    "license": "MIT",
+    "family": "mine",
+    "sources": {"release": {"tag": "v1", "file": "{name}.pt"}},
+}
+WRONG = [
+    ({"task": "classify"}, "mine.yaml: m: task must be one of detect, pose"),
+    ({"imgsz": "640"}, "mine.yaml: m: imgsz must be int, not '640'"),
+    ({"imgsz": 650}, "imgsz 650 is not a multiple of 32"),
+    ({"imgsz": True}, "imgsz must be int"),
+    ({"parms": 3}, "mine.yaml: m: unknown key 'parms', did you mean params?"),
+    ({"calibration": "coco"}, "calibration must be one of shapes, coco128"),
+    ({"metrics": {"box": {"map": 37.3}}}, "metrics lie between 0 and 1"),
+    ({"metrics": {"boxes": {}}}, "mine.yaml: m: metrics: unknown key 'boxes', did you mean box?"),
+    ({"sources": {"huggingface": {"repo": "a/b"}}}, "mine.yaml: m: sources: huggingface: file is missing"),
+    ({"sources": {"release": {"tag": "v1", "file": "x", "url": "y"}}}, "unknown key 'url'"),
+    ({"sources": None}, "neither weights nor sources"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_a_wrong_card_is_named(tmp_path: Path, change, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"models": {"m": MODEL}}))
+    assert [card.name for card in read_family(path, ("coco128",))] == ["m"]
+    path.write_text(yaml.safe_dump({"models": {"m": {k: v for k, v in (MODEL | change).items() if v is not None}}}))
+    with pytest.raises(CardError, match=message.replace("(", r"\(").replace("?", r"\?")):
+        list(read_family(path, ("coco128",)))
+
+
+def test_a_family_inherits_key_by_key(tmp_path: Path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/all.yaml").write_text(
+        "license: MIT\nsources: {release: {tag: v1, file: '{name}.pt'}}\n"
+        "tasks: {detect: {suffix: '', imgsz: 640, classes: 80}, obb: {suffix: -obb, imgsz: 1024, classes: 15}}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "base: all\nfamily: mine\ntasks:\n  detect: {sizes: {n: {params: 5}, s: {imgsz: 320}}}\n"
+        "  obb: {classes: 4, sources: {release: {tag: v2}}, sizes: {n: {}}}\n"
+    )
+    n, s, obb = read_family(tmp_path / "mine.yaml", ())
+    assert (n.name, n.imgsz, n.params, n.license) == ("minen", 640, 5, "MIT") and (s.imgsz, s.params) == (320, None)
+    assert (obb.name, obb.classes, obb.release and (obb.release.tag, obb.release.file)) == (
+        "minen-obb",
+        4,
+        ("v2", "minen-obb.pt"),
+    )
+    (tmp_path / "mine.yaml").write_text("base: all\nfamily: mine\n")
+    with pytest.raises(CardError, match=r"mine\.yaml: detect: sizes is missing"):
+        list(read_family(tmp_path / "mine.yaml", ()))
+
+
+def test_list_and_its_hints(tmp_path: Path):
+    rows = json.loads(run("list", "yolo11*-seg", "--json", cwd=tmp_path).stdout)
+    assert [row["name"] for row in rows] == [f"yolo11{size}-seg" for size in SIZES]
+    assert rows[0]["params"] == 2_900_000 and rows[0]["gflops"] == 9.7 and rows[0]["metrics"]["mask"] == {"map": 0.32}
+    rows = json.loads(run("list", "--task", "obb", "--json", cwd=tmp_path).stdout)
+    assert len(rows) == 16 and {row["task"] for row in rows} == {"obb"}
+    for args, hint in (
+        (["yolo11n-sge"], "Did you mean yolo11n-seg"),
+        (["--task", "segmnt"], "detect, pose, segment, obb"),
+    ):
+        out = run("list", *args, cwd=tmp_path)
+        assert out.returncode == 2 and hint in out.stderr
+
+
+def test_info_of_a_model_that_is_not_here(tmp_path: Path):
+    out = run("info", "yolov8n-pose", "--json", cwd=tmp_path)
+    facts = json.loads(out.stdout)
+    assert facts["task"] == "pose" and facts["metrics"] == {"pose": {"map50": 0.801, "map": 0.504}}
+    assert facts["sources"] == {"huggingface": None, "release": {"tag": "v8.4.0", "file": "yolov8n-pose.pt"}}
+    shown = run("info", "yolo26n", cwd=tmp_path, env={**os.environ, "COLUMNS": "200"}).stdout
+    assert "hf:Ultralytics/YOLO26/yolo26n.pt, else release v8.4.0/yolo26n.pt" in shown and "2.40 M" in shown
