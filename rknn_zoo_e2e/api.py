@@ -55,6 +55,7 @@ def convert(
     done = run(resolve(str(model)), options)
     for error in done.failed.values():
         raise error
+    assert done.bundle is not None
     if not done.passed:
         raise UserError(f"{done.bundle.path} disagrees with fp32.", f"See: e2erknn inspect {done.bundle.path}")
     return done.bundle.path

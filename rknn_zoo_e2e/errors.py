@@ -15,8 +15,11 @@ class UserError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, fix: str, detail: str = "") -> None:
-        super().__init__(f"{what} {fix}")
+        super().__init__(what, fix, detail)  # all of them, so that it can be pickled
         self.what, self.fix, self.detail = what, fix, detail
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.fix}"
 
 
 class UsageError(UserError):

@@ -151,6 +151,7 @@ class Bench:
         options = Options((soc,), layout=self.layout, out=folder, verify=False, **self.calibration(spec))
         made = convert(source, options, self.progress)
         (artifact,) = made.wanted
+        assert made.bundle is not None
         row.seconds = {"calibrate": made.seconds["calibrate"]}
         row.seconds |= {stage: artifact.seconds[stage] for stage in ("load", "prepare", "build")}
         row.placement, row.hybrid = artifact.placement, artifact.hybrid

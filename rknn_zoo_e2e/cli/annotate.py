@@ -85,7 +85,7 @@ class Annotator:
             if self.window and not (self.window.show(drawn) and self.window.wait()):
                 self.stopped = True
                 return
-        self.progress.done("pictures", 0)
+        self.progress.done("pictures")
 
     def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], np.ndarray] | UserError:
         (source, target), drawn = job, np.empty(0)
@@ -133,7 +133,7 @@ class Annotator:
                 kept = f" -> {target}" if target else ""
                 rate = f", {(seen - 1) / frames.seconds:.1f} FPS" if seen > 1 else ""
                 self.lines.append(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
-                self.progress.done(name, 0)
+                self.progress.done(name)
 
     def _fail(self, error: UserError) -> None:
         self.failed.append(error)

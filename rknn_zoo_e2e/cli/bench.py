@@ -56,7 +56,7 @@ def bench(
         ) as loaded:
             measured = run(loaded, pictures, runs, warmup, lambda stage, done, total: follow(stage, done / total))
             spec, artifact, name = loaded.spec, loaded.artifact, loaded.backend
-        progress.done(what, 0)
+        progress.done(what)
     document = {
         "model": spec.name,
         "backend": name,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.convert.pipeline import Conversion
+    from rknn_zoo_e2e.convert.progress import Progress
+    from rknn_zoo_e2e.convert.recipe import Options
+    from rknn_zoo_e2e.zoo import Source
 
 
 def parse_imgsz(text: str | None) -> tuple[int, int] | None:
@@ -26,7 +31,9 @@ def parse_imgsz(text: str | None) -> tuple[int, int] | None:
 
 
 def convert(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names or .pt files.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Zoo names, patterns like 'yolov8n*', or .pt files.")
+    ],
     soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; repeat for several.")],
     precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
     imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. Default: as trained.")] = None,
@@ -38,6 +45,9 @@ def convert(
         str, typer.Option(help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU.")
     ] = "flat",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 1,
+    executor: Annotated[
+        str | None, typer.Option(metavar="dask://HOST:PORT", help="Build on a Dask cluster instead of here.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
@@ -45,15 +55,16 @@ def convert(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Build a verified RKNN bundle from YOLO checkpoints.
+    """Build verified RKNN bundles from YOLO checkpoints. After an interruption the same command goes on.
 
     Example: e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2
     """
-    from rknn_zoo_e2e.cli.progress import StageProgress
-    from rknn_zoo_e2e.convert.pipeline import convert as run
+    from rknn_zoo_e2e.cli.live import BuildTable
+    from rknn_zoo_e2e.convert.executor import open_executor
+    from rknn_zoo_e2e.convert.pipeline import convert_all
     from rknn_zoo_e2e.convert.recipe import Options
+    from rknn_zoo_e2e.convert.selection import select
     from rknn_zoo_e2e.soc import find_soc
-    from rknn_zoo_e2e.zoo import resolve
 
     options = Options(
         socs=tuple(dict.fromkeys(find_soc(name) for name in soc)),
@@ -68,37 +79,85 @@ def convert(
         overwrite=overwrite,
     )
     options.check()
-    done: list[Conversion] = []
-    with StageProgress() as progress:
-        sources = [resolve(model, progress.stage) for model in models]
-        for source in sources:
-            done.append(run(source, options, progress))
-    report(done)
+    names = select(models)
+    with open_executor(executor, jobs) as place, BuildTable() as progress:
+        sources, absent = find_all(names, options, progress)
+        try:
+            done = convert_all(sources, options, progress, place)
+        except KeyboardInterrupt:
+            if progress.finished:
+                note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
+            raise
+    order = {Path(name).stem if name.endswith(".pt") else name: index for index, name in enumerate(names)}
+    report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
+
+
+def find_all(names: Sequence[str], options: Options, progress: Progress) -> tuple[list[Source], list[Conversion]]:
+    """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
+
+    Raises:
+        UserError: a name means nothing, or there is no checkpoint at all.
+    """
+    from rknn_zoo_e2e.convert.pipeline import Conversion
+    from rknn_zoo_e2e.convert.prepare import artifact_name
+    from rknn_zoo_e2e.zoo import catalogue, resolve
+
+    for name in names:
+        if name in catalogue():  # the rows of those to come, while weights are fetched
+            progress.expect(name, [artifact_name(name, soc.name, options.precision) for soc in options.socs])
+    sources: list[Source] = []
+    absent: list[Conversion] = []
+    for name in names:
+        try:
+            sources.append(resolve(name, progress.stage))
+        except UsageError:
+            raise
+        except UserError as error:
+            absent.append(Conversion(name, None, [], failed={soc.name: error for soc in options.socs}))
+            for soc in options.socs:
+                progress.done(artifact_name(name, soc.name, options.precision), error)
+    if not sources:
+        raise absent[0].failed[options.socs[0].name]
+    return sources, absent
+
+
+def document(conversion: Conversion) -> dict[str, Any]:
+    """One model's entry in the JSON."""
+    failed = {soc: {"what": e.what, "fix": e.fix} for soc, e in conversion.failed.items()}
+    if conversion.error or conversion.bundle is None:
+        return {"model": conversion.model, "error": next(iter(failed.values())), "failed": failed}
+    entry = conversion.bundle.report()
+    wanted = {a.file for a in conversion.wanted}
+    entry["artifacts"] = [a for a in entry["artifacts"] if a["file"] in wanted]
+    entry["reused"] = [a.file for a in conversion.reused]
+    return entry | {"failed": failed, "stages": conversion.seconds}
 
 
 def report(done: list[Conversion]) -> None:
     """Tables and the next command, or the JSON document; exits 1 if anything failed or disagrees with fp32."""
-    from rknn_zoo_e2e.cli.tables import artifact_table
+    from rknn_zoo_e2e.cli.tables import artifact_table, summary_table
 
-    documents = []
-    for conversion in done:
-        document = conversion.bundle.report()
-        wanted = {a.file for a in conversion.wanted}
-        document["artifacts"] = [a for a in document["artifacts"] if a["file"] in wanted]
-        document["reused"] = [a.file for a in conversion.reused]
-        document["failed"] = {soc: {"what": e.what, "fix": e.fix} for soc, e in conversion.failed.items()}
-        document["stages"] = conversion.seconds
-        documents.append(document)
-        for artifact in conversion.reused:
-            note(f"{artifact.file} is up to date and was reused.")
-    shown = [part for c in done for part in (artifact_table(c.bundle, c.wanted), f"Bundle: {c.bundle.path}")]
-    if all(c.passed for c in done):
-        shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(done[-1].bundle.path))}")
-    emit(documents[0] if len(documents) == 1 else documents, *shown)
     failures = [error for c in done for error in c.failed.values()]
+    if len(done) == 1 and done[0].error:
+        raise done[0].error
+    for artifact in (a for c in done for a in c.reused):
+        note(f"{artifact.file} is up to date and was reused.")
+    made = [(c, c.bundle) for c in done if c.bundle is not None and c.wanted]
+    shown: list[RenderableType] = []
+    if len(done) > 1 or failures:
+        shown = [summary_table(done), *(f"Bundle: {bundle.path}" for _, bundle in made)]
+    else:
+        shown = [part for c, bundle in made for part in (artifact_table(bundle, c.wanted), f"Bundle: {bundle.path}")]
+    if all(c.passed for c in done):
+        shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
+    documents = [document(c) for c in done]
+    emit(documents[0] if len(documents) == 1 else documents, *shown)
     if failures:
-        raise failures[0]
-    off = [(c.bundle, a) for c in done for a in c.wanted if not a.parity.get("passed", True)]
+        what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
+        if len(failures) > 1:
+            what = f"{len(failures)} of {builds} builds failed; the first: {what}"
+        raise UserError(what, failures[0].fix, failures[0].detail)
+    off = [(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)]
     if off:
         path = off[0][0].path
         raise UserError(

@@ -69,7 +69,7 @@ def demo(
         predictor = stack.enter_context(
             load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow)
         )
-        progress.done(loading, 0)
+        progress.done(loading)
         run = Annotator(predictor, progress, out if save else None, window, keep_frames=settings.json)
         try:
             run.run(found)

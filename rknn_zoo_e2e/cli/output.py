@@ -19,11 +19,12 @@ from rknn_zoo_e2e.errors import UserError
 
 @dataclass
 class Settings:
-    """What the options every command has were set to."""
+    """What the options every command has were set to, and whether the one document has been printed."""
 
     json: bool = False
     quiet: bool = False
     debug: bool = False
+    emitted: bool = False
 
 
 settings = Settings()
@@ -73,6 +74,7 @@ def note(text: str) -> None:
 def emit(document: Any, *shown: RenderableType) -> None:
     """The result: the document with ``--json``, else what people read. A string is printed as it is, never wrapped."""
     if settings.json:
+        settings.emitted = True
         print(json.dumps(document, ensure_ascii=False), file=_results, flush=True)
         return
     if settings.quiet:
@@ -95,7 +97,7 @@ def reporting_errors() -> Iterator[None]:
         if settings.debug:
             console.print(error.detail or "", markup=False, soft_wrap=True)
             console.print(traceback.format_exc(), markup=False, soft_wrap=True)
-        if settings.json:
+        if settings.json and not settings.emitted:
             emit({"error": {"what": error.what, "fix": error.fix}})
         console.print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
         sys.exit(error.exit_code)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from rknn_zoo_e2e.bundle import Artifact
 from rknn_zoo_e2e.cli.output import settings, stderr
+from rknn_zoo_e2e.errors import UserError
 
 WIDTH = 26
 
@@ -55,10 +58,16 @@ class StageProgress:
             elif entered and not settings.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
 
-    def done(self, what: str, seconds: float) -> None:
-        """``what`` is finished."""
+    def expect(self, model: str, builds: Sequence[str]) -> None:
+        """Bars are added as their builds begin."""
+
+    def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
+        """``what`` is finished, or failed."""
+        outcome = "reused" if reused else "done"
+        if isinstance(result, UserError):
+            outcome = f"failed: {result.what}"
         with self.lock:
             if self.live and what in self.tasks:
-                self.bars.update(self.tasks[what], stage="done", total=1, completed=1)
+                self.bars.update(self.tasks[what], stage=outcome, total=1, completed=1)
             elif not self.live and not settings.quiet:
-                print(f"[{time.monotonic() - self.start:6.1f} s] {what}: done", file=sys.stderr, flush=True)
+                print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {outcome}", file=sys.stderr, flush=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.convert.pipeline import Conversion
 
 # How parity is shown, best known first: key of the report, heading, format.
 PARITY = (
@@ -55,3 +60,30 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
             f"{sum(a.seconds.values()):.0f}",
         )
     return table
+
+
+def summary_table(conversions: Sequence[Conversion]) -> Table:
+    """A row a build of several models, those that failed among them."""
+    table = Table(
+        caption=", ".join(f"{n} {what}" for what, n in tally(conversions).items() if n), caption_justify="left"
+    )
+    for heading in ("model", "SoC", "result"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("MB", "CPU ops", "Mcycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("against fp32, or why it failed", overflow="fold")
+    table.add_column("s", justify="right", no_wrap=True)
+    for c in conversions:
+        for a in c.wanted:
+            figures = (f"{a.bytes / 1e6:.1f}", str(len(a.placement["cpu"])), f"{a.placement['cycles'] / 1e6:.2f}")
+            result = "reused" if a in c.reused else "built"
+            table.add_row(c.model, a.soc, result, *figures, parity_text(a.parity), f"{sum(a.seconds.values()):.0f}")
+        for soc, error in c.failed.items():
+            table.add_row(c.model, soc, "failed", "", "", "", Text(error.what), "", style="red")
+    return table
+
+
+def tally(conversions: Sequence[Conversion]) -> dict[str, int]:
+    """How many builds were built, reused and failed."""
+    reused, failed = sum(len(c.reused) for c in conversions), sum(len(c.failed) for c in conversions)
+    return {"built": sum(len(c.wanted) for c in conversions) - reused, "reused": reused, "failed": failed}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.convert.progress import Progress
 from rknn_zoo_e2e.convert.verify import Parity
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
-from rknn_zoo_e2e.toolkit.client import Toolkit
+from rknn_zoo_e2e.toolkit.client import Flag, OnStage, Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -31,6 +29,26 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Build:
+    """All that one build needs.
+
+    Attributes:
+        job: what the toolkit is asked for; its ``rknn`` is where the artifact goes.
+        checks: pictures to verify with, none to skip.
+    """
+
+    job: BuildJob
+    spec: ModelSpec
+    checks: Sequence[Check] = ()
+
+    @property
+    def rknn(self) -> Path:
+        """The artifact's file."""
+        assert self.job.rknn is not None
+        return self.job.rknn
+
+
+@dataclass(frozen=True)
 class BuildResult:
     """What a build left: the ranges it was quantised with, the vendor's log, placement, parity and seconds by stage."""
 
@@ -42,19 +60,11 @@ class BuildResult:
     seconds: dict[str, float]
 
 
-def run_build(
-    label: str,
-    job: BuildJob,
-    spec: ModelSpec,
-    checks: Sequence[Check],
-    progress: Progress,
-    cancelled: threading.Event,
-) -> BuildResult:
-    """Builds ``job`` and compares it with fp32.
+def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
+    """Builds the artifact and compares it with fp32.
 
     Args:
-        label: what progress calls it.
-        checks: pictures to verify with, none to skip.
+        on_stage: told of every stage and the share (0..1) of it that is done.
         cancelled: set to end it early.
 
     Raises:
@@ -62,25 +72,24 @@ def run_build(
     """
     entered: list[tuple[str, float]] = [("start", time.monotonic())]
 
-    def on_stage(stage: str, share: float) -> None:
+    def enter(stage: str, share: float) -> None:
         if stage != entered[-1][0]:
             entered.append((stage, time.monotonic()))
-        progress.stage(label, stage, share)
+        on_stage(stage, share)
 
-    with Toolkit(on_stage, cancelled) as toolkit:
-        built = toolkit.build(job)
+    with Toolkit(enter, cancelled) as toolkit:
+        built = toolkit.build(build.job)
         log = toolkit.log
-        parity = Parity(spec)
-        for index, check in enumerate(checks):
-            on_stage("verify", index / len(checks))
+        parity = Parity(build.spec)
+        for index, check in enumerate(build.checks):
+            enter("verify", index / len(build.checks))
             parity.add(check.outputs, toolkit.infer(check.rgb), check.letterbox)
     entered.append(("", time.monotonic()))
     seconds: dict[str, float] = {}
     for (stage, start), (_, end) in pairwise(entered):
         seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 2)
-    progress.done(label, sum(seconds.values()))
-    report = parity.report() if checks else {}
-    return BuildResult(built.ranges or job.ranges, built.toolkit, log, placement(log), report, seconds)
+    report = parity.report() if build.checks else {}
+    return BuildResult(built.ranges or build.job.ranges, built.toolkit, log, placement(log), report, seconds)
 
 
 def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -28,6 +29,12 @@ STAGE_LIMIT = 3600.0  # seconds a single stage may take
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
 
 OnStage = Callable[[str, float], None]  # stage name, share done (0..1)
+
+
+class Flag(Protocol):
+    """As much of a :class:`threading.Event` as is needed to be told to stop."""
+
+    def is_set(self) -> bool: ...
 
 
 def require_toolkit() -> None:
@@ -44,19 +51,19 @@ class Toolkit:
 
     Args:
         on_stage: told of every stage and how far it is.
-        cancelled: once set by another thread, whatever is under way ends with an error.
+        cancelled: once it is set, whatever is under way ends with an error.
         stage_limit: seconds after which a stage counts as hung.
     """
 
     def __init__(
         self,
         on_stage: OnStage = lambda stage, share: None,
-        cancelled: threading.Event | None = None,
+        cancelled: Flag | None = None,
         stage_limit: float = STAGE_LIMIT,
     ) -> None:
         require_toolkit()
         self.on_stage, self.stage_limit = on_stage, stage_limit
-        self.cancelled = cancelled or threading.Event()
+        self.cancelled: Flag = cancelled or threading.Event()
         self.stage = "start"
 
     def __enter__(self) -> Toolkit:

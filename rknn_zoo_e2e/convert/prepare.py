@@ -1,0 +1,126 @@
+"""What all builds of a model share: load, patch, export, pictures, calibrate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import ONNX
+from rknn_zoo_e2e.convert.build import Build, Check, fp32_checks
+from rknn_zoo_e2e.convert.calibration import Calibration
+from rknn_zoo_e2e.convert.progress import Stages
+from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options
+from rknn_zoo_e2e.soc import Soc
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.zoo import Source
+
+SOFTMAX_FREE = "model-softmax-free"  # the graph for SoCs whose NPU has no Softmax
+CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
+
+
+class Preparation:
+    """One model's files in a working folder, from its checkpoint to the builds to run.
+
+    Attributes:
+        onnx: the patched graph.
+        graphs: SoC -> its own graph, for those that need another.
+    """
+
+    def __init__(self, source: Source, options: Options, stages: Stages, work: Path) -> None:
+        self.source, self.options, self.stages, self.work = source, options, stages, work
+        self.onnx = work / ONNX
+        self.graphs: dict[str, Path] = {}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All graphs by name."""
+        return {path.name: path for path in (self.onnx, *self.graphs.values())}
+
+    def export(self) -> ModelSpec:
+        """Writes the graph, and beside it the one for SoCs that need another. Returns the model's facts.
+
+        Raises:
+            UserError: the checkpoint is no model this tool converts.
+        """
+        from rknn_zoo_e2e.convert.source import load_source
+
+        with self.stages.stage("load"):
+            model, spec = load_source(self.source, self.options.imgsz)
+        from rknn_zoo_e2e.convert.export import export_onnx
+        from rknn_zoo_e2e.heads.attention import attention_patched, attentions
+        from rknn_zoo_e2e.heads.reference import check_decode
+
+        with self.stages.stage("patch"):
+            check_decode(model, spec)
+        with self.stages.stage("export"):
+            export_onnx(model, spec, self.options.layout, self.onnx)
+            without = [soc.name for soc in self.options.socs if not soc.softmax]
+            if without and attentions(model):
+                own = self.work / SOFTMAX_FREE
+                with attention_patched(model, spec.imgsz):
+                    export_onnx(model, spec, self.options.layout, own)
+                # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
+                named = own.rename(self.work / f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx")
+                self.graphs = dict.fromkeys(without, named)
+        return spec
+
+    def builds(self, spec: ModelSpec, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
+        """A build for each SoC, with ranges measured once: they do not depend on the SoC."""
+        from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
+        from rknn_zoo_e2e.convert.ranges import measure_ranges
+
+        int8 = self.options.precision == "int8"
+        checks: list[Check] = []
+        pictures: tuple[Path, ...] = ()
+        if calibration is not None:
+            with self.stages.stage("pictures"):
+                checks = self.checks(spec, calibration) if self.options.verify else []
+                pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
+        ranges = None
+        if int8:
+            with self.stages.stage("calibrate") as share:
+                tensors, count = int8_tensors(self.onnx), len(pictures)
+                ranges = measure_ranges(self.onnx, map(read_image, pictures), tensors, lambda done: share(done / count))
+        builds = []
+        for soc in socs:
+            graph = self.graphs.get(soc.name, self.onnx)
+            job = BuildJob(
+                onnx=graph,
+                soc=soc.name,
+                precision=self.options.precision,
+                hybrid=hybrid_regions(graph, soc) if int8 else (),
+                pictures=pictures,
+                ranges=ranges,
+                rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
+                custom_string=essentials(spec, soc, self.options.layout),
+            )
+            builds.append(Build(job, spec, checks))
+        return builds
+
+    def checks(self, spec: ModelSpec, calibration: Calibration) -> list[Check]:
+        """Some of the pictures, spread evenly, to verify with."""
+        chosen = []
+        step = max(1, len(calibration) // VERIFY_PICTURES)
+        for index in range(0, len(calibration), step)[:VERIFY_PICTURES]:
+            image = calibration.read(index)
+            letterbox = Letterbox.of(image, spec.imgsz)
+            chosen.append((letterbox.apply(image), letterbox))
+        return fp32_checks(self.onnx, chosen)
+
+
+def artifact_name(model: str, soc: str, precision: str) -> str:
+    """What an artifact's files, and its build in progress, are called."""
+    return f"{model}-{soc}-{precision}"
+
+
+def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
+    """What a lone ``.rknn`` says of itself: JSON, with the class names (one a line) as far as they fit."""
+    facts: dict[str, object] = {"soc": soc.name, "task": spec.task, "imgsz": spec.imgsz, "layout": layout}
+    facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
+    named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
+    return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))

@@ -1,0 +1,29 @@
+"""Which models the MODEL arguments of one command mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.zoo import matching, nearest
+
+WILD = "*?["
+
+
+def select(arguments: Sequence[str]) -> list[str]:
+    """Names and paths as they are; a shell pattern becomes all names of the zoo it matches, each once.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        if not any(c in argument for c in WILD) or Path(argument).suffix == ".pt" or Path(argument).exists():
+            found.append(argument)
+            continue
+        cards = matching(argument)
+        if not cards:
+            raise UsageError(f"{argument!r} matches no model of the zoo.", nearest(argument.strip(WILD)))
+        found += [card.name for card in cards]
+    return list(dict.fromkeys(found))

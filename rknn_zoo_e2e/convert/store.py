@@ -1,0 +1,199 @@
+"""One model's bundle while it is converted: what of it is still good, and every new artifact as soon as it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import (
+    ONNX,
+    SUFFIX,
+    Artifact,
+    Bundle,
+    check_file,
+    graph_of,
+    is_bundle,
+    read_bundle,
+    write_bundle,
+)
+from rknn_zoo_e2e.convert.build import Build, BuildResult
+from rknn_zoo_e2e.convert.recipe import Options, calibration_for, fingerprint, package_versions
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.fetch import Follow, nobody
+from rknn_zoo_e2e.soc import Soc
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.toolkit.job import Ranges
+from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.zoo import Source
+
+
+class Store:
+    """The bundle of one model.
+
+    Attributes:
+        calibration: the pictures all its builds use, None for fp16 without any.
+        bundle: as it is on disk; None before there is one.
+        reused: SoC -> artifact that is there already, whole and made from the same inputs.
+        broken: why nothing can be written here, so that further builds are in vain.
+
+    Raises:
+        UserError: its folder is taken by something else, or it cannot be calibrated.
+    """
+
+    def __init__(self, source: Source, options: Options, follow: Follow = nobody) -> None:
+        self.options = options
+        self.calibration = calibration_for(source, options, follow)
+        self.target = options.out / f"{source.name}{SUFFIX}"
+        self.bundle = _existing(self.target, options.overwrite)
+        self.weights = sha256(source.path)
+        self.prints = {soc.name: fingerprint(self.weights, soc, options, self.calibration) for soc in options.socs}
+        self.stale: set[str] = set()  # SoCs whose artifact cannot stay beside a new one
+        self.reused: dict[str, Artifact] = {}
+        for artifact in self.bundle.artifacts if self.bundle else ():
+            if artifact.precision == options.precision and artifact.soc in self.prints:
+                if not _intact(self.bundle, artifact):
+                    self.stale.add(artifact.soc)
+                elif artifact.fingerprint == self.prints[artifact.soc]:
+                    self.reused[artifact.soc] = artifact
+        self.fresh: dict[str, Path] = {}  # graphs of this run that are not in the bundle yet
+        self.broken: UserError | None = None
+        self.lock = threading.Lock()
+
+    @property
+    def missing(self) -> list[Soc]:
+        """SoCs to build for."""
+        return [soc for soc in self.options.socs if soc.name not in self.reused]
+
+    @property
+    def wanted(self) -> list[Artifact]:
+        """What the bundle on disk holds of what was asked for."""
+        held = self.bundle.artifacts if self.bundle else []
+        return [a for a in held if a.fingerprint == self.prints.get(a.soc) and a.soc not in self.stale]
+
+    def begin(self, spec: ModelSpec, graphs: dict[str, Path]) -> None:
+        """Artifacts of this model and these graphs will be added; nothing is written yet.
+
+        Raises:
+            UserError: the bundle holds builds of another graph, and is not to be overwritten.
+        """
+        new = Bundle(self.target, spec, self.options.layout, self.weights, sha256(graphs[ONNX]), origin=_origin(spec))
+        if self.bundle is not None:
+            held = [
+                a for a in self.bundle.artifacts if a.precision != self.options.precision or a.soc not in self.stale
+            ]
+            if self.bundle.onnx_sha256 != new.onnx_sha256:
+                replaced = {(soc.name, self.options.precision) for soc in self.missing}
+                others = [a for a in held if (a.soc, a.precision) not in replaced]
+                if others and not self.options.overwrite:
+                    raise UserError(
+                        f"{self.target} holds builds of another graph (other weights, imgsz, layout or version): "
+                        f"{', '.join(f'{a.soc} {a.precision}' for a in others)}.",
+                        "Give another folder with -o, or --overwrite to replace them.",
+                    )
+                held, self.reused = [], {}
+            new.artifacts = held
+        self.next, self.fresh = new, dict(graphs)
+        self.before = [(a.soc, a.precision) for a in new.artifacts]
+
+    def add(self, build: Build, result: BuildResult) -> Artifact:
+        """Puts a finished build into the bundle on disk, in one step.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        artifact, made = self._artifact(build, result)
+        with self.lock:
+            key = artifact.soc, artifact.precision
+            held = {(a.soc, a.precision): a for a in self.next.artifacts} | {key: artifact}
+            # In the order they were asked for, after those that were there before, whichever is built first.
+            order = [*self.before, *((soc.name, self.options.precision) for soc in self.options.socs)]
+            bundle = replace(self.next, artifacts=[held[one] for one in dict.fromkeys(order) if one in held])
+            try:
+                write_bundle(bundle, {**self.fresh, **made})
+            except UserError as error:
+                self.broken = error
+                raise
+            self.bundle = self.next = bundle
+            self.stale.discard(artifact.soc)
+            for name in (ONNX, artifact.graph):
+                self.fresh.pop(name, None)
+        return artifact
+
+    def _artifact(self, build: Build, result: BuildResult) -> tuple[Artifact, dict[str, Path | bytes]]:
+        """The artifact, and its files by name."""
+        job, log = build.job, f"{build.rknn.stem}.log"
+        made: dict[str, Path | bytes] = {build.rknn.name: build.rknn, log: result.log.encode()}
+        calibration = ""
+        if result.ranges is not None:
+            content = self._calibration_file(result.ranges)
+            # Named by its content, so that SoCs with equal ranges share it.
+            calibration = f"calibration-{hashlib.sha256(content).hexdigest()[:8]}.json"
+            made[calibration] = content
+        own = job.onnx.name != ONNX
+        artifact = Artifact(
+            soc=job.soc,
+            precision=job.precision,
+            file=build.rknn.name,
+            sha256=sha256(build.rknn),
+            bytes=build.rknn.stat().st_size,
+            toolkit=result.toolkit,
+            fingerprint=self.prints[job.soc],
+            hybrid=[list(pair) for pair in job.hybrid],
+            calibration=calibration,
+            log=log,
+            graph=job.onnx.name if own else "",
+            graph_sha256=sha256(job.onnx) if own else "",
+            placement=result.placement,
+            parity=result.parity,
+            seconds=result.seconds,
+        )
+        return artifact, made
+
+    def _calibration_file(self, ranges: Ranges) -> bytes:
+        """Ranges and pictures."""
+        c = self.calibration
+        assert c is not None
+        return json.dumps({"name": c.name, "digest": c.digest, "pictures": list(c.pictures), "ranges": ranges}).encode()
+
+
+def _origin(spec: ModelSpec) -> dict[str, object]:
+    versions = package_versions()
+    return {
+        "description": f"{spec.name} for Rockchip NPUs, decoded end to end",
+        "author": "rknn_zoo_e2e",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "version": versions["ultralytics"],
+        "license": "AGPL-3.0",
+        "docs": "https://docs.ultralytics.com",
+        "versions": versions,
+    }
+
+
+def _existing(target: Path, overwrite: bool) -> Bundle | None:
+    """The bundle already there, if it is one; None if it is unreadable (damaged, another format) and may go."""
+    if is_bundle(target):
+        try:
+            return read_bundle(target)
+        except UserError as error:
+            if overwrite:
+                return None
+            raise UserError(error.what, "Give another folder with -o, or --overwrite to replace it.") from error
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} is there and is not a bundle.", "Move it away, or give another folder with -o.")
+    return None
+
+
+def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
+    """Whether an artifact's file and its graph are still what was built, and the rest of it is there."""
+    if bundle is None or not all((bundle.path / name).is_file() for name in artifact.files if name):
+        return False
+    try:
+        check_file(bundle, artifact.file, artifact.sha256)
+        graph_of(bundle, artifact)
+    except UserError:
+        return False
+    return True
