@@ -82,7 +82,7 @@ def emit(document: Any, *shown: RenderableType) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         # Piped: as wide as the content, so that no cell is cut off.
-        console = Console(highlight=False, width=max(console.width, 200) if "COLUMNS" not in os.environ else None)
+        console = Console(highlight=False, width=max(console.width, 200) if not os.environ.get("COLUMNS") else None)
     for part in shown:
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 

@@ -40,6 +40,7 @@ def list_models(
     for heading in ("name", "task", "family", "size", "input", "params", "GFLOPs", "mAP", "license", "weights"):
         numeric = heading in ("input", "params", "GFLOPs", "mAP")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+    table.columns[0].min_width = max(len(card.name) for card in cards)  # whole on any terminal: it is what one types
     rows: list[dict[str, Any]] = []
     for card in cards:
         local = local_weights(card) is not None

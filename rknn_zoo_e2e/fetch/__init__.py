@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from rknn_zoo_e2e.card import HubFile, ReleaseFile
@@ -71,6 +72,11 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
         UserError: it cannot be fetched (no network, offline mode, nowhere to be found, a token refused, a full disk),
             or it is not what was fetched the first time.
     """
+    if find_spec("huggingface_hub") is None:
+        raise UserError(
+            f"{asset.name} cannot be fetched: huggingface_hub is not installed.",
+            "Install it with: pip install 'rknn-zoo-e2e[hub]'",
+        )
     with records.locked(asset.name):
         record = records.read(asset.name)
         if record and record.path.exists():

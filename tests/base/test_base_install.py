@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -86,3 +87,11 @@ def test_cli_works(tmp_path: Path):
         cwd=tmp_path,
     )
     assert out.returncode == 1 and "pip install" in out.stderr and "Traceback" not in out.stderr
+    out = subprocess.run(
+        [sys.executable, "-m", "rknn_zoo_e2e", "fetch", "yolov8n-pose"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"E2ERKNN_WEIGHTS": "", "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert out.returncode == 1 and "[hub]" in out.stderr and "Traceback" not in out.stderr
