@@ -24,6 +24,7 @@ def list_models(
 
     Example: e2erknn list 'yolo11*-seg'
     """
+    from rich import box
     from rich.table import Table
 
     from rknn_zoo_e2e.card import TASKS
@@ -36,17 +37,16 @@ def list_models(
     if not cards:
         among = f" for task {task}" if task else ""
         raise UsageError(f"No model matches {pattern!r}{among}.", nearest(pattern))
-    table = Table()
-    for heading in ("name", "task", "family", "size", "input", "params", "GFLOPs", "mAP", "license", "weights"):
-        numeric = heading in ("input", "params", "GFLOPs", "mAP")
+    table = Table(box=box.SIMPLE_HEAD)  # 80 columns hold it
+    for heading in ("name", "task", "family", "size", "input", "params", "mAP", "license", "weights"):
+        numeric = heading in ("input", "params", "mAP")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     table.columns[0].min_width = max(len(card.name) for card in cards)  # whole on any terminal: it is what one types
     rows: list[dict[str, Any]] = []
     for card in cards:
         local = local_weights(card) is not None
         params = f"{card.params / 1e6:.1f} M" if card.params else "-"
-        gflops = f"{card.gflops:.1f}" if card.gflops else "-"
-        cells = (card.size or "-", str(card.imgsz), params, gflops, accuracy(card), card.license)
+        cells = (card.size or "-", str(card.imgsz), params, accuracy(card), card.license)
         table.add_row(card.name, card.task, card.family, *cells, "here" if local else "-")
         keys = ("name", "task", "family", "size", "imgsz", "params", "gflops", "metrics", "license")
         rows.append({**{key: getattr(card, key) for key in keys}, "local": local})
