@@ -187,7 +187,7 @@ def read_bundle(path: Path) -> Bundle:
         if version != FORMAT_VERSION:
             raise UserError(f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}.", again)
         artifacts = [Artifact(**a) for a in data["artifacts"]]
-        if any(Path(name).name != name for a in artifacts for name in a.files):
+        if any(Path(name).name != name or name == ".." for a in artifacts for name in a.files):
             raise UserError(f"{path} names files outside itself.", "Do not use it; ask whoever made it.")
         known = ModelSpec.from_metadata(data)
         keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.hub.publish import Outcome, Plan
@@ -44,7 +44,7 @@ def publish(
     from rknn_zoo_e2e.bundle import MAKE_ONE, newest, read_bundle
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.hub.client import check_repo_name, hub_api, quiet_client
+    from rknn_zoo_e2e.hub.client import check_repo_name, hub_api
     from rknn_zoo_e2e.hub.publish import Wishes, default_repo
     from rknn_zoo_e2e.hub.publish import publish as run
 
@@ -55,7 +55,6 @@ def publish(
     if not found:
         raise UserError("There is no bundle in this folder.", MAKE_ONE)
     read = [read_bundle(path) for path in found]
-    quiet_client(not sys.stderr.isatty() or settings.quiet)
     jobs = [(repo, read)] if repo else [(default_repo(bundle), [bundle]) for bundle in read]
     wishes = Wishes(branch, private, pr, replace, sample, draw)
     documents: list[dict[str, Any]] = []

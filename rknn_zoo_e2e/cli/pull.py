@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, settings
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
 def pull(
@@ -28,12 +27,10 @@ def pull(
     Example: e2erknn pull me/yolov8n-rknn --soc rk3566
     """
     from rknn_zoo_e2e.cli.progress import StageProgress
-    from rknn_zoo_e2e.hub.client import quiet_client
     from rknn_zoo_e2e.hub.pull import fetch, parse
     from rknn_zoo_e2e.hub.pull import pull as run
 
     name, revision = parse(repo)
-    quiet_client(not sys.stderr.isatty() or settings.quiet)
     with StageProgress() as progress:
         bundle = fetch(name, revision, soc, precision, lambda stage, share: progress.stage(name, stage, share))
         path, written = run(bundle, out, overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -40,12 +41,16 @@ def hub_api() -> HfApi:
     return HfApi(library_name="rknn-zoo-e2e", library_version=__version__)
 
 
-def quiet_client(quiet: bool) -> None:
-    """Whether the client keeps its progress bars and its remarks on each retry to itself."""
-    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, logging
+def quiet_client() -> None:
+    """Makes the client keep its progress bars and its remarks on each retry to itself: we show progress of our own.
 
-    (disable_progress_bars if quiet else enable_progress_bars)()
-    (logging.set_verbosity_error if quiet else logging.set_verbosity_warning)()
+    Its own HF_HUB_VERBOSITY brings the remarks back.
+    """
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    disable_progress_bars()
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        logging.set_verbosity_error()
 
 
 def check_repo_name(repo: str) -> None:
@@ -69,7 +74,12 @@ def hub_errors(repo: str) -> Iterator[None]:
     """Turns the client's exceptions about a repo into :class:`UserError`; programming errors stay loud."""
     hub_api()
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
+    from huggingface_hub.errors import (
+        FileMetadataError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        LocalTokenNotFoundError,
+    )
 
     try:
         yield
@@ -92,6 +102,9 @@ def hub_errors(repo: str) -> Iterator[None]:
             if isinstance(error, LocalEntryNotFoundError):
                 raise Unreachable(f"Hugging Face cannot be reached, and {repo} is not in the cache.", REACH) from error
             raise Unreachable(f"Hugging Face cannot be reached, or the connection broke ({repo}).", REACH) from error
+        if any(isinstance(cause, FileMetadataError) for cause in causes):
+            what = f"What answers in place of Hugging Face is no Hub, as far as {repo} goes."
+            raise UserError(what, "Check HF_ENDPOINT and the proxy.") from error
         if isinstance(error, LocalEntryNotFoundError):
             raise Unreachable(f"{repo} is not in the cache, and Hugging Face cannot be reached.", REACH) from error
         if isinstance(error, OSError) and "Consistency check failed" in str(error):

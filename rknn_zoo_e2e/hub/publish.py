@@ -11,7 +11,7 @@ from typing import Any
 from rknn_zoo_e2e.bundle import Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.card import make_card
-from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors
+from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors, quiet_client
 from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
 from rknn_zoo_e2e.hub.privacy import check_private
 from rknn_zoo_e2e.hub.pull import read_repo
@@ -282,6 +282,7 @@ def publish(
     Raises:
         UserError: as :func:`make_plan` and :func:`apply`.
     """
+    quiet_client()
     wishes, drawn = wishes or Wishes(), dict[str, bytes]()
     plan = make_plan(bundles, repo, wishes, on_stage, drawn)
     if not agree(plan):

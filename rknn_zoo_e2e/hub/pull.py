@@ -11,7 +11,7 @@ from pathlib import Path
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle, staged
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors
+from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, folder_of, read_folder
 from rknn_zoo_e2e.packages import numbers
 
@@ -39,7 +39,7 @@ def download(repo: str, revision: str | None, patterns: Iterable[str], force: bo
                 hub_api().snapshot_download(repo, revision=revision, allow_patterns=allowed, force_download=force)
             )
         except ValueError as error:
-            if "pointer path" not in str(error):
+            if not str(error).startswith(("Invalid filename", "Invalid pointer path")):
                 raise
             raise UserError(f"{repo} names files outside itself.", DO_NOT_USE) from error
 
@@ -113,6 +113,7 @@ def fetch(
     Raises:
         UserError: no such repo, no network and not cached, nothing for that SoC, or a checksum differs.
     """
+    quiet_client()
     on_stage("look", 0.0)
     bundle = choose(read_repo(repo, revision), repo, soc, precision)
     place, commit = folder_of(bundle.artifacts[0]), bundle.path.parents[2].name

@@ -98,6 +98,7 @@ class Hub:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
         self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_port}"
+        self.storage = f"http://localhost:{self.http.server_port}"  # large files are on another host, as of the Hub
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
@@ -272,7 +273,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.hub.lock:
             if revision in found.refs:
                 raise Refused(409, message="Reference already exists")
-            found.refs[revision] = found.refs[json.loads(self.body).get("startingPoint", "main")]
+            found.refs[revision] = found.resolve(json.loads(self.body).get("startingPoint", "main")) or ""
         self.answer(200, {})
 
     def preupload(self, repo: str, revision: str) -> None:
@@ -281,7 +282,8 @@ class Handler(BaseHTTPRequestHandler):
         _, tree = self.find_tree(repo, revision)
         files = []
         for file in json.loads(self.body)["files"]:
-            large = b"\0" in base64.b64decode(file["sample"]) or file["size"] > 10_000_000
+            binary = b"\0" in base64.b64decode(file["sample"])
+            large = binary or file["path"].endswith(".onnx") or file["size"] > 10_000_000
             held = tree.get(file["path"])
             mode = {"uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
             files.append({"path": file["path"], **mode, "oid": held.etag if held else None})
@@ -292,7 +294,7 @@ class Handler(BaseHTTPRequestHandler):
         for wanted in json.loads(self.body)["objects"]:
             one = {"oid": wanted["oid"], "size": wanted["size"]}
             if wanted["oid"] not in found.uploaded:
-                one["actions"] = {"upload": {"href": f"{self.hub.url}/upload/{repo}/{wanted['oid']}", "header": {}}}
+                one["actions"] = {"upload": {"href": f"{self.hub.storage}/upload/{repo}/{wanted['oid']}", "header": {}}}
             objects.append(one)
         self.answer(200, {"transfer": "basic", "objects": objects})
 
@@ -354,9 +356,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "EntryNotFound", "Entry not found")
         blob = tree[path]
         headers = {"X-Repo-Commit": sha, "ETag": f'"{blob.etag}"', "Accept-Ranges": "bytes"}
-        if blob.lfs:  # as the Hub: large files are elsewhere
+        if blob.lfs:
             headers |= {"X-Linked-Etag": f'"{blob.etag}"', "X-Linked-Size": str(len(blob.content))}
-            self.send(302, b"", headers | {"Location": f"{self.hub.url}/cdn/{repo}/{blob.sha256}/{path}"})
+            self.send(302, b"", headers | {"Location": f"{self.hub.storage}/cdn/{repo}/{blob.sha256}/{path}"})
             return
         self.download(path, blob.content, headers)
 
