@@ -77,11 +77,12 @@ def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found
     folder = None if model.startswith("hf:") else find_bundle(model)
     if folder is None or not is_bundle(folder):
         return
-    run = {"backend": backend, "data": data.stem, **found}
+    data_name = data.resolve().parent.name if data.stem == "data" else data.stem
+    run = {"backend": backend, "data": data_name, **found}
     bundle = read_bundle(folder)
     for one in bundle.artifacts:
         if one.file == artifact.file:
-            others = [r for r in one.evaluations if (r["backend"], r["data"]) != (backend, data.stem)]
+            others = [r for r in one.evaluations if (r["backend"], r["data"]) != (backend, data_name)]
             one.evaluations = [*others, run]
     try:
         write_bundle(bundle, {})

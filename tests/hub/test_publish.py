@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -11,9 +12,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from conftest import SPEC, cli, make
+from bundles import SPEC, STANDIN, answer, cli, make
+from huggingface_hub import ModelCard
 from server import EXPIRED, READER, Hub
 
 from rknn_zoo_e2e.bundle import read_bundle
@@ -174,7 +177,6 @@ def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     for word in (str(tmp_path), "alice", "bob", "carol", token, "/home/", "/Users/"):
         assert word.encode() not in everything, word
     assert b"/model.22/Reshape" in everything
-    (home / "work" / "graph").write_text(f"calibrated in {home}/pictures")
     (bundle.path / "calibration-1.json").write_text(json.dumps({"name": f"{home}/c", "pictures": []}))
     out = cli("publish", bundle.path, "--repo", "me/second", "--yes", "--no-draw", cwd=home, **who)
     assert out.returncode == 1 and "holds a path of this machine" in out.stderr and "me/second" not in hub.repos
@@ -210,11 +212,9 @@ def test_killed_at_any_moment_leaves_what_was_or_what_is_to_be(hub: Hub, tmp_pat
 
 
 def test_the_card_is_valid(hub: Hub, tmp_path: Path):
-    from huggingface_hub import ModelCard
-
     measured = [{"backend": "simulator", "data": "coco8", "images": 4, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}]
     bundle = make(tmp_path, evaluations=measured, spec=replace(SPEC, name="shapes", names=tuple("abcde")))
-    put(bundle, repo="me/shapes", draw=False)
+    put(bundle, repo="me/shapes")
     path = tmp_path / "README.md"
     path.write_bytes(hub.files("me/shapes")["README.md"])
     card = ModelCard.load(path)
@@ -230,19 +230,13 @@ def test_the_card_is_valid(hub: Hub, tmp_path: Path):
     assert data["pipeline_tag"] == "image-segmentation"
 
 
-@pytest.mark.parametrize("task", ["detect"])
-def test_the_cards_snippet_runs(hub: Hub, tmp_path: Path, models: Path, task):
+def test_the_cards_snippet_runs(hub: Hub, tmp_path: Path, models: Path):
     """As it stands in the card, on a board."""
-    import os
-
-    from conftest import STANDIN, answer
-    from numpy import savez
-
     put(make(tmp_path))
     [snippet] = re.findall(r"```python\n(.*?)```", hub.files("me/tiny")["README.md"].decode(), re.DOTALL)
     assert len(snippet.splitlines()) <= 10
     (tmp_path / "image.jpg").write_bytes((models / "sample.jpg").read_bytes())
-    savez(tmp_path / "t.npz", **{"any-0": answer()})
+    np.savez(tmp_path / "t.npz", **{"any-0": answer()})
     (tmp_path / "board.py").write_text(
         "from rknn_zoo_e2e import machine\nmachine.board_soc = lambda *_: 'rk3566'\n" + snippet
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import cli, make
+from bundles import cli, make
+from huggingface_hub import HfApi
 from server import Blob, Hub
 
 from rknn_zoo_e2e import load, machine
@@ -27,15 +29,10 @@ def published(hub: Hub, tmp_path: Path) -> Hub:
     return hub
 
 
-def alter(hub: Hub, path: str, content: bytes | None, like: str = "") -> None:
+def alter(hub: Hub, path: str, content: bytes) -> None:
     """Somebody else's commit: a file gets another content."""
     repo = hub.repos["me/tiny"]
-    tree = dict(repo.commits[repo.refs["main"]])
-    if content is None:
-        del tree[path]
-    else:
-        tree[path] = Blob(content, False)
-    repo.commit("main", tree)
+    repo.commit("main", repo.commits[repo.refs["main"]] | {path: Blob(content, False)})
 
 
 def test_only_what_the_soc_needs_comes(published: Hub, tmp_path: Path):
@@ -115,7 +112,6 @@ def test_a_broken_download_goes_on_where_it_stopped(published: Hub, tmp_path: Pa
     published.fail("cdn", "cut", calls=2)
     assert fetch("me/tiny", soc="rk3566")
     before = len(published.downloaded)
-    (tmp_path / "again").mkdir()
     fetch("me/tiny", soc="rk3566")
     assert len(published.downloaded) == before  # all from the cache
 
@@ -161,16 +157,12 @@ def test_a_folder_that_is_not_what_it_says_is_refused(published: Hub):
 
 def test_a_name_that_leaves_the_folder_is_refused(published: Hub, tmp_path: Path):
     bundle = fetch("me/tiny", soc="rk3566")
-    from dataclasses import replace
-
     evil = replace(bundle, spec=replace(bundle.spec, name="../evil"))
     with pytest.raises(UserError, match="leaves the folder"):
         pull(evil, tmp_path / "board")
 
 
 def test_what_is_no_bundle_or_not_there_is_named(hub: Hub, tmp_path: Path, monkeypatch):
-    from huggingface_hub import HfApi
-
     HfApi().create_repo("me/plain")
     with pytest.raises(UserError, match="holds no bundle"):
         fetch("me/plain")
