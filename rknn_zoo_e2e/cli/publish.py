@@ -11,7 +11,8 @@ import typer
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.hub.publish import Outcome, Plan
+    from rknn_zoo_e2e.hub.plan import Plan
+    from rknn_zoo_e2e.hub.publish import Outcome
 
 
 def publish(
@@ -45,7 +46,7 @@ def publish(
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.hub.client import check_repo_name, hub_api
-    from rknn_zoo_e2e.hub.publish import Wishes, default_repo
+    from rknn_zoo_e2e.hub.plan import Wishes, default_repo
     from rknn_zoo_e2e.hub.publish import publish as run
 
     hub_api()
@@ -77,7 +78,7 @@ def publish(
 
 def described(plan: Plan) -> list[str]:
     """The tree: what is new or other, what is the same, what stays, what goes."""
-    from rknn_zoo_e2e.hub.publish import size
+    from rknn_zoo_e2e.hub.plan import size
 
     new, on = plan.state.head is None, f", branch {plan.wishes.branch}" if plan.wishes.branch != "main" else ""
     kind = "a new private repo" if new and plan.wishes.private else "a new repo" if new else "an existing repo"

@@ -22,7 +22,8 @@ from server import EXPIRED, READER, Hub
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub import publish as publishing
-from rknn_zoo_e2e.hub.publish import Wishes, publish
+from rknn_zoo_e2e.hub.plan import Wishes, make_plan
+from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch
 
 NO_DRAWING = Wishes(draw=False)
@@ -224,7 +225,7 @@ def test_the_card_is_valid(hub: Hub, tmp_path: Path):
     assert bundle.artifacts[0].sha256 in card.text and "| rk3566 int8 | coco8 | 4 | box | 50.0 | 40.0 |" in card.text
     assert "simulator" in card.text and "starter model" in card.text
     named = make(tmp_path / "n", spec=replace(SPEC, name="yolo11n-seg", task="segment", masks=4, names=("a",) * 80))
-    front = publishing.make_plan([named], "me/n", NO_DRAWING, lambda stage, share: None).card.split("---\n")[1]
+    front = make_plan([named], "me/n", NO_DRAWING, lambda stage, share: None).card.split("---\n")[1]
     data = yaml.safe_load(front)
     assert data["base_model"] == "Ultralytics/YOLO11" and data["base_model_relation"] == "quantized"
     assert data["pipeline_tag"] == "image-segmentation"

@@ -15,7 +15,8 @@ from server import Blob, Hub
 from rknn_zoo_e2e import load, machine
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.hub.publish import Wishes, publish
+from rknn_zoo_e2e.hub.plan import Wishes
+from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch, pull
 
 PLACE = "2.3.2/rk3566/int8"
