@@ -140,7 +140,9 @@ def answered(repo: str, error: Any) -> UserError:
     if status == 401:
         return UserError("Hugging Face does not accept the token: it has expired or was revoked.", LOG_IN)
     if status == 403:
-        return UserError(f"This token may not write to {repo}.", f"Give it write access, or use --pr. {LOG_IN}")
+        return UserError(
+            f"This token may not write to {repo}.", "Use a token with write access, or --pr to propose it."
+        )
     if status == 412:
         return Outdated(f"{repo} keeps being changed by somebody else.", "Run the same command again.")
     if status == 429:

@@ -78,20 +78,26 @@ def read_folder(path: Path, repo: str) -> Bundle:
     return bundle
 
 
+def read_sums(path: Path) -> dict[str, str]:
+    """The checksums of a fetched folder by file name; none where it has no readable ``SHA256SUMS``."""
+    try:
+        lines = (path / SUMS).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: value for value, _, name in (line.partition("  ") for line in lines)}
+
+
 def damaged_files(bundle: Bundle, repo: str) -> list[str]:
     """Names of the files of a fetched folder that are missing or do not have their checksum.
 
     Raises:
         UserError: the repo names no checksum for one of them.
     """
-    try:
-        lines = (bundle.path / SUMS).read_text("utf-8").splitlines()
-        sums = {name: value for value, _, name in (line.partition("  ") for line in lines)}
-        expected = {name: sums[name] for name in bundle.files}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        what = f"{repo} has no checksums for {folder_of(bundle.artifacts[0])} ({error})."
-        raise UserError(what, DO_NOT_USE) from error
     [artifact] = bundle.artifacts
+    sums = read_sums(bundle.path)
+    unknown = [name for name in bundle.files if name not in sums]
+    if unknown:
+        raise UserError(f"{repo} has no checksum for {folder_of(artifact)}/{unknown[0]}.", DO_NOT_USE)
     known = {
         artifact.file: artifact.sha256,
         bundle.onnx.name: bundle.onnx_sha256,
@@ -99,6 +105,6 @@ def damaged_files(bundle: Bundle, repo: str) -> list[str]:
     }
     return [
         name
-        for name, value in expected.items()
-        if not (path := bundle.path / name).is_file() or not digest(path) == value == known.get(name, value)
+        for name in bundle.files
+        if not (path := bundle.path / name).is_file() or not digest(path) == sums[name] == known.get(name, sums[name])
     ]

@@ -12,8 +12,9 @@ from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle, staged
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client
-from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, folder_of, read_folder
+from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.packages import numbers
+from rknn_zoo_e2e.weights import sha256
 
 PREFIX = "hf:"
 
@@ -48,7 +49,31 @@ def read_repo(repo: str, revision: str | None, more: Iterable[str] = ()) -> list
     """All bundles of a repo, as far as their metadata goes, and the files that match ``more`` beside it."""
     snapshot = download(repo, revision, [f"*/*/*/{name}" for name in (METADATA, SUMS, *more)])
     places = sorted(path.parent for path in snapshot.glob(f"*/*/*/{METADATA}"))
+    damaged = [path for path in places if read_sums(path).get(METADATA) != sha256(path / METADATA)]
+    if damaged:
+        again(
+            repo,
+            snapshot.name,
+            [f"{'/'.join(path.parts[-3:])}/{name}" for path in damaged for name in (METADATA, SUMS)],
+        )
+        for path in damaged:
+            if read_sums(path).get(METADATA) != sha256(path / METADATA):
+                raise differs(repo, f"{'/'.join(path.parts[-3:])}/{METADATA}")
     return [read_folder(path, repo) for path in places]
+
+
+def again(repo: str, commit: str, files: Iterable[str]) -> None:
+    """Fetches files past the cache, where perhaps only its copy is damaged; offline they stay as they are."""
+    with suppress(Unreachable, ValueError):  # ValueError: offline, the client does not try
+        download(repo, commit, [glob.escape(file) for file in files], force=True)
+
+
+def differs(repo: str, file: str) -> UserError:
+    """What a checksum that differs means."""
+    return UserError(
+        f"{repo}: {file} is not the file that was published (its checksum differs).",
+        "Do not use it; try again later, and tell its owner if it stays so.",
+    )
 
 
 def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | None) -> Bundle:
@@ -123,15 +148,10 @@ def fetch(
     on_stage("check", 0.0)
     damaged = damaged_files(bundle, repo)
     if damaged:
-        # Perhaps it is only the cache: once more, past it.
-        with suppress(Unreachable, ValueError):  # ValueError: offline, the client does not try
-            download(repo, commit, [f"{place}/{glob.escape(name)}" for name in damaged], force=True)
+        again(repo, commit, [f"{place}/{name}" for name in damaged])
         damaged = damaged_files(bundle, repo)
     if damaged:
-        raise UserError(
-            f"{repo}: {place}/{damaged[0]} is not the file that was published (its checksum differs).",
-            "Do not use it; try again later, and tell its owner if it stays so.",
-        )
+        raise differs(repo, f"{place}/{damaged[0]}")
     return bundle
 
 

@@ -15,6 +15,7 @@ from server import Blob, Hub
 from rknn_zoo_e2e import load, machine
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.hub.layout import digest
 from rknn_zoo_e2e.hub.plan import Wishes
 from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch, pull
@@ -34,6 +35,12 @@ def alter(hub: Hub, path: str, content: bytes) -> None:
     """Somebody else's commit: a file gets another content."""
     repo = hub.repos["me/tiny"]
     repo.commit("main", repo.commits[repo.refs["main"]] | {path: Blob(content, False)})
+
+
+def forge(hub: Hub, metadata: bytes) -> None:
+    """Other metadata, and a checksum that agrees with it."""
+    alter(hub, f"{PLACE}/metadata.yaml", metadata)
+    alter(hub, f"{PLACE}/SHA256SUMS", f"{digest(metadata)}  metadata.yaml\n".encode())
 
 
 def test_only_what_the_soc_needs_comes(published: Hub, tmp_path: Path):
@@ -97,6 +104,7 @@ def test_a_model_can_be_a_repo(published: Hub, tmp_path: Path, models: Path):
         ("cdn", 500, "HTTP 500"),
         ("cdn", "cut", "connection broke|incomplete"),
         ("cdn", "altered", "checksum differs"),
+        ("resolve", "altered", "checksum differs"),
         ("info", 401, "expired or was revoked"),
     ],
 )
@@ -128,8 +136,12 @@ def test_a_tampered_file_is_refused(published: Hub, tmp_path: Path):
     alter(published, f"{PLACE}/tiny-rk3566-int8.rknn", b"evil")
     with pytest.raises(UserError, match=rf"{PLACE}/tiny-rk3566-int8.rknn is not the file that was published"):
         load("hf:me/tiny", soc="rk3566")
-    alter(published, f"{PLACE}/SHA256SUMS", b"")
-    with pytest.raises(UserError, match="no checksums"):
+    metadata = published.files("me/tiny")[f"{PLACE}/metadata.yaml"]
+    alter(published, f"{PLACE}/SHA256SUMS", f"{digest(metadata)}  metadata.yaml\n".encode())
+    with pytest.raises(UserError, match="no checksum"):
+        fetch("me/tiny", soc="rk3566")
+    alter(published, f"{PLACE}/metadata.yaml", metadata + b"#")
+    with pytest.raises(UserError, match=r"metadata\.yaml is not the file"):
         fetch("me/tiny", soc="rk3566")
 
 
@@ -137,7 +149,7 @@ def test_a_tampered_file_is_refused(published: Hub, tmp_path: Path):
 def test_a_path_that_leaves_the_folder_is_refused(published: Hub, name):
     metadata = yaml.safe_load(published.files("me/tiny")[f"{PLACE}/metadata.yaml"])
     metadata["artifacts"][0]["file"] = name
-    alter(published, f"{PLACE}/metadata.yaml", yaml.safe_dump(metadata).encode())
+    forge(published, yaml.safe_dump(metadata).encode())
     with pytest.raises(UserError, match="outside itself"):
         fetch("me/tiny", soc="rk3566")
 
@@ -151,7 +163,7 @@ def test_a_listing_that_leaves_the_cache_is_refused(published: Hub, tmp_path: Pa
 
 def test_a_folder_that_is_not_what_it_says_is_refused(published: Hub):
     metadata = published.files("me/tiny")["2.3.2/rk3588/int8/metadata.yaml"]
-    alter(published, f"{PLACE}/metadata.yaml", metadata)
+    forge(published, metadata)
     with pytest.raises(UserError, match="something else"):
         fetch("me/tiny", soc="rk3566")
 
