@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Artifact:
         placement: ops on the NPU and elsewhere, traffic, cycles.
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
+        evaluations: what ``eval`` measured: backend, data, images and metrics.
     """
 
     soc: str
@@ -60,6 +61,7 @@ class Artifact:
     placement: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -110,6 +112,23 @@ class Bundle:
             f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip() + f" (it holds {held}).",
             f"Build it with: e2erknn convert {self.spec.name} --soc {soc or 'rk3566'}",
         )
+
+    def only(self, artifact: Artifact) -> Bundle:
+        """The bundle as if it held nothing but one artifact."""
+        return replace(self, artifacts=[artifact])
+
+    @property
+    def files(self) -> list[str]:
+        """Names of all files in its folder."""
+        return [METADATA, LABELS, ONNX, *dict.fromkeys(name for a in self.artifacts for name in a.files if name)]
+
+    def metadata_text(self) -> str:
+        """``metadata.yaml``."""
+        return yaml.dump(self.metadata(), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+
+    def labels_text(self) -> str:
+        """``labels.txt``."""
+        return "\n".join(self.spec.names) + "\n"
 
     def metadata(self) -> dict[str, Any]:
         """The content of ``metadata.yaml``."""
@@ -168,7 +187,7 @@ def read_bundle(path: Path) -> Bundle:
         if version != FORMAT_VERSION:
             raise UserError(f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}.", again)
         artifacts = [Artifact(**a) for a in data["artifacts"]]
-        if any(Path(name).name != name for a in artifacts for name in a.files):
+        if any(Path(name).name != name or name == ".." for a in artifacts for name in a.files):
             raise UserError(f"{path} names files outside itself.", "Do not use it; ask whoever made it.")
         known = ModelSpec.from_metadata(data)
         keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
@@ -261,7 +280,7 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
         bundle: its final state; files of kept artifacts are taken from the folder it has now.
         made: name inside the bundle -> new file (moved from) or content.
     """
-    wanted = {ONNX, *(name for a in bundle.artifacts for name in a.files if name)}
+    wanted = set(bundle.files) - {METADATA, LABELS}
     with staged(bundle.path) as stage:
         for name in sorted(wanted):
             content = made.get(name)
@@ -271,9 +290,8 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
                 shutil.copyfile(content, stage / name)
             else:
                 link_or_copy(bundle.path / name, stage / name)
-        (stage / LABELS).write_text("\n".join(bundle.spec.names) + "\n", encoding="utf-8")
-        text = yaml.dump(bundle.metadata(), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
-        (stage / METADATA).write_text(text, encoding="utf-8")
+        (stage / LABELS).write_text(bundle.labels_text(), encoding="utf-8")
+        (stage / METADATA).write_text(bundle.metadata_text(), encoding="utf-8")
 
 
 def link_or_copy(source: Path, target: Path) -> None:

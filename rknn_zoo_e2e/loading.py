@@ -23,13 +23,23 @@ MOST_COPIES = 64  # of a runtime on a PC
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 
 
-def find_bundle(model: str | None) -> Path | None:
+def find_bundle(
+    model: str | None,
+    soc: str | None = None,
+    precision: str | None = None,
+    on_stage: OnStage = lambda stage, share: None,
+) -> Path | None:
     """The bundle a MODEL argument means, None where it means a checkpoint.
 
-    A bundle's own path; without an argument the newest in the working folder; for a zoo name one made from it there.
+    A bundle's own path; without an argument the newest in the working folder; for a zoo name one made from it there; of
+    a repo (``hf:owner/name[@revision]``) what the SoC needs, fetched once and then from the client's cache.
     """
     if model is None:
         return newest(Path())
+    if model.startswith("hf:"):
+        from rknn_zoo_e2e.hub.pull import fetch, parse
+
+        return fetch(*parse(model), soc, precision, on_stage).path
     path = Path(model)
     if is_bundle(path):
         return path
@@ -52,7 +62,8 @@ def load(
     """Loads a model for inference.
 
     Args:
-        model: bundle folder, zoo name or ``.pt`` file; by default the newest bundle here, else yolov8n.
+        model: bundle folder, ``hf:owner/name``, zoo name or ``.pt`` file; by default the newest bundle here, else
+            yolov8n.
         backend: "board", "simulator", "onnx", "torch", or "auto": on a board its NPU, on a PC the simulator if it is
             installed, else ONNX.
         soc, precision: which artifact of a bundle; by default the first, on a board the first that runs there.
@@ -68,7 +79,7 @@ def load(
     if backend not in BACKENDS:
         raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
     thresholds = thresholds or Thresholds()
-    folder = find_bundle(name)
+    folder = find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
         return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage)
     bundle = read_bundle(folder)

@@ -115,7 +115,7 @@ def test_damaged_metadata_is_named(tmp_path: Path, change, message):
         read_bundle(path)
 
 
-@pytest.mark.parametrize("name", ["../evil.rknn", "/etc/passwd", "a/b.rknn"])
+@pytest.mark.parametrize("name", ["../evil.rknn", "/etc/passwd", "a/b.rknn", ".."])
 def test_files_outside_the_bundle_are_refused(tmp_path: Path, name):
     path = made(tmp_path).path
     data = yaml.safe_load((path / "metadata.yaml").read_text())

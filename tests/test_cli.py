@@ -26,7 +26,21 @@ def cpu_seconds() -> float:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["list"], ["info"], ["fetch"], ["convert"], ["inspect"], ["demo"], ["bench"], ["eval"], ["doctor"]]
+    "command",
+    [
+        [],
+        ["list"],
+        ["info"],
+        ["fetch"],
+        ["convert"],
+        ["inspect"],
+        ["demo"],
+        ["bench"],
+        ["eval"],
+        ["publish"],
+        ["pull"],
+        ["doctor"],
+    ],
 )
 def test_help_is_quick_and_has_an_example(tmp_path: Path, command):
     spent = []

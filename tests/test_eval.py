@@ -12,6 +12,7 @@ from PIL import Image
 from test_cli import run
 
 from rknn_zoo_e2e import shapes
+from rknn_zoo_e2e.bundle import read_bundle
 
 PICTURES = 12
 
@@ -73,6 +74,8 @@ def test_int8_in_the_simulator_loses_little(converted: Path, tmp_path: Path):
         document = json.loads(run(*args, cwd=tmp_path).stdout)
         found[backend] = document["metrics"]["obb"]["map"]
     assert document["soc"] == "rk3566" and document["precision"] == "int8"
+    kept = read_bundle(converted / "shapes-obb_rknn_model").artifacts[0].evaluations
+    assert {run["backend"]: run["metrics"]["obb"]["map"] for run in kept} == found
     assert found["onnx"] > 0.8 and found["simulator"] > found["onnx"] - 0.03
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, zoo
+from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, publish, pull, zoo
 from rknn_zoo_e2e.cli.output import reporting_errors
 
 
@@ -56,4 +56,6 @@ app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
 app.command("eval")(eval.evaluate)
+app.command("publish")(publish.publish)
+app.command("pull")(pull.pull)
 app.command("doctor")(doctor.doctor)

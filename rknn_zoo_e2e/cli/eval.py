@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rknn_zoo_e2e.cli.convert import parse_imgsz
 from rknn_zoo_e2e.cli.options import Backend, Precision, SocOf
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.bundle import Artifact
 
 
 def evaluate(
@@ -21,6 +24,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Note the figures in the bundle, for its card.")
+    ] = True,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -58,3 +64,29 @@ def evaluate(
     for kind, values in found["metrics"].items():
         table.add_row(kind, f"{values['map50']:.4f}", f"{values['map']:.4f}")
     emit(document, table)
+    if keep and artifact:
+        keep_figures(model, artifact, name, data, found)
+
+
+def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found: dict[str, Any]) -> None:
+    """Notes what was measured in the bundle's metadata, in place of an earlier run on the same data and backend."""
+    from rknn_zoo_e2e.bundle import is_bundle, read_bundle, write_bundle
+    from rknn_zoo_e2e.errors import UserError
+    from rknn_zoo_e2e.loading import find_bundle
+
+    folder = None if model.startswith("hf:") else find_bundle(model)
+    if folder is None or not is_bundle(folder):
+        return
+    data_name = data.resolve().parent.name if data.stem == "data" else data.stem
+    run = {"backend": backend, "data": data_name, **found}
+    bundle = read_bundle(folder)
+    for one in bundle.artifacts:
+        if one.file == artifact.file:
+            others = [r for r in one.evaluations if (r["backend"], r["data"]) != (backend, data_name)]
+            one.evaluations = [*others, run]
+    try:
+        write_bundle(bundle, {})
+    except UserError as error:
+        note(f"The figures are not kept: {error.what}")
+    else:
+        note(f"Noted in {folder}, for its model card.")

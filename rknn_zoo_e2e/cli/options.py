@@ -8,7 +8,9 @@ import typer
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Bundle, zoo name or .pt. Default: newest bundle here, else yolov8n."),
+    typer.Option(
+        "--model", "-m", help="Bundle, hf:owner/name, zoo name or .pt. Default: newest bundle here, else yolov8n."
+    ),
 ]
 Backend = Annotated[
     str, typer.Option(help="auto, board, simulator, onnx or torch. auto: the NPU on a board, else the simulator.")

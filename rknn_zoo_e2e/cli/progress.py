@@ -45,6 +45,10 @@ class StageProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.bars.stop()
 
+    def pause(self) -> None:
+        """Takes the bars away, for a question or for another's bars; :meth:`stage` does not bring them back."""
+        self.bars.stop()
+
     def stage(self, what: str, stage: str, share: float = 0.0, detail: str = "") -> None:
         """``what`` is at ``stage``, ``share`` (0..1) of it done; 0 shows a pulse. ``detail`` is for terminals only."""
         with self.lock:

@@ -37,7 +37,7 @@ def list_models(
     if not cards:
         among = f" for task {task}" if task else ""
         raise UsageError(f"No model matches {pattern!r}{among}.", nearest(pattern))
-    table = Table(box=box.SIMPLE_HEAD)  # 80 columns hold it
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)  # 80 columns hold it
     for heading in ("name", "task", "family", "size", "input", "params", "mAP", "license", "weights"):
         numeric = heading in ("input", "params", "mAP")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)

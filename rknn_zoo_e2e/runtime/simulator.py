@@ -30,7 +30,7 @@ class SimulatorRuntime:
                     Image.new("RGB", bundle.spec.imgsz[::-1], (114, 114, 114)).save(picture)
                 self.toolkit.build(
                     BuildJob(
-                        onnx=onnx.resolve(),
+                        onnx=onnx.absolute(),  # not resolve(): the toolkit wants .onnx at its end, caches have links
                         soc=artifact.soc,
                         precision=artifact.precision,
                         hybrid=tuple((first, last) for first, last in artifact.hybrid),

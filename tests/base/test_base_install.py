@@ -16,7 +16,7 @@ from rknn_zoo_e2e.tasks import TASKS, task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
-HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime")
+HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime", "huggingface_hub")
 
 
 def test_decode_and_draw_import_no_torch():

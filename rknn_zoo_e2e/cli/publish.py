@@ -1,0 +1,121 @@
+"""``e2erknn publish``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.hub.plan import Plan
+    from rknn_zoo_e2e.hub.publish import Outcome
+
+
+def publish(
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundle folders. Default: the newest here.")
+    ] = None,
+    repo: Annotated[str | None, typer.Option(help="owner/name for all of them. Default: <you>/<bundle>.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and the card; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="If the repo has to be made, make it private.")] = False,
+    branch: Annotated[str, typer.Option(help="Branch to commit to; made if it is not there.")] = "main",
+    pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of committing.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove what the repo holds of another model, weights or input size.")
+    ] = False,
+    sample: Annotated[
+        Path | None, typer.Option(help="Picture for the card, to draw on. Default: one that fits, if there is one.")
+    ] = None,
+    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw a picture for the card.")] = True,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Publish bundles on the Hugging Face Hub: files, checksums and a model card, in one commit.
+
+    What the repo holds for other SoCs stays. Log in first with: hf auth login (or set HF_TOKEN).
+
+    Example: e2erknn publish yolov8n_rknn_model --repo me/yolov8n-rknn --dry-run
+    """
+    from rknn_zoo_e2e.bundle import MAKE_ONE, newest, read_bundle
+    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.errors import UserError
+    from rknn_zoo_e2e.hub.client import check_repo_name, hub_api
+    from rknn_zoo_e2e.hub.plan import Wishes, default_repo
+    from rknn_zoo_e2e.hub.publish import publish as run
+
+    hub_api()
+    if repo is not None:
+        check_repo_name(repo)
+    found = bundles or [path for path in [newest(Path())] if path]
+    if not found:
+        raise UserError("There is no bundle in this folder.", MAKE_ONE)
+    read = [read_bundle(path) for path in found]
+    jobs = [(repo, read)] if repo else [(default_repo(bundle), [bundle]) for bundle in read]
+    wishes = Wishes(branch, private, pr, replace, sample, draw)
+    documents: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for name, together in jobs:
+        with StageProgress() as progress:
+
+            def agree(plan: Plan, progress: StageProgress = progress) -> bool:
+                progress.pause()
+                return not dry_run and (not (plan.changed or plan.removed) or yes or ask(plan))
+
+            def follow(stage: str, share: float, name: str = name, progress: StageProgress = progress) -> None:
+                progress.stage(name, stage, share)
+
+            plan, outcome = run(together, name, wishes, agree, follow)
+        documents.append(document(plan, outcome, dry_run))
+        lines += [*described(plan), *(["", plan.card] if dry_run else []), told(plan, outcome, dry_run)]
+    emit({"published": documents}, "\n".join(lines))
+
+
+def described(plan: Plan) -> list[str]:
+    """The tree: what is new or other, what is the same, what stays, what goes."""
+    from rknn_zoo_e2e.hub.plan import size
+
+    new, on = plan.state.head is None, f", branch {plan.wishes.branch}" if plan.wishes.branch != "main" else ""
+    kind = "a new private repo" if new and plan.wishes.private else "a new repo" if new else "an existing repo"
+    lines = [f"{plan.repo} ({kind}{on})"]
+    for path, content in sorted(plan.files.items()):
+        state = "unchanged" if path not in plan.changed else "changed" if path in plan.state.oids else "new"
+        lines.append(f"  {state:<9}  {size(content):>12,}  {path}")
+    lines += [f"  {'stays':<9}  {'':>12}  {folder}/" for folder in plan.kept]
+    return lines + [f"  {'removed':<9}  {'':>12}  {path}" for path in plan.removed]
+
+
+def ask(plan: Plan) -> bool:
+    """Whether the user agrees. Raises :class:`UsageError` where there is nobody to ask."""
+    from rknn_zoo_e2e.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was published: there is no terminal to ask on.", "Say --yes, or look with --dry-run.")
+    for line in described(plan):
+        note(line)
+    what = "Open a pull request with" if plan.wishes.pull_request else "Publish"
+    return typer.confirm(f"{what} {len(plan.changed)} files ({plan.bytes / 1e6:.1f} MB)?", err=True)
+
+
+def told(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
+    """What came of it, in a line."""
+    if dry_run:
+        what = f"{len(plan.changed)} files, {plan.bytes / 1e6:.1f} MB" if plan.changed or plan.removed else "nothing"
+        return f"Dry run: would publish {what}; nothing was changed."
+    if outcome is None:
+        return "Nothing was published."
+    if outcome.commit is None:
+        return f"{plan.repo} holds all of this already: nothing to do."
+    example = plan.repo if plan.wishes.branch == "main" else f"{plan.repo}@{plan.wishes.branch}"
+    return f"Published: {outcome.url}\nNext, on the board: e2erknn demo IMAGE --model hf:{example}"
+
+
+def document(plan: Plan, outcome: Outcome | None, dry_run: bool) -> dict[str, Any]:
+    """The JSON of one repo."""
+    facts = plan.report() | {"dry_run": dry_run, "commit": outcome.commit if outcome else None}
+    return facts | ({"card": plan.card} if dry_run else {"url": outcome.url if outcome else None})

@@ -1,0 +1,52 @@
+"""``e2erknn pull``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+
+
+def pull(
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repo on the Hub; @REVISION after it is possible.")],
+    soc: Annotated[
+        str | None, typer.Option(help="Which SoC's build. Default: this board's, else the only one.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="int8 or fp16. Default: int8 if there is one.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundle goes into.")] = Path(),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another bundle of that name.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch a published bundle: only what one SoC needs, every file compared with its checksum.
+
+    Example: e2erknn pull me/yolov8n-rknn --soc rk3566
+    """
+    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.hub.pull import fetch, parse
+    from rknn_zoo_e2e.hub.pull import pull as run
+
+    name, revision = parse(repo)
+    with StageProgress() as progress:
+        bundle = fetch(name, revision, soc, precision, lambda stage, share: progress.stage(name, stage, share))
+        path, written = run(bundle, out, overwrite)
+    [artifact] = bundle.artifacts
+    commit = bundle.path.parents[2].name
+    sizes = sum((path / file).stat().st_size for file in bundle.files)
+    document = {
+        "repo": name,
+        "commit": commit,
+        "bundle": str(path),
+        "soc": artifact.soc,
+        "precision": artifact.precision,
+        "toolkit": artifact.toolkit,
+        "bytes": sizes,
+        "written": written,
+    }
+    what = f"{artifact.soc} {artifact.precision}, toolkit {artifact.toolkit}, {sizes / 1e6:.1f} MB, checksums agree"
+    lines = [f"{'Bundle' if written else 'Already there'}: {path} ({what})"]
+    emit(document, *lines, f"Next: e2erknn demo IMAGE --model {path}")

@@ -1,0 +1,110 @@
+"""How a repo is laid out: ``<toolkit>/<soc>/<precision>/`` is each a whole bundle of one artifact, with checksums.
+
+So a board fetches one folder and nothing else, the client's cache of it already is a bundle, and builds for another SoC
+or with another toolkit (a board's librknnrt may not load the newest) only add folders. What they share, such as
+``model.onnx``, the Hub stores once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from rknn_zoo_e2e.bundle import LABELS, METADATA, Artifact, Bundle, check_file, graph_of, read_bundle, read_ranges
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.hub.privacy import check_private, without_traces
+from rknn_zoo_e2e.weights import sha256
+
+SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it
+DO_NOT_USE = "Do not use it; tell its owner."
+Content = Path | bytes
+
+
+def folder_of(artifact: Artifact) -> str:
+    """Where an artifact's bundle lies in a repo."""
+    return f"{artifact.toolkit}/{artifact.soc}/{artifact.precision}"
+
+
+def digest(content: Content) -> str:
+    """SHA-256 in hex."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    return sha256(content)
+
+
+def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
+    """What the repo is to hold of an artifact, by path in the repo.
+
+    Raises:
+        UserError: a file is missing or not the one that was built, or holds something private.
+    """
+    check_file(bundle, artifact.file, artifact.sha256)
+    graph_of(bundle, artifact)
+    check_file(bundle, bundle.onnx.name, bundle.onnx_sha256)
+    if artifact.calibration:
+        read_ranges(bundle, artifact)
+    one, files = bundle.only(artifact), dict[str, Content]()
+    for name in one.files:
+        path = bundle.path / name
+        if name == METADATA:
+            files[name] = one.metadata_text().encode()
+        elif name == LABELS:
+            files[name] = one.labels_text().encode()
+        elif not path.is_file():
+            raise UserError(f"{path} is missing.", "Build the bundle again with: e2erknn convert")
+        else:
+            files[name] = without_traces(path.read_text("utf-8", "replace")).encode() if name == artifact.log else path
+        check_private(path, files[name])
+    files[SUMS] = sums_text(files).encode()
+    return {f"{folder_of(artifact)}/{name}": content for name, content in files.items()}
+
+
+def sums_text(files: Mapping[str, Content]) -> str:
+    """The lines of ``SHA256SUMS``."""
+    return "".join(f"{digest(content)}  {name}\n" for name, content in sorted(files.items()))
+
+
+def read_folder(path: Path, repo: str) -> Bundle:
+    """The bundle of one folder of a repo, as far as its metadata goes.
+
+    Raises:
+        UserError: damaged, or not what its place in the repo says.
+    """
+    bundle = read_bundle(path)
+    place = "/".join(path.parts[-3:])
+    if [folder_of(a) for a in bundle.artifacts] != [place]:
+        raise UserError(f"{repo} holds something else in {place} than its name says.", DO_NOT_USE)
+    return bundle
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """The checksums of a fetched folder by file name; none where it has no readable ``SHA256SUMS``."""
+    try:
+        lines = (path / SUMS).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: value for value, _, name in (line.partition("  ") for line in lines)}
+
+
+def damaged_files(bundle: Bundle, repo: str) -> list[str]:
+    """Names of the files of a fetched folder that are missing or do not have their checksum.
+
+    Raises:
+        UserError: the repo names no checksum for one of them.
+    """
+    [artifact] = bundle.artifacts
+    sums = read_sums(bundle.path)
+    unknown = [name for name in bundle.files if name not in sums]
+    if unknown:
+        raise UserError(f"{repo} has no checksum for {folder_of(artifact)}/{unknown[0]}.", DO_NOT_USE)
+    known = {
+        artifact.file: artifact.sha256,
+        bundle.onnx.name: bundle.onnx_sha256,
+        artifact.graph: artifact.graph_sha256,
+    }
+    return [
+        name
+        for name in bundle.files
+        if not (path := bundle.path / name).is_file() or not digest(path) == sums[name] == known.get(name, sums[name])
+    ]

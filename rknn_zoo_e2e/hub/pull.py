@@ -1,0 +1,188 @@
+"""Fetching a published bundle: one SoC's folder, through the client's cache, its checksums compared."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle, staged
+from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client
+from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, folder_of, read_folder, read_sums
+from rknn_zoo_e2e.packages import numbers
+from rknn_zoo_e2e.weights import sha256
+
+PREFIX = "hf:"
+
+
+def parse(model: str) -> tuple[str, str | None]:
+    """``hf:owner/name[@revision]`` to the repo's name and the revision, None for its main branch."""
+    repo, _, revision = model.removeprefix(PREFIX).partition("@")
+    hub_api()
+    check_repo_name(repo)
+    return repo, revision or None
+
+
+def download(repo: str, revision: str | None, patterns: Iterable[str], force: bool = False) -> Path:
+    """The files of a repo that match, as a folder of the client's cache; offline what is cached.
+
+    Raises:
+        UserError: no such repo, no network and not cached, or a path that leaves the folder.
+    """
+    with hub_errors(repo):
+        try:
+            allowed = list(patterns)
+            return Path(
+                hub_api().snapshot_download(repo, revision=revision, allow_patterns=allowed, force_download=force)
+            )
+        except ValueError as error:
+            if not str(error).startswith(("Invalid filename", "Invalid pointer path")):
+                raise
+            raise UserError(f"{repo} names files outside itself.", DO_NOT_USE) from error
+
+
+def read_repo(repo: str, revision: str | None, more: Iterable[str] = ()) -> list[Bundle]:
+    """All bundles of a repo, as far as their metadata goes, and the files that match ``more`` beside it."""
+    snapshot = download(repo, revision, [f"*/*/*/{name}" for name in (METADATA, SUMS, *more)])
+    places = sorted(path.parent for path in snapshot.glob(f"*/*/*/{METADATA}"))
+    damaged = [path for path in places if read_sums(path).get(METADATA) != sha256(path / METADATA)]
+    if damaged:
+        again(
+            repo,
+            snapshot.name,
+            [f"{'/'.join(path.parts[-3:])}/{name}" for path in damaged for name in (METADATA, SUMS)],
+        )
+        for path in damaged:
+            if read_sums(path).get(METADATA) != sha256(path / METADATA):
+                raise differs(repo, f"{'/'.join(path.parts[-3:])}/{METADATA}")
+    return [read_folder(path, repo) for path in places]
+
+
+def again(repo: str, commit: str, files: Iterable[str]) -> None:
+    """Fetches files past the cache, where perhaps only its copy is damaged; offline they stay as they are."""
+    with suppress(Unreachable, ValueError):  # ValueError: offline, the client does not try
+        download(repo, commit, [glob.escape(file) for file in files], force=True)
+
+
+def differs(repo: str, file: str) -> UserError:
+    """What a checksum that differs means."""
+    return UserError(
+        f"{repo}: {file} is not the file that was published (its checksum differs).",
+        "Do not use it; try again later, and tell its owner if it stays so.",
+    )
+
+
+def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | None) -> Bundle:
+    """The one to fetch: for this board or the SoC asked for, int8 before fp16, by the newest toolkit the board loads.
+
+    Raises:
+        UserError: there is none.
+        UsageError: the SoC is left open, this is no board, and there are several.
+    """
+    held = list(dict.fromkeys(f"{b.artifacts[0].soc} {b.artifacts[0].precision}" for b in bundles))
+    if not bundles:
+        raise UserError(
+            f"{repo} holds no bundle of this format.",
+            "Give a repo that e2erknn publish made, or convert the model itself: e2erknn convert MODEL --soc rk3566",
+        )
+    board = machine.board_soc() if soc is None else None
+    wanted = soc.lower() if soc else board
+    if wanted is None and len({b.artifacts[0].soc for b in bundles}) > 1:
+        example = bundles[0].artifacts[0].soc
+        raise UsageError(f"{repo} holds {', '.join(held)}.", f"Say which SoC you mean, for example: --soc {example}")
+    fitting = [b for b in bundles if wanted in (None, b.artifacts[0].soc)]
+    fitting = fitting or [b for b in bundles if board and machine.runs_on(b.artifacts[0].soc, board)]
+    fitting = [b for b in fitting if precision in (None, b.artifacts[0].precision)]
+    if not fitting:
+        what = " ".join(filter(None, (wanted, precision)))
+        raise UserError(
+            f"{repo} holds nothing for {what} (it holds {', '.join(held)}).",
+            f"Build it with: e2erknn convert {bundles[0].spec.name} --soc {wanted or held[0].split()[0]}",
+        )
+    return max(fitting, key=preference)
+
+
+def preference(bundle: Bundle) -> tuple[bool, bool, tuple[int, ...]]:
+    """Sorts the best last."""
+    [artifact] = bundle.artifacts
+    version, loadable = numbers(artifact.toolkit), runtime_version()
+    return artifact.precision == "int8", loadable is None or version <= loadable, version
+
+
+def runtime_version() -> tuple[int, ...] | None:
+    """The version of this board's librknnrt, which loads files of its own toolkit and older; None if unknown."""
+    board = machine.read_board() if machine.board_soc() else None
+    return numbers(board.library_version) if board and board.library_version else None
+
+
+def fetch(
+    repo: str,
+    revision: str | None = None,
+    soc: str | None = None,
+    precision: str | None = None,
+    on_stage: Callable[[str, float], None] = lambda stage, share: None,
+) -> Bundle:
+    """A published bundle in the client's cache, every file compared with its checksum.
+
+    Args:
+        repo: owner/name.
+        revision: branch, tag or commit; main by default.
+        soc: by default this board's, else the only one there is.
+        precision: int8 if there is, by default.
+        on_stage: told of the stages.
+
+    Raises:
+        UserError: no such repo, no network and not cached, nothing for that SoC, or a checksum differs.
+    """
+    quiet_client()
+    on_stage("look", 0.0)
+    bundle = choose(read_repo(repo, revision), repo, soc, precision)
+    place, commit = folder_of(bundle.artifacts[0]), bundle.path.parents[2].name
+    wanted = [f"{place}/{glob.escape(name)}" for name in (*bundle.files, SUMS)]
+    on_stage("fetch", 0.0)
+    download(repo, commit, wanted)
+    on_stage("check", 0.0)
+    damaged = damaged_files(bundle, repo)
+    if damaged:
+        again(repo, commit, [f"{place}/{name}" for name in damaged])
+        damaged = damaged_files(bundle, repo)
+    if damaged:
+        raise differs(repo, f"{place}/{damaged[0]}")
+    return bundle
+
+
+def pull(bundle: Bundle, out: Path = Path(), overwrite: bool = False) -> tuple[Path, bool]:
+    """Puts a fetched bundle into a folder, in one step.
+
+    Args:
+        bundle: from :func:`fetch`.
+        out: the folder it goes into.
+        overwrite: replace what is there.
+
+    Returns:
+        Its path, and whether anything was written: False where the very same is there already.
+
+    Raises:
+        UserError: something else is there, or it cannot be written.
+    """
+    target = out / f"{bundle.spec.name}{SUFFIX}"
+    if Path(bundle.spec.name).name != bundle.spec.name:
+        raise UserError(f"The bundle's name {bundle.spec.name!r} leaves the folder.", DO_NOT_USE)
+    if target.exists() and not overwrite:
+        if same(bundle, target):
+            return target, False
+        raise UserError(f"{target} is there and holds something else.", "Give another folder with -o, or --overwrite.")
+    with staged(target) as stage:
+        for name in bundle.files:
+            shutil.copyfile(bundle.path / name, stage / name)
+    return target, True
+
+
+def same(bundle: Bundle, folder: Path) -> bool:
+    """Whether a folder holds a bundle's files, byte for byte."""
+    pairs = ((bundle.path / name, folder / name) for name in bundle.files)
+    return all(copy.is_file() and copy.read_bytes() == original.read_bytes() for original, copy in pairs)

@@ -1,0 +1,60 @@
+"""Small bundles to publish, and the command in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.weights import sha256
+
+STANDIN = Path(__file__).parent.parent / "standin"
+SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))
+PLACEMENT = {"npu": 10, "cpu": [], "traffic_kb": 2048, "cycles": 1_500_000}
+
+
+def make(
+    folder: Path, *socs: str, spec: ModelSpec = SPEC, precision: str = "int8", log: str = "built\n", **facts
+) -> Bundle:
+    """A bundle nobody looks into the models of; its .rknn says what it was built for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = b"\0graph of " + spec.name.encode()
+    made: dict[str, Path | bytes] = {"model.onnx": graph, "calibration-1.json": b'{"name": "c", "pictures": ["p"]}'}
+    (folder / "graph").write_bytes(graph)
+    artifacts = []
+    for soc in socs or ("rk3566",):
+        stem = f"{spec.name}-{soc}-{precision}"
+        made[f"{stem}.rknn"], made[f"{stem}.log"] = b"\0" + soc.encode() * 20_000, log.encode()
+        (folder / "rknn").write_bytes(made[f"{stem}.rknn"])
+        digest, length = sha256(folder / "rknn"), (folder / "rknn").stat().st_size
+        files = {"calibration": "calibration-1.json", "log": f"{stem}.log"}
+        one = {"toolkit": "2.3.2", "fingerprint": "f", "placement": PLACEMENT} | files | facts
+        artifacts.append(Artifact(soc, precision, f"{stem}.rknn", digest, length, **one))
+    origin = {"license": "AGPL-3.0", "versions": {"rknn-toolkit2": "2.3.2"}}
+    path = folder / f"{spec.name}_rknn_model"
+    write_bundle(Bundle(path, spec, "flat", "w" * 64, sha256(folder / "graph"), artifacts, origin), made)
+    return read_bundle(path)
+
+
+def cli(*args: object, cwd: Path, board: str = "", **environment: object) -> subprocess.CompletedProcess:
+    """The command in a process of its own; on a board answered by recorded tensors where ``board`` names a SoC."""
+    command = [sys.executable, str(STANDIN / "board.py")] if board else [sys.executable, "-m", "rknn_zoo_e2e"]
+    names = {name: str(value) for name, value in environment.items()}
+    if board:
+        np.savez(cwd / "tensors.npz", **{"any-0": answer()})
+        names |= {"RKNNLITE_STANDIN_SOC": board, "RKNNLITE_STANDIN_TENSORS": str(cwd / "tensors.npz")}
+        names["PYTHONPATH"] = f"{STANDIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    everything = [*command, *map(str, args)]
+    return subprocess.run(everything, cwd=cwd, env=os.environ | names, capture_output=True, text=True)
+
+
+def answer() -> np.ndarray:
+    """An "a" in the middle of everything."""
+    out = np.zeros((1, 6, 126), np.float32)
+    out[0, :5, 7] = 0.5, 0.5, 0.2, 0.2, 0.9
+    return out
