@@ -80,14 +80,15 @@ def convert(
     )
     options.check()
     names = select(models)
-    with open_executor(executor, jobs) as place, BuildTable() as progress:
-        sources, absent = find_all(names, options, progress)
-        try:
+    progress = BuildTable()
+    try:
+        with open_executor(executor, jobs) as place, progress:
+            sources, absent = find_all(names, options, progress)
             done = convert_all(sources, options, progress, place)
-        except KeyboardInterrupt:
-            if progress.finished:
-                note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
-            raise
+    except KeyboardInterrupt:
+        if progress.finished:
+            note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
+        raise
     order = {Path(name).stem if name.endswith(".pt") else name: index for index, name in enumerate(names)}
     report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
 

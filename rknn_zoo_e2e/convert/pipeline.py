@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -98,8 +99,8 @@ class _Model:
         self.stages = Stages(source.name, progress)
         self.failed: dict[str, UserError] = {}
         self.store: Store | None = None
-        self.folder = tempfile.TemporaryDirectory(prefix="e2erknn-")
-        self.left = 0  # builds that still need the folder
+        self.files = ExitStack()
+        self.left = 0  # builds that still need the files
         progress.expect(source.name, [self.label(soc.name) for soc in options.socs])
         try:
             self.store = Store(source, options, lambda _, stage, share: progress.stage(source.name, stage, share))
@@ -117,10 +118,11 @@ class _Model:
             self.progress.done(Path(artifact.file).stem, artifact, reused=True)
 
     def prepare(self) -> list[Build]:
-        """The builds to run, their files in the folder."""
+        """The builds to run, their files in a folder of their own."""
         assert self.store is not None
+        folder = self.files.enter_context(tempfile.TemporaryDirectory(prefix="e2erknn-"))
         try:
-            preparation = Preparation(self.source, self.options, self.stages, Path(self.folder.name))
+            preparation = Preparation(self.source, self.options, self.stages, Path(folder))
             spec = preparation.export()
             self.store.begin(spec, preparation.files)
             self.tell_reused()
@@ -137,7 +139,7 @@ class _Model:
         with self.store.lock:
             self.left -= 1
         if not self.left:
-            self.folder.cleanup()
+            self.files.close()
 
     def fail(self, error: UserError, soc: str | None = None) -> None:
         """Notes why one build cannot be made, or all that are missing."""
@@ -195,7 +197,7 @@ class _Batch:
         finally:
             pool.shutdown()
             for model in models:
-                model.folder.cleanup()
+                model.files.close()
 
     def build(self, model: _Model, build: Build) -> None:
         """One build, from the toolkit into the bundle."""
