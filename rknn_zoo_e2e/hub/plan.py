@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def make_plan(
     on_stage("look", 0.0)
     state = look(repo, wishes.branch)
     new = [bundle.only(artifact) for bundle in bundles for artifact in bundle.artifacts]
+    check_one_model(new, repo)
     folders = [folder_of(bundle.artifacts[0]) for bundle in new]
     if not new or len(set(folders)) < len(folders):
         twice = next((f for f in folders if folders.count(f) > 1), "nothing")
@@ -181,8 +183,7 @@ def identity(bundle: Bundle) -> tuple[object, ...]:
 
 def check_one_model(bundles: Sequence[Bundle], repo: str) -> None:
     """Raises :class:`UserError` unless all were made from the same checkpoint, for the same input and layout."""
-    first = bundles[0]
-    for other in bundles[1:]:
+    for first, other in pairwise(bundles):
         if identity(other) != identity(first):
             height, width = other.spec.imgsz
             raise UserError(
