@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SIX
+from interrupted import SIX
 from test_cli import COMMAND, run
 
 from rknn_zoo_e2e.bundle import read_bundle

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import stop_after
+from interrupted import stop_after
 from rich.console import Console
 from test_cli import run
 
