@@ -27,6 +27,7 @@ def pull(
     Example: e2erknn pull me/yolov8n-rknn --soc rk3566
     """
     from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.hub.layout import files_needed
     from rknn_zoo_e2e.hub.pull import fetch, parse
     from rknn_zoo_e2e.hub.pull import pull as run
 
@@ -36,7 +37,7 @@ def pull(
         path, written = run(bundle, out, overwrite)
     [artifact] = bundle.artifacts
     commit = bundle.path.parents[2].name
-    sizes = sum((path / file).stat().st_size for file in bundle.files)
+    sizes = sum((path / file).stat().st_size for file in files_needed(bundle))
     document = {
         "repo": name,
         "commit": commit,

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import LABELS, METADATA, Artifact, Bundle, check_file, graph_of, read_bundle, read_ranges
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.privacy import check_private, without_traces
@@ -60,6 +61,11 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
     return {f"{folder_of(artifact)}/{name}": content for name, content in files.items()}
 
 
+def files_needed(bundle: Bundle) -> list[str]:
+    """What to fetch of a folder: on a board what it runs, elsewhere all, so that the simulator or ONNX can stand in."""
+    return [METADATA, LABELS, bundle.artifacts[0].file] if machine.board_soc() else bundle.files
+
+
 def sums_text(files: Mapping[str, Content]) -> str:
     """The lines of ``SHA256SUMS``."""
     return "".join(f"{digest(content)}  {name}\n" for name, content in sorted(files.items()))
@@ -88,14 +94,15 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def damaged_files(bundle: Bundle, repo: str) -> list[str]:
-    """Names of the files of a fetched folder that are missing or do not have their checksum.
+    """Names of the files needed of a fetched folder that are missing or do not have their checksum.
 
     Raises:
         UserError: the repo names no checksum for one of them.
     """
     [artifact] = bundle.artifacts
     sums = read_sums(bundle.path)
-    unknown = [name for name in bundle.files if name not in sums]
+    needed = files_needed(bundle)
+    unknown = [name for name in needed if name not in sums]
     if unknown:
         raise UserError(f"{repo} has no checksum for {folder_of(artifact)}/{unknown[0]}.", DO_NOT_USE)
     known = {
@@ -105,6 +112,6 @@ def damaged_files(bundle: Bundle, repo: str) -> list[str]:
     }
     return [
         name
-        for name in bundle.files
+        for name in needed
         if not (path := bundle.path / name).is_file() or not digest(path) == sums[name] == known.get(name, sums[name])
     ]

@@ -12,7 +12,7 @@ from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle, staged
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client
-from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, folder_of, read_folder, read_sums
+from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.packages import numbers
 from rknn_zoo_e2e.weights import sha256
 
@@ -126,7 +126,7 @@ def fetch(
     precision: str | None = None,
     on_stage: Callable[[str, float], None] = lambda stage, share: None,
 ) -> Bundle:
-    """A published bundle in the client's cache, every file compared with its checksum.
+    """A published bundle in the client's cache, every file compared with its checksum; on a board only what it runs.
 
     Args:
         repo: owner/name.
@@ -142,7 +142,7 @@ def fetch(
     on_stage("look", 0.0)
     bundle = choose(read_repo(repo, revision), repo, soc, precision)
     place, commit = folder_of(bundle.artifacts[0]), bundle.path.parents[2].name
-    wanted = [f"{place}/{glob.escape(name)}" for name in (*bundle.files, SUMS)]
+    wanted = [f"{place}/{glob.escape(name)}" for name in (*files_needed(bundle), SUMS)]
     on_stage("fetch", 0.0)
     download(repo, commit, wanted)
     on_stage("check", 0.0)
@@ -177,12 +177,12 @@ def pull(bundle: Bundle, out: Path = Path(), overwrite: bool = False) -> tuple[P
             return target, False
         raise UserError(f"{target} is there and holds something else.", "Give another folder with -o, or --overwrite.")
     with staged(target) as stage:
-        for name in bundle.files:
+        for name in files_needed(bundle):
             shutil.copyfile(bundle.path / name, stage / name)
     return target, True
 
 
 def same(bundle: Bundle, folder: Path) -> bool:
     """Whether a folder holds a bundle's files, byte for byte."""
-    pairs = ((bundle.path / name, folder / name) for name in bundle.files)
+    pairs = ((bundle.path / name, folder / name) for name in files_needed(bundle))
     return all(copy.is_file() and copy.read_bytes() == original.read_bytes() for original, copy in pairs)

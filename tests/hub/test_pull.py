@@ -54,6 +54,16 @@ def test_only_what_the_soc_needs_comes(published: Hub, tmp_path: Path):
     assert path.name == "tiny_rknn_model"
 
 
+def test_a_board_gets_only_what_it_runs(published: Hub, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    path, _ = pull(fetch("me/tiny"), tmp_path / "board")
+    assert {p.name for p in path.iterdir()} == {"metadata.yaml", "labels.txt", "tiny-rk3566-int8.rknn"}
+    assert not any("onnx" in p or p.endswith(".log") for p in published.downloaded)
+    assert "tiny-rk3566-int8.rknn" in cli("inspect", path, cwd=tmp_path, board="rk3566").stdout
+    out = cli("inspect", path, cwd=tmp_path)
+    assert out.returncode == 1 and "model.onnx is missing" in out.stderr
+
+
 def test_which_build_is_taken(published: Hub, tmp_path: Path, monkeypatch):
     with pytest.raises(UsageError, match=r"holds rk3566 int8, rk3588 int8\. Say which.*--soc rk3566"):
         fetch("me/tiny")
