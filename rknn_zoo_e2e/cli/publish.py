@@ -111,6 +111,8 @@ def told(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
         return "Nothing was published."
     if outcome.commit is None:
         return f"{plan.repo} holds all of this already: nothing to do."
+    if plan.wishes.pull_request:
+        return f"Proposed: {outcome.url}"
     example = plan.repo if plan.wishes.branch == "main" else f"{plan.repo}@{plan.wishes.branch}"
     return f"Published: {outcome.url}\nNext, on the board: e2erknn demo IMAGE --model hf:{example}"
 
