@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import errno
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +13,7 @@ import yaml
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
 FORMAT_VERSION = 2
@@ -107,11 +102,16 @@ class Bundle:
         for one in self.artifacts:
             if soc in (None, one.soc) and precision in (None, one.precision):
                 return one
-        held = ", ".join(f"{a.soc} {a.precision}" for a in self.artifacts) or "nothing"
         raise UserError(
-            f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip() + f" (it holds {held}).",
+            f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip()
+            + f" (it holds {self.held}).",
             f"Build it with: e2erknn convert {self.spec.name} --soc {soc or 'rk3566'}",
         )
+
+    @property
+    def held(self) -> str:
+        """What it was built for, in words."""
+        return ", ".join(f"{a.soc} {a.precision}" for a in self.artifacts) or "nothing"
 
     def only(self, artifact: Artifact) -> Bundle:
         """The bundle as if it held nothing but one artifact."""
@@ -224,53 +224,6 @@ def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}).", "Build the bundle again with: e2erknn convert") from error
-
-
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder that becomes ``target`` if the block ends well, and leaves nothing if it does not.
-
-    The old folder, if any, is there whole until the new one takes its place in one step.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise write_error(target.parent, error) from error
-    try:
-        os.chmod(stage, 0o755)
-        yield stage
-        exchange(stage, target)
-    except OSError as error:
-        raise write_error(target, error) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def write_error(path: Path, error: OSError) -> UserError:
-    """What a failed write means to the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"No space left to write {path}.", "Free some space, or give another folder with -o.")
-    return UserError(f"{path} cannot be written ({error.strerror or error}).", "Give another folder with -o.")
-
-
-RENAME_EXCHANGE = 2
-AT_FDCWD = -100
-
-
-def exchange(stage: Path, target: Path) -> None:
-    """Puts ``stage`` in ``target``'s place, and the old content, if any, in ``stage``'s."""
-    if not target.exists():
-        stage.rename(target)
-        return
-    with contextlib.suppress(AttributeError, OSError):  # not Linux, or a file system without it
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        if renameat2(AT_FDCWD, os.fsencode(stage), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
-            return
-    old = stage.with_name(stage.name + ".old")
-    target.rename(old)
-    stage.rename(target)
-    old.rename(stage)
 
 
 def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:

@@ -44,7 +44,7 @@ def examine(host: Host, board: Board | None, bundle: Bundle | None = None) -> li
     """What fits: of the board where this is one (and whether it runs ``bundle``), else of the PC for ``convert``."""
     if board is None:
         findings = [Finding("board", "ok", "This is no Rockchip board."), *of_host(host)]
-        return findings + ([Finding("bundle", "ok", f"{bundle.path.name} is for {held(bundle)}.")] if bundle else [])
+        return findings + ([Finding("bundle", "ok", f"{bundle.path.name} is for {bundle.held}.")] if bundle else [])
     findings = [of_soc(board), of_python(host), of_driver(board), *of_nodes(board)]
     fitting = [a for a in bundle.artifacts if runs_on(a.soc, board.soc or "")] if bundle else []
     if board.soc in NO_PYTHON:
@@ -148,16 +148,11 @@ def of_lite2(board: Board, toolkit: str) -> Finding:
 def of_bundle(bundle: Bundle, board: Board, fitting: list[Artifact]) -> Finding:
     """Whether the board, one with a known SoC, runs it; ``fitting`` are its artifacts that do."""
     if not fitting:
-        what = f"{bundle.path.name} holds nothing for {board.soc} (it holds {held(bundle)})."
+        what = f"{bundle.path.name} holds nothing for {board.soc} (it holds {bundle.held})."
         fix = f"Build it on a PC with: e2erknn convert {bundle.spec.name} --soc {board.soc}"
         return Finding("bundle", "fail", what, fix)
     what = ", ".join(f"{a.soc} {a.precision} (rknn-toolkit2 {a.toolkit})" for a in fitting)
     return Finding("bundle", "ok", f"{bundle.path.name} has {what}.")
-
-
-def held(bundle: Bundle) -> str:
-    """What it was built for, in words."""
-    return ", ".join(f"{a.soc} {a.precision}" for a in bundle.artifacts) or "nothing"
 
 
 def of_python(host: Host) -> Finding:

@@ -97,8 +97,8 @@ def count(cores: int | str, available: int | None) -> int:
     """How many contexts ``cores`` means, of the ``available`` ones, or None where it is a number of copies."""
     if cores == "all":
         return available or 1
-    if not str(cores).isdecimal() or not 1 <= int(cores) <= (available or MOST_COPIES):
-        most = available or MOST_COPIES
+    most = available or MOST_COPIES
+    if not str(cores).isdecimal() or not 1 <= int(cores) <= most:
         raise UsageError(f"{cores} cores cannot be used here.", f"Give all, or a number from 1 to {most}.")
     return int(cores)
 

@@ -15,6 +15,7 @@ from rknn_zoo_e2e.fetch import Asset, Follow, cached, fetch, nobody
 
 PACKAGE = Path(__file__).parent
 # Inside the wheel, or beside the package in a checkout.
+WILD = "*?["  # of shell patterns
 MODELS = PACKAGE / "models" if (PACKAGE / "models").is_dir() else PACKAGE.parent / "models"
 
 
@@ -62,9 +63,14 @@ def catalogue() -> dict[str, ModelCard]:
     return cards
 
 
+def is_pattern(text: str) -> bool:
+    """Whether it is a shell pattern, not a name."""
+    return any(c in text for c in WILD)
+
+
 def matching(pattern: str = "*", task: str | None = None) -> list[ModelCard]:
     """Cards whose name matches a shell pattern (a plain word matches anywhere in the name)."""
-    glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
+    glob = pattern if is_pattern(pattern) else f"*{pattern}*"
     return [c for c in catalogue().values() if fnmatchcase(c.name, glob) and task in (None, c.task)]
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, staged, write_bundle
+from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
 

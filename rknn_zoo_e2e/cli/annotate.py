@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle import write_error
 from rknn_zoo_e2e.cli.output import note
 from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.cli.sources import Source
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.result import Result
+from rknn_zoo_e2e.staging import write_error
 from rknn_zoo_e2e.vision.image import read_image, save_image
 from rknn_zoo_e2e.vision.video import VideoReader
 from rknn_zoo_e2e.vision.videowriter import VideoWriter
@@ -59,6 +59,11 @@ class Annotator:
             KeyboardInterrupt: by the user, once what was begun was put in order.
         """
         self._alone = len(sources) == 1
+        if self.out:
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise write_error(self.out, error) from error
         for video, group in groupby(sources, key=lambda source: source.video):
             members = list(group)
             if not video:
@@ -144,10 +149,6 @@ class Annotator:
         """A file of its own for each source, also where several have one name; None where nothing is saved."""
         if self.out is None:
             return None
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(self.out, error) from error
         target, number = self.out / f"{name}{suffix}", 1
         while target in self._taken:
             number += 1

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, escaped, stderr
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, show_error
 
 
 def fetch(
@@ -58,7 +58,7 @@ def fetch(
         document["failed"] = {name: {"what": e.what, "fix": e.fix} for name, e in failed.items()}
     emit(document, *([table] if document["models"] else []))
     for error in failed.values():
-        stderr().print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
+        show_error(error)
     if failed:
         raise typer.Exit(1)
 
@@ -70,11 +70,11 @@ def wanted(model: str) -> list[str]:
         UsageError: nothing is called that.
     """
     from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.zoo import calibration_sets, catalogue, matching, nearest
+    from rknn_zoo_e2e.zoo import calibration_sets, catalogue, is_pattern, matching, nearest
 
     if model in catalogue() or model in calibration_sets():
         return [model]
-    found = [card.name for card in matching(model)] if any(c in model for c in "*?[") else []
+    found = [card.name for card in matching(model)] if is_pattern(model) else []
     if not found:
         raise UsageError(f"{model!r} is not a model of the zoo.", nearest(model))
     return found

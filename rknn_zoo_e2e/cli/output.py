@@ -99,7 +99,7 @@ def reporting_errors() -> Iterator[None]:
             console.print(traceback.format_exc(), markup=False, soft_wrap=True)
         if settings.json and not settings.emitted:
             emit({"error": {"what": error.what, "fix": error.fix}})
-        console.print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
+        show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         stderr().print("Interrupted: nothing was left half-written.\nRun the same command again to go on.")
@@ -107,6 +107,11 @@ def reporting_errors() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has had enough
         sys.exit(1)
+
+
+def show_error(error: UserError) -> None:
+    """The two sentences, on stderr."""
+    stderr().print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
 
 
 def escaped(text: str) -> str:

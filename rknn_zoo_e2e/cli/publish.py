@@ -45,11 +45,11 @@ def publish(
     from rknn_zoo_e2e.bundle import MAKE_ONE, newest, read_bundle
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.hub.client import check_repo_name, hub_api
+    from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
     from rknn_zoo_e2e.hub.plan import Wishes, default_repo
     from rknn_zoo_e2e.hub.publish import publish as run
 
-    hub_api()
+    require_hub()
     if repo is not None:
         check_repo_name(repo)
     found = bundles or [path for path in [newest(Path())] if path]

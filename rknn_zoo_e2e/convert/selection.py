@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.zoo import matching, nearest
-
-WILD = "*?["
+from rknn_zoo_e2e.zoo import WILD, is_pattern, matching, nearest
 
 
 def select(arguments: Sequence[str]) -> list[str]:
@@ -19,7 +17,7 @@ def select(arguments: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for argument in arguments:
-        if not any(c in argument for c in WILD) or Path(argument).suffix == ".pt" or Path(argument).exists():
+        if not is_pattern(argument) or Path(argument).suffix == ".pt" or Path(argument).exists():
             found.append(argument)
             continue
         cards = matching(argument)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from rknn_zoo_e2e.card import HubFile, ReleaseFile
@@ -15,6 +14,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import records
 from rknn_zoo_e2e.fetch.faults import NotThere, Unreachable, advice, disk_faults
 from rknn_zoo_e2e.fetch.records import Record, cached
+from rknn_zoo_e2e.hub.client import require_hub
 from rknn_zoo_e2e.weights import sha256
 
 __all__ = ["Asset", "Fetched", "Follow", "cached", "fetch", "fetch_all", "nobody"]
@@ -72,11 +72,7 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
         UserError: it cannot be fetched (no network, offline mode, nowhere to be found, a token refused, a full disk),
             or it is not what was fetched the first time.
     """
-    if find_spec("huggingface_hub") is None:
-        raise UserError(
-            f"{asset.name} cannot be fetched: huggingface_hub is not installed.",
-            "Install it with: pip install 'rknn-zoo-e2e[hub]'",
-        )
+    require_hub(f"{asset.name} cannot be fetched: ")
     with records.locked(asset.name):
         record = records.read(asset.name)
         if record and record.path.exists():

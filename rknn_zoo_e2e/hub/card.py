@@ -18,7 +18,6 @@ PIPELINES = {
     "segment": "image-segmentation",
     "obb": "object-detection",
 }
-BASE_MODELS = {"yolov8": "Ultralytics/YOLOv8", "yolo11": "Ultralytics/YOLO11", "yolo26": "Ultralytics/YOLO26"}
 WHERE = {
     "simulator": "vendor's simulator on a PC",
     "board": "board",
@@ -102,7 +101,7 @@ def licence(bundle: Bundle) -> str:
 def base_model(bundle: Bundle) -> str | None:
     """The repo of the weights it was made from, where they are a family's own."""
     card = catalogue().get(bundle.spec.name)
-    return BASE_MODELS.get(card.family) if card and card.classes == len(bundle.spec.names) else None
+    return card.base_model or None if card and card.classes == len(bundle.spec.names) else None
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -26,14 +26,21 @@ class Outdated(UserError):
     """Somebody else committed in between."""
 
 
+def require_hub(before: str = "") -> None:
+    """Raises :class:`UserError`, its first sentence begun by ``before``, where the client is not installed."""
+    if find_spec("huggingface_hub") is None:
+        raise UserError(
+            f"{before}huggingface_hub is not installed.", "Install it with: pip install 'rknn-zoo-e2e[hub]'"
+        )
+
+
 def hub_api() -> HfApi:
     """The client, set up by its own environment variables (HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE).
 
     Raises:
         UserError: it is not installed.
     """
-    if find_spec("huggingface_hub") is None:
-        raise UserError("huggingface_hub is not installed.", "Install it with: pip install 'rknn-zoo-e2e[hub]'")
+    require_hub()
     from huggingface_hub import HfApi
 
     from rknn_zoo_e2e import __version__
@@ -72,7 +79,7 @@ def check_repo_name(repo: str) -> None:
 @contextmanager
 def hub_errors(repo: str) -> Iterator[None]:
     """Turns the client's exceptions about a repo into :class:`UserError`; programming errors stay loud."""
-    hub_api()
+    require_hub()
     import httpx2
     from huggingface_hub.errors import (
         FileMetadataError,

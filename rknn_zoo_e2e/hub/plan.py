@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -199,5 +198,6 @@ def same(oid: str | None, content: Content) -> bool:
         return False
     if len(oid) == 64:
         return oid == digest(content)
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    return oid == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    from huggingface_hub.utils.sha import git_hash
+
+    return oid == git_hash(content if isinstance(content, bytes) else content.read_bytes())

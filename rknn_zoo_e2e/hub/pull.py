@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from rknn_zoo_e2e import machine
-from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle, staged
+from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client
+from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.packages import numbers
+from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
 PREFIX = "hf:"
@@ -22,7 +23,7 @@ PREFIX = "hf:"
 def parse(model: str) -> tuple[str, str | None]:
     """``hf:owner/name[@revision]`` to the repo's name and the revision, None for its main branch."""
     repo, _, revision = model.removeprefix(PREFIX).partition("@")
-    hub_api()
+    require_hub()
     check_repo_name(repo)
     return repo, revision or None
 

@@ -43,9 +43,9 @@ def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
             and precision in (None, artifact.precision)
         ):
             return artifact
-    held = ", ".join(f"{a.soc} {a.precision}" for a in bundle.artifacts) or "nothing"
     raise UserError(
-        f"This board has an {board}, and {bundle.path} holds {held}" + (f", not {precision}." if precision else "."),
+        f"This board has an {board}, and {bundle.path} holds {bundle.held}"
+        + (f", not {precision}." if precision else "."),
         f"Build it on a PC with: e2erknn convert {bundle.spec.name} --soc {board}",
     )
 

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rknn_zoo_e2e.bundle import write_error
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.staging import write_error
 from rknn_zoo_e2e.vision.capture import silence
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
