@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("detect", "pose", "segment", "obb")
-METRICS = ("box", "pose", "mask", "obb")
+TASKS = {"detect": "box", "pose": "pose", "segment": "mask", "obb": "obb"}  # each with the kind of its own metric
 
 
 class CardError(ValueError):
@@ -168,7 +167,7 @@ def _card(path: Path, name: str, data: dict[str, Any], sets: tuple[str, ...]) ->
     sources = entry.entry("sources", None)
     card = ModelCard(
         name=name,
-        task=entry.choose("task", TASKS),
+        task=entry.choose("task", tuple(TASKS)),
         family=family,
         size=entry.take("size", str, ""),
         imgsz=entry.take("imgsz", int),
@@ -216,7 +215,7 @@ def release(entry: Entry | None, name: str) -> ReleaseFile | None:
 
 def _metrics(entry: Entry | None) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for kind in METRICS if entry else ():
+    for kind in TASKS.values() if entry else ():
         values = entry.entry(kind, None) if entry else None
         if values is None:
             continue

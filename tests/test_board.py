@@ -40,19 +40,23 @@ def board(monkeypatch):
         del sys.modules[name]
 
 
+def make_bundle(folder: Path, spec: ModelSpec, *socs: str) -> Path:
+    """A bundle whose .rknn nobody looks into."""
+    artifacts, made = [], {"model.onnx": b"no graph"}
+    for soc in socs:
+        name = f"{spec.name}-{soc}-int8.rknn"
+        made[name] = soc.encode()
+        (folder / name).write_bytes(made[name])
+        artifacts.append(Artifact(soc, "int8", name, sha256(folder / name), 6, "2.3.2", "", placement={}))
+    (folder / "model.onnx").write_bytes(b"no graph")
+    path = folder / f"{spec.name}_rknn_model"
+    write_bundle(Bundle(path, spec, "flat", "", sha256(folder / "model.onnx"), artifacts, {}), made)
+    return path
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    """A bundle whose .rknn nobody looks into, for rk3566 and rk3588."""
-    artifacts, made = [], {"model.onnx": b"no graph"}
-    for soc in ("rk3566", "rk3588"):
-        name = f"tiny-{soc}-int8.rknn"
-        made[name] = soc.encode()
-        (tmp_path / name).write_bytes(made[name])
-        artifacts.append(Artifact(soc, "int8", name, sha256(tmp_path / name), 6, "2.3.2", "", placement={}))
-    (tmp_path / "model.onnx").write_bytes(b"no graph")
-    bundle = Bundle(tmp_path / "tiny_rknn_model", SPEC, "flat", "", sha256(tmp_path / "model.onnx"), artifacts, {})
-    write_bundle(bundle, made)
-    return bundle.path
+    return make_bundle(tmp_path, SPEC, "rk3566", "rk3588")
 
 
 def numbered(number: int) -> np.ndarray:

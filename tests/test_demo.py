@@ -17,28 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_board import STANDIN, on_board
+from test_board import SPEC, STANDIN, make_bundle, on_board
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, write_bundle
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.vision.videowriter import VideoWriter
-from rknn_zoo_e2e.weights import sha256
 
 FRAMES = 300
-
-
-def make_bundle(folder: Path, spec: ModelSpec, outputs: list[np.ndarray]) -> Path:
-    """A bundle for rk3588 whose .rknn nobody looks into, and beside it what its NPU always answers: t.npz."""
-    folder.mkdir(exist_ok=True)
-    name = f"{spec.name}-rk3588-int8.rknn"
-    for file in (name, "model.onnx"):
-        (folder / file).write_bytes(b"made")
-    digest = sha256(folder / name)
-    artifact = Artifact("rk3588", "int8", name, digest, 4, "2.3.2", "", placement={})
-    bundle = Bundle(folder / f"{spec.name}_rknn_model", spec, "flat", "", digest, [artifact], {})
-    write_bundle(bundle, {name: b"made", "model.onnx": b"made"})
-    np.savez(folder / "t.npz", **{f"any-{number}": output for number, output in enumerate(outputs)})
-    return bundle.path
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +31,8 @@ def tiny(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     out = np.zeros((1, 6, 126), np.float32)
     out[0, :5, 7] = 0.5, 0.5, 0.2, 0.2, 0.9
-    make_bundle(folder, ModelSpec("tiny", "detect", ("a", "b"), (64, 96)), [out])
+    make_bundle(folder, SPEC, "rk3588")
+    np.savez(folder / "t.npz", **{"any-0": out})
     return folder
 
 
@@ -182,7 +167,8 @@ def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
     out[0, :2, :100], out[0, 2:4, :100], out[0, 4, :100] = centre.T, 0.15, np.linspace(0.5, 0.9, 100)
     out[0, 5:, :100] = rng.normal(size=(32, 100))
     protos = rng.normal(size=(1, 32, 160, 160)).astype(np.float32)
-    bundle = make_bundle(tmp_path, ModelSpec("many", "segment", ("a",), (640, 640), masks=32), [out, protos])
+    bundle = make_bundle(tmp_path, ModelSpec("many", "segment", ("a",), (640, 640), masks=32), "rk3588")
+    np.savez(tmp_path / "t.npz", **{"any-0": out, "any-1": protos})
     cv2.imwrite(str(tmp_path / "big.jpg"), cv2.resize(rng.integers(0, 255, (30, 40, 3), np.uint8), (4000, 3000)))
     run = (
         "import resource, sys; sys.argv[0] = 'e2erknn'\n"

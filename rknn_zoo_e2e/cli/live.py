@@ -15,8 +15,8 @@ from rich.text import Text
 from rknn_zoo_e2e.bundle import Artifact
 from rknn_zoo_e2e.cli.output import stderr
 from rknn_zoo_e2e.cli.progress import StageProgress
-from rknn_zoo_e2e.cli.tables import parity_text
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.parity import parity_text
 
 FRAME = 6  # lines of the table besides its rows
 # How a row looks, and which rows give way first where not all fit: what is over and went well.

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
+from rknn_zoo_e2e.parity import parity_text
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.convert.pipeline import Conversion
-
-# How parity is shown, best known first: key of the report, heading, format.
-PARITY = (
-    ("recall", "recall", "{:.0%}"),
-    ("mean_iou", "IoU", "{:.3f}"),
-    ("score_difference", "Δscore", "{:.3f}"),
-    ("keypoint_px", "kpt px", "{:.2f}"),
-    ("mask_iou", "mask IoU", "{:.3f}"),
-    ("angle_degrees", "angle °", "{:.2f}"),
-)
-
-
-def parity_text(parity: dict[str, Any]) -> str:
-    """One line: passed or not, and the figures there are."""
-    if not parity:
-        return "not verified"
-    figures = [f"{head} {form.format(parity[key])}" for key, head, form in PARITY if key in parity]
-    if not parity["detections"]:
-        figures = [f"nothing detected, score cosine {parity['cosine']['scores']:.4f}"]
-    return ("ok: " if parity["passed"] else "FAILED: ") + ", ".join(figures)
 
 
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:

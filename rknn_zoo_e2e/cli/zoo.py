@@ -55,7 +55,9 @@ def list_models(
 
 def accuracy(card: ModelCard) -> str:
     """The task's own mAP50-95 in per cent; mAP50, marked so, where only that is known."""
-    found = card.metrics.get({"detect": "box", "segment": "mask"}.get(card.task, card.task), {})
+    from rknn_zoo_e2e.card import TASKS
+
+    found = card.metrics.get(TASKS[card.task], {})
     if "map" in found:
         return f"{100 * found['map']:.1f}"
     return f"{100 * found['map50']:.1f} (50)" if found else "-"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from typing import Any
+
+NAP = 0.2  # seconds
 
 
 @contextmanager
@@ -24,3 +28,13 @@ def ctrl_c_sets(event: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def wait_until(futures: Collection[Future[Any]], left: int) -> None:
+    """Waits until no more than ``left`` are waiting or running.
+
+    In naps: Python looks for signals before it goes to sleep, so one that strikes in between, just after a build has
+    woken us, would go unseen until the next build is over.
+    """
+    while len(pending := {future for future in futures if not future.done()}) > left:
+        wait(pending, NAP, FIRST_COMPLETED)

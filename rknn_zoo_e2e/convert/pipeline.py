@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.convert.build import Build
 from rknn_zoo_e2e.convert.executor import Executor, Local
-from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets
+from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets, wait_until
 from rknn_zoo_e2e.convert.prepare import Preparation, artifact_name
 from rknn_zoo_e2e.convert.progress import Progress, Silent, Stages
 from rknn_zoo_e2e.convert.recipe import Options
@@ -180,12 +180,12 @@ class _Batch:
         pool = ThreadPoolExecutor(self.executor.width)
         try:
             for model in models:
-                while len(pending := {future for future in futures if not future.done()}) > self.executor.ahead:
-                    wait(pending, return_when=FIRST_COMPLETED)
+                wait_until(futures, left=self.executor.ahead)
                 for build in model.prepare():
                     futures.add(pool.submit(self.build, model, build))
                 if self.cancelled.is_set():
                     break
+            wait_until(futures, left=0)
             for future in futures:
                 future.result()
             if self.cancelled.is_set():

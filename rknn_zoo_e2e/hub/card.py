@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rknn_zoo_e2e.bundle import Bundle, read_ranges
-from rknn_zoo_e2e.cli.tables import parity_text
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
+from rknn_zoo_e2e.parity import parity_text
 from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.zoo import catalogue
 
