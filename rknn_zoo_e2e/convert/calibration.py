@@ -54,25 +54,39 @@ class Calibration:
 
 
 def pictures_of(source: Path) -> list[Path]:
-    """All pictures a folder (below it too), an Ultralytics ``data.yaml`` (its val, else train) or a list file names."""
+    """All pictures a folder (below it too), an Ultralytics ``data.yaml`` (its val, else train) or a list file names.
+
+    Raises:
+        UserError: it is none of these, or names what is not there.
+    """
+    if source.is_file() and source.suffix.lower() in {".yaml", ".yml"}:
+        return [picture for part in parts_of(source) for picture in pictures_in(part)]
+    return pictures_in(source)
+
+
+def parts_of(data: Path) -> list[Path]:
+    """The folders and lists of an Ultralytics ``data.yaml``'s val entry, of train where it has no val."""
+    try:
+        document = yaml.safe_load(data.read_text("utf-8"))
+        root = data.parent / str(document.get("path", "."))
+        parts = document.get("val") or document["train"]
+        return [root / part for part in ([parts] if isinstance(parts, str) else parts)]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise UserError(f"{data} is not an Ultralytics data.yaml.", "It needs a val or train entry.") from None
+
+
+def pictures_in(source: Path) -> list[Path]:
+    """All pictures below a folder, or those a list file names."""
     if source.is_dir():
         return sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not source.is_file():
         raise UserError(f"--calib {source} does not exist.", "Give a folder of pictures, a data.yaml or a list.txt.")
-    if source.suffix.lower() in {".yaml", ".yml"}:
-        try:
-            data = yaml.safe_load(source.read_text())
-            root = source.parent / str(data.get("path", "."))
-            parts = data.get("val") or data["train"]
-        except (yaml.YAMLError, AttributeError, KeyError, UnicodeDecodeError):
-            raise UserError(f"{source} is not an Ultralytics data.yaml.", "It needs a val or train entry.") from None
-        return [p for part in ([parts] if isinstance(parts, str) else parts) for p in pictures_of(root / part)]
     try:
-        lines = [line.strip() for line in source.read_text().splitlines() if line.strip()]
-    except UnicodeDecodeError:
+        lines = [line.strip() for line in source.read_text("utf-8").splitlines() if line.strip()]
+        paths = [source.parent / line for line in lines]  # an absolute one stays what it is
+        missing = [path for path in paths if not path.is_file()]
+    except (OSError, ValueError):  # no text, or lines that cannot be paths
         raise UserError(f"{source} is not a list of pictures.", "Put one path a line, or give a folder.") from None
-    paths = [p if (p := Path(line)).is_absolute() else source.parent / p for line in lines]
-    missing = [p for p in paths if not p.is_file()]
     if missing:
         raise UserError(
             f"{source} names {len(missing)} missing pictures, first {missing[0]}.",
