@@ -26,7 +26,10 @@ from typing import Annotated
 
 import typer
 from fuzzing.harness import Verdict, judge
-from fuzzing.kinds import KINDS, PICTURES, TENSORS, Material
+from fuzzing.kinds import KINDS
+from fuzzing.material import Material
+from fuzzing.media import PICTURES
+from fuzzing.tensors import TENSORS
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
