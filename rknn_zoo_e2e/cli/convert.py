@@ -50,6 +50,9 @@ def convert(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
+    time_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
+    ] = 1800,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +80,7 @@ def convert(
         out=out,
         verify=verify,
         overwrite=overwrite,
+        time_limit=time_limit,
     )
     options.check()
     names = select(models)
@@ -100,7 +104,7 @@ def find_all(names: Sequence[str], options: Options, progress: Progress) -> tupl
         UserError: a name means nothing, or there is no checkpoint at all.
     """
     from rknn_zoo_e2e.convert.pipeline import Conversion
-    from rknn_zoo_e2e.convert.prepare import artifact_name
+    from rknn_zoo_e2e.convert.recipe import artifact_name
     from rknn_zoo_e2e.zoo import catalogue, resolve
 
     for name in names:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,9 @@ from uuid import uuid4
 
 from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.parent import Flag, OnStage
+from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.packages import version_of
-from rknn_zoo_e2e.toolkit.client import Flag, OnStage
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -87,8 +87,8 @@ def build_parcel(packed: bytes, topic: str) -> tuple[BuildResult, bytes]:
     def on_stage(stage: str, share: float) -> None:
         worker.log_event(topic, (key, stage, share))
 
-    with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
-        build = pickle.loads(packed).unpack(Path(folder))
+    with work_folder() as folder:
+        build = pickle.loads(packed).unpack(folder)
         return run_build(build, on_stage, Unwanted()), build.rknn.read_bytes()
 
 
