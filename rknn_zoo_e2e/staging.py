@@ -69,8 +69,15 @@ def remove_stale(target: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def check_length(target: Path) -> None:
-    """Raises :class:`UserError` where the names made of ``target``'s are longer than file systems take."""
+def check_name(target: Path) -> None:
+    """Raises :class:`UserError` where the names made of ``target``'s are too long for file systems, or no text."""
+    try:
+        target.name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"The name {os.fsencode(target.name)!r} is no text in UTF-8, or this locale has only ASCII.",
+            "Rename the checkpoint in ASCII, or set LC_ALL=C.UTF-8.",
+        ) from None
     left = LONGEST_NAME - len(os.fsencode(f".{target.name}.12345678{OLD}"))
     if left < 0:
         raise UserError(

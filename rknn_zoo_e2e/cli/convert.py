@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def report(done: list[Conversion]) -> None:
 
     failures = [error for c in done for error in c.failed.values()]
     if len(done) == 1 and done[0].error:
+        if len(done[0].failed) > 1 and settings.json:
+            emit(document(done[0]))
         raise done[0].error
     for artifact in (a for c in done for a in c.reused):
         note(f"{artifact.file} is up to date and was reused.")

@@ -26,7 +26,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import Follow, nobody
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.staging import check_length
+from rknn_zoo_e2e.staging import check_name
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
@@ -49,8 +49,11 @@ class Store:
         self.options = options
         self.calibration = calibration_for(source, options, follow)
         self.target = options.out / f"{source.name}{SUFFIX}"
-        check_length(self.target)
-        self.weights = sha256(source.path)
+        check_name(self.target)
+        try:
+            self.weights = sha256(source.path)
+        except OSError as error:
+            raise UserError(f"{source.path} cannot be read ({error.strerror}).", "Check its permissions.") from error
         self.prints = {soc.name: fingerprint(self.weights, soc, options, self.calibration) for soc in options.socs}
         self.broken: UserError | None = None
         self.lock = threading.Lock()

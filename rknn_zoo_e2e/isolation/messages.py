@@ -1,4 +1,4 @@
-"""What a worker process tells its parent; a parent says ``(verb, argument)``."""
+"""What a worker process tells its parent; a parent says ``(verb, argument, stage or "")``."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ class Isolated:
         module: what it runs.
         who: what it is called in errors.
         log_is: what its output is called there.
+        litters: it writes files of its own into its working folder, so that must not be ours.
 
     Args:
         on_stage: told of every stage and how far it is.
@@ -54,6 +55,7 @@ class Isolated:
     module: ClassVar[str]
     who: ClassVar[str]
     log_is: ClassVar[str]
+    litters: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -72,10 +74,12 @@ class Isolated:
             self.log_path = self.folder / "output.log"
             ours, theirs = socket.socketpair()
             environment = {**os.environ, "TMPDIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+            if os.path.expanduser("~") == "~":  # no home, as in some containers: Ultralytics cannot be imported there
+                environment["HOME"] = str(self.folder)
             with self.log_path.open("wb") as log, theirs:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", self.module, str(theirs.fileno())],
-                    cwd=self.folder,
+                    cwd=self.folder if self.litters else None,
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -116,7 +120,7 @@ class Isolated:
         """
         self.stage, self.moved = stage or self.stage, time.monotonic()
         # In a thread: a worker that hangs does not take what is sent to it.
-        sender = threading.Thread(target=self._send, args=((verb, argument),), daemon=True)
+        sender = threading.Thread(target=self._send, args=((verb, argument, stage),), daemon=True)
         sender.start()
         try:
             while not isinstance(answer := self._receive(), Answer):

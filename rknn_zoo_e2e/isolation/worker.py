@@ -44,9 +44,10 @@ class Worker:
         """Answers until the parent hangs up."""
         while True:
             try:
-                verb, argument = self.link.recv()
+                verb, argument, stage = self.link.recv()
             except EOFError:
                 return
+            self.stage = stage or self.stage
             try:
                 answer: object = Answer(verbs[verb](argument))
             except UserError as error:
@@ -64,7 +65,8 @@ def in_words(error: BaseException) -> str:
     lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
     if isinstance(error, LibraryError) and lines:
         return lines[-1]
-    return ": ".join([type(error).__name__, *lines[-1:]])
+    kind = type(error).__name__
+    return lines[-1] if lines and lines[-1].startswith(kind) else ": ".join([kind, *lines[-1:]])
 
 
 def serve(verbs_of: Callable[[Enter], dict[str, Callable[[Any], object]]]) -> None:

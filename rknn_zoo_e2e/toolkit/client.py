@@ -33,6 +33,7 @@ class Toolkit(Isolated):
     module = "rknn_zoo_e2e.toolkit.worker"
     who = "The vendor toolkit"
     log_is = "the vendor's log"
+    litters = True
 
     def __enter__(self) -> Toolkit:
         require_toolkit()

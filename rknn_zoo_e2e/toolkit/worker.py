@@ -128,7 +128,11 @@ class Session:
 
     def first_step(self, job: BuildJob, pictures: tuple[Path, ...]) -> None:
         """Calibrates with ``pictures`` and writes the toolkit's files into the working folder."""
-        Path("pictures.txt").write_text("\n".join(map(str, pictures)) + "\n")
+        links = [Path(f"picture-{index:05}{path.suffix}") for index, path in enumerate(pictures)]
+        for link, path in zip(links, pictures, strict=True):  # it splits the lines of its list at blanks
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.absolute())
+        Path("pictures.txt").write_text("\n".join(map(str, links)) + "\n")
         pairs = [list(pair) for pair in job.hybrid] or None
         check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
 
