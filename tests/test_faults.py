@@ -146,21 +146,15 @@ def hung(tmp_path_factory, models: Path, calib: Path, small_tmp: Path) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def prepared(hung, tmp_path_factory, models: Path, calib: Path) -> tuple[Path, subprocess.CompletedProcess, dict]:
+def prepared(
+    hung, building, tmp_path_factory, models: Path, calib: Path
+) -> tuple[Path, subprocess.CompletedProcess, dict]:
     """The folder, what the CLI said, and its document by model."""
     folder = tmp_path_factory.mktemp("prepared")
     for name in PREPARED:
         shutil.copy(models / "weights" / "shapes.pt", folder / f"{name}.pt")
-    args = (
-        "convert",
-        *(f"{name}.pt" for name in PREPARED),
-        "--soc",
-        "rk3566",
-        "--calib",
-        calib,
-        "--json",
-        "--no-verify",
-    )
+    files = [f"{name}.pt" for name in PREPARED]
+    args = ("convert", *files, "--soc", "rk3566", "--calib", calib, "--no-verify", "--json")
     before = tree(folder)
     out = run(*args, cwd=folder, env=faulty(PREPARED, PREPARATION))
     assert tree(folder) == before
@@ -177,37 +171,45 @@ def test_a_fault_while_preparing_is_named_and_leaves_nothing(prepared, name):
 
 def test_what_could_not_be_prepared_can_be_with_the_same_command(prepared, calib: Path):
     folder, _, _ = prepared
-    names = ("load-SIGSEGV", "patch-SIGKILL", "export-RuntimeError", "calibrate-SIGABRT")
-    args = ("convert", *(f"{name}.pt" for name in names), "--soc", "rk3566", "--calib", calib, "--no-verify", "-j", 2)
-    out = run(*args, cwd=folder)
-    assert out.returncode == 0 and len(list(folder.glob("*/*.rknn"))) == len(names), out.stderr
+    out = run("convert", "export-SIGKILL.pt", "--soc", "rk3566", "--calib", calib, "--no-verify", cwd=folder)
+    assert out.returncode == 0 and (folder / "export-SIGKILL_rknn_model").is_dir(), out.stderr
     assert not left_over(folder)
 
 
 @pytest.fixture(scope="module")
-def built(hung, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess, dict]:
-    """The folder, what the CLI said, and its document."""
+def building(tmp_path_factory) -> Iterator[tuple[Path, subprocess.Popen]]:
+    """The folder and the process, begun before it is needed."""
     folder = tmp_path_factory.mktemp("built")
     args = ("convert", "shapes", *socs(BUILT), "--calib-images", 2, "--jobs", 2, "--json")
-    out = run(*args, cwd=folder, env=faulty(BUILT, TOOLKIT))
+    process = begin(*args, cwd=folder, env=faulty(BUILT, TOOLKIT))
+    yield folder, process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def built(building) -> tuple[Path, int, str, dict]:
+    """The folder, exit code, what the CLI said, and its document."""
+    folder, process = building
+    out, error = process.communicate(timeout=300)
     assert not list(folder.iterdir())
-    return folder, out, json.loads(out.stdout)
+    return folder, process.returncode, error, json.loads(out)
 
 
 @pytest.mark.parametrize("soc", BUILT)
 def test_a_fault_of_the_toolkit_is_named_and_leaves_nothing(built, soc):
-    _, out, document = built
-    assert out.returncode == 1 and "Traceback" not in out.stderr
+    _, code, error, document = built
+    assert code == 1 and "Traceback" not in error
     assert document["failed"][soc]["what"] == told("vendor toolkit", *BUILT[soc])
     assert "--debug" in document["failed"][soc]["fix"] or "Close other programs" in document["failed"][soc]["fix"]
 
 
 def test_what_could_not_be_built_can_be_with_the_same_command(built):
-    folder, _, _ = built
-    out = run("convert", "shapes", *socs(BUILT), *QUICK, "--jobs", 2, cwd=folder)
+    folder, *_ = built
+    again = ("rk3562", "rk3568", "rv1126b", "rv1106")  # one of each: raised, SIGSEGV, -1, SIGKILL
+    out = run("convert", "shapes", *socs(again), *QUICK, "--jobs", 2, cwd=folder)
     assert out.returncode == 0, out.stderr
     bundle = read_bundle(folder / "shapes_rknn_model")
-    assert [a.soc for a in bundle.artifacts] == list(BUILT) and not left_over(folder)
+    assert [a.soc for a in bundle.artifacts] == list(again) and not left_over(folder)
 
 
 @pytest.mark.parametrize("stage", PREPARATION)
@@ -242,36 +244,31 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder])
 
 
-def test_a_full_disk_keeps_the_bundle_that_is_there(built, tmp_path: Path):
+def test_a_full_disk_keeps_the_bundle_that_is_there(converted: Path, tmp_path: Path):
     """The old bundle is whole, whatever the new one lacks; with more room it is done."""
-    old, _, _ = built
     with small_disk(tmp_path / "disk", "size=64m") as disk:
-        path = shutil.copytree(old / "shapes_rknn_model", disk / "shapes_rknn_model")
-        bundle = read_bundle(path)
-        for artifact in bundle.artifacts[1:]:
-            (path / artifact.file).unlink()  # what is asked for again, below
+        shutil.copytree(converted / "shapes_rknn_model", disk / "shapes_rknn_model")
         before = tree(disk)
-        free = shutil.disk_usage(disk).free
-        subprocess.run(["mount", "-o", f"remount,size={(64 << 20) - free + (600 << 10)}", disk], check=True)
-        args = ("convert", "shapes", *socs(BUILT), *QUICK, "-o", disk)
+        used = shutil.disk_usage(disk).used
+        subprocess.run(["mount", "-o", f"remount,size={used + (600 << 10)}", disk], check=True)
+        args = ("convert", "shapes", *socs(("rk3588", "rk3576")), *QUICK, "-o", disk)
         out = run(*args, cwd=tmp_path)
-        assert out.returncode == 1 and f"No space left to write {disk}/shapes_rknn_model." in out.stderr, out.stderr
-        assert "Traceback" not in out.stderr and tree(disk) == before
-        assert out.stderr.count(": load") <= 2, "after the first one no further build is made in vain"
-        subprocess.run(["mount", "-o", "remount,size=128m", disk], check=True)
-        out = run("convert", "shapes", *socs(list(BUILT)[:2]), *QUICK, "-o", disk, cwd=tmp_path)
+        what, fix = out.stderr.splitlines()[-2:]
+        assert out.returncode == 1 and f"No space left to write {disk}/shapes_rknn_model." in what, out.stderr
+        assert "-o" in fix and "Traceback" not in out.stderr and tree(disk) == before
+        assert "shapes-rk3576-int8: start" not in out.stderr, "no further build is made in vain"
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        out = run(*args, cwd=tmp_path)
         assert out.returncode == 0 and not left_over(disk), out.stderr
+        assert [a.soc for a in read_bundle(disk / "shapes_rknn_model").artifacts] == ["rk3566", "rk3588", "rk3576"]
 
 
-@pytest.mark.parametrize(
-    ("calls", "stage"), [(PREPARATION, "export"), (PREPARATION, "calibrate"), (TOOLKIT, "build"), (TOOLKIT, "verify")]
-)
+@pytest.mark.parametrize(("calls", "stage"), [(PREPARATION, "export"), (PREPARATION, "calibrate"), (TOOLKIT, "build")])
 def test_a_full_disk_for_work_files_is_named(tmp_path: Path, calls, stage):
     with small_disk(tmp_path / "disk", "size=40m") as disk:
         name = "rk3566" if calls is TOOLKIT else "shapes"
         environment = faulty({name: (stage, "fill")}, calls) | {"TMPDIR": str(disk)}
-        args = ("convert", "shapes", "--soc", "rk3566", "--calib-images", 2, "-o", "out")
-        out = run(*args, cwd=tmp_path, env=environment)
+        out = run("convert", "shapes", "--soc", "rk3566", *QUICK, "-o", "out", cwd=tmp_path, env=environment)
         what, fix = out.stderr.splitlines()[-2:]
         assert out.returncode == 1 and what == f"Error: No space left for work files in {disk} (stage {stage!r})."
         assert "TMPDIR" in fix and not list(disk.iterdir()) and not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ from rich.console import RenderableType
 
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.convert.pipeline import Conversion
@@ -51,8 +52,8 @@ def convert(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
-    ] = 1800,
+        int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
+    ] = TIME_LIMIT,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
     json: Json = False,
     quiet: Quiet = False,

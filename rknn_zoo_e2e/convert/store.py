@@ -68,7 +68,9 @@ class Store:
         self.bundle = _existing(self.target, self.options.overwrite)
         self.stale: set[str] = set()  # SoCs whose artifact cannot stay beside a new one
         self.reused: dict[str, Artifact] = {}
-        for artifact in self.bundle.artifacts if self.bundle else ():
+        if self.bundle is None:
+            return
+        for artifact in self.bundle.artifacts:
             if artifact.precision == self.options.precision and artifact.soc in self.prints:
                 if not _intact(self.bundle, artifact):
                     self.stale.add(artifact.soc)
@@ -190,7 +192,10 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
     """The bundle already there, if it is one; None if it is unreadable (damaged, another format) and may go."""
     if is_bundle(target):
         try:
-            return read_bundle(target)
+            bundle = read_bundle(target)
+            # An artifact whose files are gone is no part of it any more.
+            there = [a for a in bundle.artifacts if all((target / name).is_file() for name in a.files if name)]
+            return replace(bundle, artifacts=there)
         except UserError as error:
             if overwrite:
                 return None
@@ -202,10 +207,8 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
     return None
 
 
-def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
-    """Whether an artifact's file and its graph are still what was built, and the rest of it is there."""
-    if bundle is None or not all((bundle.path / name).is_file() for name in artifact.files if name):
-        return False
+def _intact(bundle: Bundle, artifact: Artifact) -> bool:
+    """Whether an artifact's file and its graph are still what was built."""
     try:
         check_file(bundle, artifact.file, artifact.sha256)
         graph_of(bundle, artifact)

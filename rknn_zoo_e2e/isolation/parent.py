@@ -20,10 +20,10 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
 
-# Seconds without progress after which a stage counts as hung. The longest measured, one of yolov8x at 640 px, takes a
-# fortieth of it; a slow machine and a large input may need more, and --time-limit gives it.
-TIME_LIMIT = 1800.0
-START_LIMIT = 300.0  # imports, from a cold and slow disk; a shorter time limit is not for them
+# Seconds without progress after which a stage counts as hung: about a hundred times what the whole build of an n-size
+# model takes. A large model on a slow machine may need more, and --time-limit gives it.
+TIME_LIMIT = 1800
+START_LIMIT = 300  # imports, from a cold and slow disk; a shorter time limit is not for them
 LOOK = 0.2  # seconds between two looks at a worker that says nothing
 LEAST_SPACE = 1 << 20  # bytes; with less a failure is put down to the full disk
 FULL = ("No space left on device", "Disk quota exceeded")
