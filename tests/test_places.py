@@ -54,12 +54,10 @@ NOBODY = ("unshare", "--user", "--map-user=54321", "--map-group=54321")  # has n
     ("before", "changed"),
     [
         (NOBODY, {"HOME": None, "USER": None, "LOGNAME": None}),
-        ((), {"HOME": "/nonexistent/home"}),
-        ((), {"HOME": "/proc"}),  # there, and nothing can be written
-        ((), {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"}),
-        ((), {"TMPDIR": "/nonexistent/tmp"}),
+        ((), {"HOME": "/proc", "TMPDIR": "/nonexistent"}),  # where nothing can be written
+        ((), {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"}),
     ],
-    ids=["no home", "home missing", "home read-only", "ascii", "tmp missing"],
+    ids=["no home", "unusable home and tmp", "ascii"],
 )
 def test_environments_it_can_live_with(tmp_path: Path, before, changed):
     if before and subprocess.run([*before, "true"], capture_output=True).returncode:

@@ -26,7 +26,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import Follow, nobody
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.staging import check_name
+from rknn_zoo_e2e.staging import check_name, write_error
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
@@ -65,7 +65,10 @@ class Store:
         Raises:
             UserError: something else is there.
         """
-        self.bundle = _existing(self.target, self.options.overwrite)
+        try:
+            self.bundle = _existing(self.target, self.options.overwrite)
+        except OSError as error:  # no such folder can be
+            raise write_error(self.target, error) from error
         self.stale: set[str] = set()  # SoCs whose artifact cannot stay beside a new one
         self.reused: dict[str, Artifact] = {}
         if self.bundle is None:
