@@ -89,6 +89,9 @@ def _release(path: Path, descriptor: int) -> None:
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except FileNotFoundError:  # whoever made the folder has just found it empty and removed it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open(path)
     except PermissionError:
         if not path.exists():
             raise

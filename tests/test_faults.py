@@ -274,6 +274,22 @@ def test_a_full_disk_for_work_files_is_named(tmp_path: Path, calls, stage):
         assert "TMPDIR" in fix and not list(disk.iterdir()) and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_clears_up(tmp_path: Path, number):
+    """As ``timeout``, a service manager and a closed terminal do it."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = begin("convert", "shapes", "--soc", "rk3566", *QUICK, "-o", "out", cwd=tmp_path, env=environment)
+    for line in process.stderr:
+        if line.endswith("shapes: load\n"):
+            break
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 128 + number and "Traceback" not in error
+    assert not list(temporary.iterdir()) and not (tmp_path / "out").exists()
+
+
 def test_after_sigkill_of_the_whole_command_the_next_one_clears_up(tmp_path: Path, small_tmp: Path):
     environment = {**os.environ, "TMPDIR": str(small_tmp)}
     args = ("convert", "shapes", "--soc", "rk3566", *QUICK)

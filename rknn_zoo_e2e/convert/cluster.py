@@ -25,7 +25,7 @@ from uuid import uuid4
 from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Flag, OnStage
-from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
 from rknn_zoo_e2e.packages import version_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,10 @@ class Cluster:
             del self.followers[key]
             with suppress(Exception):  # a cluster that is lost cannot be told
                 future.cancel()
-        build.rknn.write_bytes(rknn)
+        try:
+            build.rknn.write_bytes(rknn)
+        except OSError as error:
+            raise UserError(f"{build.rknn} cannot be written ({error.strerror}).", TMPDIR_ADVICE) from error
         return result
 
     def _wait(self, future: Any, name: str, cancelled: Flag) -> Any:

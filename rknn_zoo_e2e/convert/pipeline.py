@@ -128,7 +128,8 @@ class _Model:
             self.store.look()  # another process may have changed it in between
             builds = self.prepare_missing(self.store, cancelled) if self.store.missing else []
         except UserError as error:
-            self.fail(error)
+            if not cancelled.is_set():
+                self.fail(error)
             builds = []
         else:
             self.tell_reused()

@@ -71,6 +71,7 @@ class Store:
             raise write_error(self.target, error) from error
         self.stale: set[str] = set()  # SoCs whose artifact cannot stay beside a new one
         self.reused: dict[str, Artifact] = {}
+        self.fresh: dict[str, Path] = {}  # graphs of this run that are not in the bundle yet
         if self.bundle is None:
             return
         for artifact in self.bundle.artifacts:
@@ -79,7 +80,6 @@ class Store:
                     self.stale.add(artifact.soc)
                 elif artifact.fingerprint == self.prints[artifact.soc]:
                     self.reused[artifact.soc] = artifact
-        self.fresh: dict[str, Path] = {}  # graphs of this run that are not in the bundle yet
 
     @property
     def missing(self) -> list[Soc]:

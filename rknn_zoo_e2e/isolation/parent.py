@@ -72,25 +72,32 @@ class Isolated:
         with ExitStack() as stack:
             self.folder = stack.enter_context(work_folder())
             self.log_path = self.folder / "output.log"
-            ours, theirs = socket.socketpair()
-            environment = {**os.environ, "TMPDIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-            if os.path.expanduser("~") == "~":  # no home, as in some containers: Ultralytics cannot be imported there
-                environment["HOME"] = str(self.folder)
-            with self.log_path.open("wb") as log, theirs:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", self.module, str(theirs.fileno())],
-                    cwd=self.folder if self.litters else None,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,  # Ctrl-C is ours to pass on, and all it starts can be killed with it
-                )
-            self.link = Connection(ours.detach())
+            try:
+                self._start()
+            except OSError as error:  # no room for its log, no memory, too many processes or open files
+                what = f"{self.who} cannot be started ({error.strerror})."
+                raise UserError(what, "Close other programs, free some space in TMPDIR, and try again.") from error
             stack.callback(self._end)
             self.left = stack.pop_all()
         return self
+
+    def _start(self) -> None:
+        environment = {**os.environ, "TMPDIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        if os.path.expanduser("~") == "~":  # no home, as in some containers: Ultralytics cannot be imported there
+            environment["HOME"] = str(self.folder)
+        ours, theirs = socket.socketpair()
+        with ours, theirs, self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module, str(theirs.fileno())],
+                cwd=self.folder if self.litters else None,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is ours to pass on, and all it starts can be killed with it
+            )
+            self.link, self.sender = Connection(ours.detach()), threading.Thread()
 
     def __exit__(self, *_: object) -> None:
         self.left.close()
@@ -102,6 +109,10 @@ class Isolated:
     def _end(self) -> None:
         self._kill()
         self.process.wait()
+        with socket.socket(fileno=os.dup(self.link.fileno())) as end, contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)  # a sender still waiting for somebody to listen is let go
+        if self.sender.is_alive():
+            self.sender.join()
         self.link.close()
 
     @property
@@ -120,14 +131,14 @@ class Isolated:
         """
         self.stage, self.moved = stage or self.stage, time.monotonic()
         # In a thread: a worker that hangs does not take what is sent to it.
-        sender = threading.Thread(target=self._send, args=((verb, argument, stage),), daemon=True)
-        sender.start()
+        self.sender = threading.Thread(target=self._send, args=((verb, argument, stage),), daemon=True)
+        self.sender.start()
         try:
             while not isinstance(answer := self._receive(), Answer):
                 self._enter(answer.name, answer.share)
         except (EOFError, ConnectionResetError):
             raise self._died() from None
-        sender.join()
+        self.sender.join()
         return answer.value
 
     def _send(self, message: object) -> None:
