@@ -8,6 +8,7 @@ from pathlib import Path
 from rknn_zoo_e2e.convert.pipeline import convert as run
 from rknn_zoo_e2e.convert.recipe import DEFAULT_PICTURES, Options
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.soc import find_soc
 from rknn_zoo_e2e.zoo import resolve
 
@@ -23,6 +24,7 @@ def convert(
     out: str | Path = ".",
     verify: bool = True,
     overwrite: bool = False,
+    time_limit: float = TIME_LIMIT,
 ) -> Path:
     """Builds a bundle and returns its folder; what is there already and unchanged is not built again.
 
@@ -37,6 +39,7 @@ def convert(
         out: folder the bundle goes into.
         verify: compare with fp32.
         overwrite: replace a bundle made from something else.
+        time_limit: seconds a stage may go without progress.
 
     Raises:
         UserError: it was refused, a build failed, or the result disagrees with fp32 (it is written nevertheless).
@@ -51,6 +54,7 @@ def convert(
         out=Path(out),
         verify=verify,
         overwrite=overwrite,
+        time_limit=time_limit,
     )
     done = run(resolve(str(model)), options)
     for error in done.failed.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -173,7 +174,12 @@ def is_bundle(path: Path) -> bool:
 def newest(folder: Path) -> Path | None:
     """The bundle changed last in a folder, None if there is none."""
     found = [path for path in folder.glob(f"*{SUFFIX}") if is_bundle(path)]
-    return max(found, key=lambda path: (path / METADATA).stat().st_mtime, default=None)
+    return max(found, key=changed, default=None)
+
+
+def changed(bundle: Path) -> int:
+    """When a bundle was changed last, ns."""
+    return (bundle / METADATA).stat().st_mtime_ns
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -245,6 +251,10 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
                 link_or_copy(bundle.path / name, stage / name)
         (stage / LABELS).write_text(bundle.labels_text(), encoding="utf-8")
         (stage / METADATA).write_text(bundle.metadata_text(), encoding="utf-8")
+        with contextlib.suppress(FileNotFoundError):  # another bundle was removed just now
+            before = newest(bundle.path.parent)
+            if before is not None and changed(before) >= changed(stage):  # the clock went back
+                os.utime(stage / METADATA, ns=(changed(before) + 1000,) * 2)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

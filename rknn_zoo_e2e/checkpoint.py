@@ -118,6 +118,10 @@ def load_model(path: Path) -> nn.Module:
             f"{path} is not a plain YOLO checkpoint: loading it would run or build {error}.",
             "Do not load it unless you made it; save it again with a current Ultralytics (model.save).",
         ) from None
+    except MemoryError as error:
+        raise UserError(
+            f"There is not enough memory to load {path}.", "Close other programs and run the same command again."
+        ) from error
     except Exception as error:  # damaged files surface as almost anything
         raise UserError(
             f"{path} is empty, damaged or not an Ultralytics YOLO checkpoint.",

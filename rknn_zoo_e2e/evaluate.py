@@ -7,7 +7,6 @@ the validator does the rest. The pictures are letterboxed to the model's input a
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from unittest.mock import patch
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
@@ -55,8 +55,8 @@ def evaluate(
     import torch
 
     spec = predictor.spec
-    with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder, read_only_labels():
-        validator = make_validator(spec, data, split, Path(folder))
+    with work_folder() as folder, read_only_labels():
+        validator = make_validator(spec, data, split, folder)
         loader = validator.dataloader
         total = len(loader) if limit is None else min(limit, len(loader))
         for index, batch in enumerate(loader):

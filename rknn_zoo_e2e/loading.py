@@ -11,11 +11,11 @@ from typing import TypeVar
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.runtime import BACKENDS, Runtime
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.toolkit.client import OnStage
 from rknn_zoo_e2e.zoo import resolve
 
 FALLBACK = "yolov8n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -107,8 +108,9 @@ def resolve(model: str, follow: Follow = nobody) -> Source:
         UserError: no such model, or its weights can neither be found nor fetched.
     """
     path = Path(model)
-    if path.suffix == ".pt" or path.is_file():
-        if not path.is_file():
+    there = os.path.isfile(path)  # which a name too long for a file does not upset
+    if path.suffix == ".pt" or there:
+        if not there:
             raise UsageError(f"{model} is not a file.", "Check the path, or see the zoo with: e2erknn list")
         return Source(path, path.stem, catalogue().get(path.stem))
     card = catalogue().get(model)

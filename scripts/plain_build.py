@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.worker import in_words
 from rknn_zoo_e2e.toolkit.buildlog import readable
 from rknn_zoo_e2e.toolkit.job import BuildJob
-from rknn_zoo_e2e.toolkit.worker import check, last_line
+from rknn_zoo_e2e.toolkit.worker import check
 
 
 class PlainBuild:
@@ -70,7 +71,7 @@ class PlainBuild:
         except BrokenProcessPool:
             what = "The vendor toolkit died."
         except (Exception, SystemExit) as error:  # whatever the vendor throws
-            what = f"The vendor toolkit failed: {last_line(error)}."
+            what = f"The vendor toolkit failed: {in_words(error)}."
         raise UserError(what, "See its log with --debug.", self.log)
 
 

@@ -55,7 +55,7 @@ def build_in_background(toolkit: Toolkit, job: BuildJob) -> tuple[threading.Thre
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_killed_worker_is_named(tmp_path: Path, number):
     started = threading.Event()
-    with Toolkit(lambda stage, share: started.set()) as toolkit:
+    with Toolkit(lambda stage, share: started.set() if stage == "load" else None) as toolkit:
         thread, errors = build_in_background(toolkit, BuildJob(tmp_path / "none.onnx", "rk3566", "fp16"))
         assert started.wait(30)
         os.kill(toolkit.process.pid, number)
@@ -71,16 +71,16 @@ def test_a_refusal_of_the_vendor_is_told(tmp_path: Path):
     assert "Traceback" in caught.value.detail and "Traceback" not in str(caught.value)
 
 
-def test_a_hung_stage_and_a_cancelled_build_end(tmp_path: Path):
+def test_a_cancelled_build_ends_and_so_does_one_that_does_not_even_listen(tmp_path: Path):
     cancelled = threading.Event()
-    for limit, expected in ((0.0, "was stopped after 0 s"), (60.0, "cancelled")):
-        with Toolkit(cancelled=cancelled, stage_limit=limit) as toolkit:
-            os.kill(toolkit.process.pid, signal.SIGSTOP)
-            thread, errors = build_in_background(toolkit, BuildJob(tmp_path / "x.onnx", "rk3566", "fp16"))
-            if limit:
-                cancelled.set()
-            thread.join(10)
-            assert not thread.is_alive() and expected in str(errors[0])
+    ranges = {f"/tensor.{i}": ([0.0], [1.0]) for i in range(100_000)}  # more than a socket takes at once
+    with Toolkit(cancelled=cancelled) as toolkit:
+        os.kill(toolkit.process.pid, signal.SIGSTOP)
+        thread, errors = build_in_background(toolkit, BuildJob(tmp_path / "x.onnx", "rk3566", "fp16", ranges=ranges))
+        time.sleep(0.5)
+        cancelled.set()
+        thread.join(10)
+        assert not thread.is_alive() and "cancelled" in str(errors[0])
 
 
 def test_the_worker_dies_with_its_parent():

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.convert.pipeline import Conversion
@@ -50,6 +51,9 @@ def convert(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
+    time_limit: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
+    ] = TIME_LIMIT,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +81,7 @@ def convert(
         out=out,
         verify=verify,
         overwrite=overwrite,
+        time_limit=time_limit,
     )
     options.check()
     names = select(models)
@@ -100,7 +105,7 @@ def find_all(names: Sequence[str], options: Options, progress: Progress) -> tupl
         UserError: a name means nothing, or there is no checkpoint at all.
     """
     from rknn_zoo_e2e.convert.pipeline import Conversion
-    from rknn_zoo_e2e.convert.prepare import artifact_name
+    from rknn_zoo_e2e.convert.recipe import artifact_name
     from rknn_zoo_e2e.zoo import catalogue, resolve
 
     for name in names:
@@ -140,6 +145,8 @@ def report(done: list[Conversion]) -> None:
 
     failures = [error for c in done for error in c.failed.values()]
     if len(done) == 1 and done[0].error:
+        if len(done[0].failed) > 1 and settings.json:
+            emit(document(done[0]))
         raise done[0].error
     for artifact in (a for c in done for a in c.reused):
         note(f"{artifact.file} is up to date and was reused.")

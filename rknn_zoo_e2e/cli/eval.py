@@ -73,19 +73,21 @@ def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found
     from rknn_zoo_e2e.bundle import is_bundle, read_bundle, write_bundle
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.loading import find_bundle
+    from rknn_zoo_e2e.locking import locked
 
     folder = None if model.startswith("hf:") else find_bundle(model)
     if folder is None or not is_bundle(folder):
         return
     data_name = data.resolve().parent.name if data.stem == "data" else data.stem
     run = {"backend": backend, "data": data_name, **found}
-    bundle = read_bundle(folder)
-    for one in bundle.artifacts:
-        if one.file == artifact.file:
-            others = [r for r in one.evaluations if (r["backend"], r["data"]) != (backend, data_name)]
-            one.evaluations = [*others, run]
     try:
-        write_bundle(bundle, {})
+        with locked(folder, note):
+            bundle = read_bundle(folder)
+            for one in bundle.artifacts:
+                if one.sha256 == artifact.sha256:  # not one that was built meanwhile
+                    others = [r for r in one.evaluations if (r["backend"], r["data"]) != (backend, data_name)]
+                    one.evaluations = [*others, run]
+            write_bundle(bundle, {})
     except UserError as error:
         note(f"The figures are not kept: {error.what}")
     else:

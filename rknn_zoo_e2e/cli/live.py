@@ -85,6 +85,12 @@ class BuildTable(StageProgress):
         if not self.live:
             super().done(what, result, reused)
 
+    def say(self, text: str) -> None:
+        if self.live:
+            self.table.console.print(text, markup=False, soft_wrap=True)
+        else:
+            super().say(text)
+
     def render(self) -> Table:
         """The table as it is now, no taller than the terminal."""
         with self.table_lock:

@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.cli.output import settings, stderr
+from rknn_zoo_e2e.cli.output import note, settings, stderr
 from rknn_zoo_e2e.errors import UserError
 
 WIDTH = 26
@@ -44,6 +44,13 @@ class StageProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.bars.stop()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self.live:
+            self.bars.console.print(text, markup=False, soft_wrap=True)
+        else:
+            note(text)
 
     def pause(self) -> None:
         """Takes the bars away, for a question or for another's bars; :meth:`stage` does not bring them back."""

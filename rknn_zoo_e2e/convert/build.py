@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rknn_zoo_e2e.convert.progress import Timed
 from rknn_zoo_e2e.convert.verify import Parity
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag, OnStage
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
-from rknn_zoo_e2e.toolkit.client import Flag, OnStage, Toolkit
+from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -35,11 +35,13 @@ class Build:
     Attributes:
         job: what the toolkit is asked for; its ``rknn`` is where the artifact goes.
         checks: pictures to verify with, none to skip.
+        time_limit: seconds without progress after which a stage counts as hung.
     """
 
     job: BuildJob
     spec: ModelSpec
     checks: Sequence[Check] = ()
+    time_limit: float = TIME_LIMIT
 
     @property
     def rknn(self) -> Path:
@@ -70,26 +72,17 @@ def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
     Raises:
         UserError: the vendor's toolkit failed or died.
     """
-    entered: list[tuple[str, float]] = [("start", time.monotonic())]
-
-    def enter(stage: str, share: float) -> None:
-        if stage != entered[-1][0]:
-            entered.append((stage, time.monotonic()))
-        on_stage(stage, share)
-
-    with Toolkit(enter, cancelled) as toolkit:
+    enter = Timed(on_stage)
+    with Toolkit(enter, cancelled, build.time_limit) as toolkit:
         built = toolkit.build(build.job)
         log = toolkit.log
         parity = Parity(build.spec)
         for index, check in enumerate(build.checks):
             enter("verify", index / len(build.checks))
-            parity.add(check.outputs, toolkit.infer(check.rgb), check.letterbox)
-    entered.append(("", time.monotonic()))
-    seconds: dict[str, float] = {}
-    for (stage, start), (_, end) in pairwise(entered):
-        seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 2)
+            parity.add(check.outputs, toolkit.infer(check.rgb, "verify"), check.letterbox)
     report = parity.report() if build.checks else {}
-    return BuildResult(built.ranges or build.job.ranges, built.toolkit, log, placement(log), report, seconds)
+    ranges = built.ranges or build.job.ranges
+    return BuildResult(ranges, built.toolkit, log, placement(log), report, enter.seconds())
 
 
 def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:

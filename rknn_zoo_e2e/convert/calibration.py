@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ class Calibration:
         name: where they come from, to print and record; no path.
         digest: sha256 over their contents, in order.
         pictures: file names, to record.
-        read: the i-th picture, (h, w, 3) uint8 RGB.
+        read: the i-th picture, (h, w, 3) uint8 RGB; can be pickled.
     """
 
     name: str
@@ -105,17 +106,25 @@ def from_pictures(source: Path, count: int) -> Calibration:
     digest = hashlib.sha256()
     for path in chosen:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return Calibration(source.name, digest.hexdigest(), tuple(p.name for p in chosen), lambda i: read_image(chosen[i]))
+    return Calibration(source.name, digest.hexdigest(), tuple(p.name for p in chosen), partial(_nth, chosen))
 
 
 def from_shapes(count: int, pose: bool) -> Calibration:
     """Drawn scenes for the starter models."""
-    from rknn_zoo_e2e.shapes import draw_scene
-
     name = f"shapes{'-pose' if pose else ''}, {count} drawn from seed {FIRST_DRAWN_SEED}"
     return Calibration(
         name,
         hashlib.sha256(name.encode()).hexdigest(),
         tuple(f"seed-{FIRST_DRAWN_SEED + i}" for i in range(count)),
-        lambda i: draw_scene(FIRST_DRAWN_SEED + i, pose=pose)[0],
+        partial(_draw, pose),
     )
+
+
+def _nth(paths: Sequence[Path], index: int) -> np.ndarray:
+    return read_image(paths[index])
+
+
+def _draw(pose: bool, index: int) -> np.ndarray:
+    from rknn_zoo_e2e.shapes import draw_scene
+
+    return draw_scene(FIRST_DRAWN_SEED + index, pose=pose)[0]

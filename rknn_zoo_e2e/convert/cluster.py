@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,9 @@ from uuid import uuid4
 
 from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.parent import Flag, OnStage
+from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
 from rknn_zoo_e2e.packages import version_of
-from rknn_zoo_e2e.toolkit.client import Flag, OnStage
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -87,8 +87,8 @@ def build_parcel(packed: bytes, topic: str) -> tuple[BuildResult, bytes]:
     def on_stage(stage: str, share: float) -> None:
         worker.log_event(topic, (key, stage, share))
 
-    with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
-        build = pickle.loads(packed).unpack(Path(folder))
+    with work_folder() as folder:
+        build = pickle.loads(packed).unpack(folder)
         return run_build(build, on_stage, Unwanted()), build.rknn.read_bytes()
 
 
@@ -143,7 +143,10 @@ class Cluster:
             del self.followers[key]
             with suppress(Exception):  # a cluster that is lost cannot be told
                 future.cancel()
-        build.rknn.write_bytes(rknn)
+        try:
+            build.rknn.write_bytes(rknn)
+        except OSError as error:
+            raise UserError(f"{build.rknn} cannot be written ({error.strerror}).", TMPDIR_ADVICE) from error
         return result
 
     def _wait(self, future: Any, name: str, cancelled: Flag) -> Any:

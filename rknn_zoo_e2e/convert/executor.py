@@ -8,7 +8,8 @@ from typing import Protocol
 
 from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.toolkit.client import Flag, OnStage, require_toolkit
+from rknn_zoo_e2e.isolation.parent import Flag, OnStage
+from rknn_zoo_e2e.toolkit.client import require_toolkit
 
 DASK = "dask://"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +14,14 @@ from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.convert.build import Build
 from rknn_zoo_e2e.convert.executor import Executor, Local
 from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets, wait_until
-from rknn_zoo_e2e.convert.prepare import Preparation, artifact_name
-from rknn_zoo_e2e.convert.progress import Progress, Silent, Stages
-from rknn_zoo_e2e.convert.recipe import Options
+from rknn_zoo_e2e.convert.preparer import Preparer
+from rknn_zoo_e2e.convert.progress import Progress, Silent, Timed
+from rknn_zoo_e2e.convert.recipe import Options, artifact_name
 from rknn_zoo_e2e.convert.store import Store
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.isolation.parent import Flag
+from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.locking import locked
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -96,7 +98,8 @@ class _Model:
 
     def __init__(self, source: Source, options: Options, progress: Progress) -> None:
         self.source, self.options, self.progress = source, options, progress
-        self.stages = Stages(source.name, progress)
+        self.stages = Timed(lambda stage, share: progress.stage(source.name, stage, share))
+        self.seconds: dict[str, float] = {}
         self.failed: dict[str, UserError] = {}
         self.store: Store | None = None
         self.files = ExitStack()
@@ -117,20 +120,30 @@ class _Model:
         for artifact in self.store.reused.values() if self.store else ():
             self.progress.done(Path(artifact.file).stem, artifact, reused=True)
 
-    def prepare(self) -> list[Build]:
-        """The builds to run, their files in a folder of their own."""
+    def prepare(self, cancelled: Flag) -> list[Build]:
+        """The builds to run, their files in a folder of their own, the bundle locked until the last one is over."""
         assert self.store is not None
-        folder = self.files.enter_context(tempfile.TemporaryDirectory(prefix="e2erknn-"))
         try:
-            preparation = Preparation(self.source, self.options, self.stages, Path(folder))
-            spec = preparation.export()
-            self.store.begin(spec, preparation.files)
-            self.tell_reused()
-            builds = preparation.builds(spec, self.store.missing, self.store.calibration)
+            self.files.enter_context(locked(self.store.target, self.progress.say, self.source.name))
+            self.store.look()  # another process may have changed it in between
+            builds = self.prepare_missing(self.store, cancelled) if self.store.missing else []
         except UserError as error:
-            self.fail(error)
-            return []
+            if not cancelled.is_set():
+                self.fail(error)
+            builds = []
+        else:
+            self.tell_reused()
         self.left = len(builds)
+        if not builds:
+            self.files.close()
+        return builds
+
+    def prepare_missing(self, store: Store, cancelled: Flag) -> list[Build]:
+        folder = self.files.enter_context(work_folder())
+        with Preparer(self.stages, cancelled, self.options.time_limit) as preparer:
+            store.begin(*preparer.export(self.source, self.options, folder))
+            builds = preparer.builds(store.missing, store.calibration)
+        self.seconds = self.stages.seconds()
         return builds
 
     def leave(self) -> None:
@@ -155,7 +168,7 @@ class _Model:
         reused = list(self.store.reused.values())
         failed = {soc.name: self.failed[soc.name] for soc in self.options.socs if soc.name in self.failed}
         wanted = [a for a in self.store.wanted if a.soc not in failed]
-        return Conversion(self.source.name, self.store.bundle, wanted, reused, failed, self.stages.seconds)
+        return Conversion(self.source.name, self.store.bundle, wanted, reused, failed, self.seconds)
 
 
 class _Batch:
@@ -181,7 +194,7 @@ class _Batch:
         try:
             for model in models:
                 wait_until(futures, left=self.executor.ahead)
-                for build in model.prepare():
+                for build in model.prepare(self.cancelled):
                     futures.add(pool.submit(self.build, model, build))
                 if self.cancelled.is_set():
                     break
@@ -206,7 +219,9 @@ class _Batch:
             if model.store.broken:
                 raise model.store.broken
             on_stage = partial(self.progress.stage, build.rknn.stem)
-            artifact = model.store.add(build, self.executor.run(build, on_stage, self.cancelled))
+            result = self.executor.run(build, on_stage, self.cancelled)
+            on_stage("write", 0.0)
+            artifact = model.store.add(build, result)
         except UserError as error:
             if not self.cancelled.is_set():
                 model.fail(error, build.job.soc)

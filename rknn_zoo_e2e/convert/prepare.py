@@ -1,16 +1,21 @@
-"""What all builds of a model share: load, patch, export, pictures, calibrate."""
+"""What all builds of a model share: load, patch, export, pictures, calibrate.
+
+It runs in a process of its own (:mod:`rknn_zoo_e2e.convert.preparer`): PyTorch and ONNX Runtime may crash, hang or run
+out of memory on what somebody trained, and what they took is given back before the builds begin.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rknn_zoo_e2e.bundle import ONNX
 from rknn_zoo_e2e.convert.build import Build, Check, fp32_checks
 from rknn_zoo_e2e.convert.calibration import Calibration
-from rknn_zoo_e2e.convert.progress import Stages
-from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options
+from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options, artifact_name
+from rknn_zoo_e2e.isolation.worker import Enter, serve
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob
@@ -27,65 +32,71 @@ class Preparation:
     """One model's files in a working folder, from its checkpoint to the builds to run.
 
     Attributes:
+        spec: the model's facts.
         onnx: the patched graph.
         graphs: SoC -> its own graph, for those that need another.
     """
 
-    def __init__(self, source: Source, options: Options, stages: Stages, work: Path) -> None:
-        self.source, self.options, self.stages, self.work = source, options, stages, work
-        self.onnx = work / ONNX
-        self.graphs: dict[str, Path] = {}
+    def __init__(self, enter: Enter) -> None:
+        self.enter = enter
 
     @property
-    def files(self) -> dict[str, Path]:
-        """All graphs by name."""
-        return {path.name: path for path in (self.onnx, *self.graphs.values())}
+    def verbs(self) -> dict[str, Callable[[Any], object]]:
+        return {"export": lambda given: self.export(*given), "builds": lambda given: self.builds(*given)}
 
-    def export(self) -> ModelSpec:
-        """Writes the graph, and beside it the one for SoCs that need another. Returns the model's facts.
+    def export(self, source: Source, options: Options, work: Path) -> tuple[ModelSpec, dict[str, Path]]:
+        """Writes the graph, and beside it the one for SoCs that need another.
+
+        Returns:
+            The model's facts, and all graphs by name.
 
         Raises:
             UserError: the checkpoint is no model this tool converts.
         """
-        from rknn_zoo_e2e.convert.source import load_source
+        from rknn_zoo_e2e.convert.source import load_source, require_torch
 
-        with self.stages.stage("load"):
-            model, spec = load_source(self.source, self.options.imgsz)
+        require_torch()
+        from rknn_zoo_e2e import checkpoint  # noqa: F401 - slow imports, in no stage
         from rknn_zoo_e2e.convert.export import export_onnx
         from rknn_zoo_e2e.heads.attention import attention_patched, attentions
         from rknn_zoo_e2e.heads.reference import check_decode
 
-        with self.stages.stage("patch"):
-            check_decode(model, spec)
-        with self.stages.stage("export"):
-            export_onnx(model, spec, self.options.layout, self.onnx)
-            without = [soc.name for soc in self.options.socs if not soc.softmax]
-            if without and attentions(model):
-                own = self.work / SOFTMAX_FREE
-                with attention_patched(model, spec.imgsz):
-                    export_onnx(model, spec, self.options.layout, own)
-                # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
-                named = own.rename(self.work / f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx")
-                self.graphs = dict.fromkeys(without, named)
-        return spec
+        self.options, self.work, self.onnx = options, work, work / ONNX
+        self.graphs: dict[str, Path] = {}
+        self.enter("load")
+        model, self.spec = load_source(source, options.imgsz)
+        self.enter("patch")
+        check_decode(model, self.spec)
+        self.enter("export")
+        export_onnx(model, self.spec, options.layout, self.onnx)
+        without = [soc.name for soc in options.socs if not soc.softmax]
+        if without and attentions(model):
+            own = work / SOFTMAX_FREE
+            with attention_patched(model, self.spec.imgsz):
+                export_onnx(model, self.spec, options.layout, own)
+            # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
+            named = own.rename(work / f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx")
+            self.graphs = dict.fromkeys(without, named)
+        return self.spec, {path.name: path for path in (self.onnx, *self.graphs.values())}
 
-    def builds(self, spec: ModelSpec, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
+    def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
         """A build for each SoC, with ranges measured once: they do not depend on the SoC."""
         from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
         from rknn_zoo_e2e.convert.ranges import measure_ranges
 
-        int8 = self.options.precision == "int8"
+        int8, spec = self.options.precision == "int8", self.spec
         checks: list[Check] = []
         pictures: tuple[Path, ...] = ()
         if calibration is not None:
-            with self.stages.stage("pictures"):
-                checks = self.checks(spec, calibration) if self.options.verify else []
-                pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
+            self.enter("pictures")
+            checks = self.checks(calibration) if self.options.verify else []
+            pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
         ranges = None
         if int8:
-            with self.stages.stage("calibrate") as share:
-                tensors, count = int8_tensors(self.onnx), len(pictures)
-                ranges = measure_ranges(self.onnx, map(read_image, pictures), tensors, lambda done: share(done / count))
+            self.enter("calibrate")
+            tensors, count = int8_tensors(self.onnx), len(pictures)
+            images = map(read_image, pictures)
+            ranges = measure_ranges(self.onnx, images, tensors, lambda done: self.enter("calibrate", done / count))
         builds = []
         for soc in socs:
             graph = self.graphs.get(soc.name, self.onnx)
@@ -99,23 +110,18 @@ class Preparation:
                 rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
                 custom_string=essentials(spec, soc, self.options.layout),
             )
-            builds.append(Build(job, spec, checks))
+            builds.append(Build(job, spec, checks, self.options.time_limit))
         return builds
 
-    def checks(self, spec: ModelSpec, calibration: Calibration) -> list[Check]:
+    def checks(self, calibration: Calibration) -> list[Check]:
         """Some of the pictures, spread evenly, to verify with."""
         chosen = []
         step = max(1, len(calibration) // VERIFY_PICTURES)
         for index in range(0, len(calibration), step)[:VERIFY_PICTURES]:
             image = calibration.read(index)
-            letterbox = Letterbox.of(image, spec.imgsz)
+            letterbox = Letterbox.of(image, self.spec.imgsz)
             chosen.append((letterbox.apply(image), letterbox))
         return fp32_checks(self.onnx, chosen)
-
-
-def artifact_name(model: str, soc: str, precision: str) -> str:
-    """What an artifact's files, and its build in progress, are called."""
-    return f"{model}-{soc}-{precision}"
 
 
 def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
@@ -124,3 +130,7 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
     named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    serve(lambda enter: Preparation(enter).verbs)

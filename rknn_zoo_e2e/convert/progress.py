@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from rknn_zoo_e2e.bundle import Artifact
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.parent import OnStage
 
 
 class Progress(Protocol):
@@ -26,6 +27,10 @@ class Progress(Protocol):
         """``what`` is finished: a build with its artifact, new or reused, or with why it failed."""
         ...
 
+    def say(self, text: str) -> None:
+        """Something worth a line of its own."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -39,24 +44,25 @@ class Silent:
     def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
         pass
 
+    def say(self, text: str) -> None:
+        pass
 
-class Stages:
-    """The stages all builds of a model share, told and timed one after the other.
 
-    Attributes:
-        seconds: wall time by stage.
-    """
+class Timed:
+    """Passes stages on and adds up the wall time of each."""
 
-    def __init__(self, model: str, progress: Progress) -> None:
-        self.model, self.progress = model, progress
-        self.seconds: dict[str, float] = {}
+    def __init__(self, on_stage: OnStage) -> None:
+        self.on_stage = on_stage
+        self.entered: list[tuple[str, float]] = []
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Enters a stage; what it yields takes the share done (0..1)."""
-        start = time.monotonic()
-        self.progress.stage(self.model, name)
-        try:
-            yield lambda share: self.progress.stage(self.model, name, share)
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 2)
+    def __call__(self, stage: str, share: float) -> None:
+        if not self.entered or stage != self.entered[-1][0]:
+            self.entered.append((stage, time.monotonic()))
+        self.on_stage(stage, share)
+
+    def seconds(self) -> dict[str, float]:
+        """By stage, the last one until now."""
+        found: dict[str, float] = {}
+        for (stage, start), (_, end) in pairwise([*self.entered, ("", time.monotonic())]):
+            found[stage] = round(found.get(stage, 0.0) + end - start, 2)
+        return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from rknn_zoo_e2e.convert.calibration import Calibration, from_pictures, from_shapes
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.fetch import Follow, fetch, nobody
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.soc import Soc, check_precision
 from rknn_zoo_e2e.spec import check_imgsz
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets
@@ -37,6 +38,7 @@ class Options:
         jobs: builds side by side.
         verify: compare each build with fp32.
         overwrite: replace a bundle made from something else.
+        time_limit: seconds a stage may go without progress.
     """
 
     socs: tuple[Soc, ...]
@@ -49,6 +51,7 @@ class Options:
     out: Path = Path(".")
     verify: bool = True
     overwrite: bool = False
+    time_limit: float = TIME_LIMIT
 
     def check(self) -> None:
         """Raises :class:`UsageError` for whatever can be refused before any work."""
@@ -60,6 +63,11 @@ class Options:
             check_imgsz(self.imgsz)
         if self.layout not in LAYOUTS:
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+
+
+def artifact_name(model: str, soc: str, precision: str) -> str:
+    """What an artifact's files, and its build in progress, are called."""
+    return f"{model}-{soc}-{precision}"
 
 
 def calibration_for(source: Source, options: Options, follow: Follow = nobody) -> Calibration | None:

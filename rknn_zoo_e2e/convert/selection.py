@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def select(arguments: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for argument in arguments:
-        if not is_pattern(argument) or Path(argument).suffix == ".pt" or Path(argument).exists():
+        if not is_pattern(argument) or Path(argument).suffix == ".pt" or os.path.exists(argument):
             found.append(argument)
             continue
         cards = matching(argument)

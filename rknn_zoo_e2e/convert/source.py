@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def require_torch() -> None:
+    """Raises :class:`UserError` where torch or ultralytics is missing."""
+    missing = [name for name in ("torch", "ultralytics") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} must be installed to read a checkpoint.",
+            "Install them with: pip install 'rknn-zoo-e2e[convert]'",
+        )
+
+
 def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[nn.Module, ModelSpec]:
     """Loads the checkpoint safely.
 
@@ -22,12 +32,7 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     Raises:
         UserError: torch or ultralytics is missing, or the checkpoint is no model this tool converts.
     """
-    missing = [name for name in ("torch", "ultralytics") if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"{' and '.join(missing)} must be installed to read a checkpoint.",
-            "Install them with: pip install 'rknn-zoo-e2e[convert]'",
-        )
+    require_torch()
     from rknn_zoo_e2e.checkpoint import load_model
     from rknn_zoo_e2e.convert.export import spec_of
 

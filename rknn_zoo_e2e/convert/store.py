@@ -26,6 +26,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import Follow, nobody
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.staging import check_name, write_error
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
@@ -48,20 +49,37 @@ class Store:
         self.options = options
         self.calibration = calibration_for(source, options, follow)
         self.target = options.out / f"{source.name}{SUFFIX}"
-        self.bundle = _existing(self.target, options.overwrite)
-        self.weights = sha256(source.path)
+        check_name(self.target)
+        try:
+            self.weights = sha256(source.path)
+        except OSError as error:
+            raise UserError(f"{source.path} cannot be read ({error.strerror}).", "Check its permissions.") from error
         self.prints = {soc.name: fingerprint(self.weights, soc, options, self.calibration) for soc in options.socs}
+        self.broken: UserError | None = None
+        self.lock = threading.Lock()
+        self.look()
+
+    def look(self) -> None:
+        """Sees what is there; again once nobody else can change it.
+
+        Raises:
+            UserError: something else is there.
+        """
+        try:
+            self.bundle = _existing(self.target, self.options.overwrite)
+        except OSError as error:  # no such folder can be
+            raise write_error(self.target, error) from error
         self.stale: set[str] = set()  # SoCs whose artifact cannot stay beside a new one
         self.reused: dict[str, Artifact] = {}
-        for artifact in self.bundle.artifacts if self.bundle else ():
-            if artifact.precision == options.precision and artifact.soc in self.prints:
+        self.fresh: dict[str, Path] = {}  # graphs of this run that are not in the bundle yet
+        if self.bundle is None:
+            return
+        for artifact in self.bundle.artifacts:
+            if artifact.precision == self.options.precision and artifact.soc in self.prints:
                 if not _intact(self.bundle, artifact):
                     self.stale.add(artifact.soc)
                 elif artifact.fingerprint == self.prints[artifact.soc]:
                     self.reused[artifact.soc] = artifact
-        self.fresh: dict[str, Path] = {}  # graphs of this run that are not in the bundle yet
-        self.broken: UserError | None = None
-        self.lock = threading.Lock()
 
     @property
     def missing(self) -> list[Soc]:
@@ -177,20 +195,23 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
     """The bundle already there, if it is one; None if it is unreadable (damaged, another format) and may go."""
     if is_bundle(target):
         try:
-            return read_bundle(target)
+            bundle = read_bundle(target)
+            # An artifact whose files are gone is no part of it any more.
+            there = [a for a in bundle.artifacts if all((target / name).is_file() for name in a.files if name)]
+            return replace(bundle, artifacts=there)
         except UserError as error:
             if overwrite:
                 return None
             raise UserError(error.what, "Give another folder with -o, or --overwrite to replace it.") from error
+    if target.is_symlink() and not target.exists():
+        raise UserError(f"{target} is a link that leads nowhere.", "Delete it, or give another folder with -o.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is there and is not a bundle.", "Move it away, or give another folder with -o.")
     return None
 
 
-def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
-    """Whether an artifact's file and its graph are still what was built, and the rest of it is there."""
-    if bundle is None or not all((bundle.path / name).is_file() for name in artifact.files if name):
-        return False
+def _intact(bundle: Bundle, artifact: Artifact) -> bool:
+    """Whether an artifact's file and its graph are still what was built."""
     try:
         check_file(bundle, artifact.file, artifact.sha256)
         graph_of(bundle, artifact)

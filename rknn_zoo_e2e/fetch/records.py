@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from rknn_zoo_e2e.errors import UserError
+
 
 @dataclass(frozen=True)
 class Record:
@@ -36,9 +38,14 @@ class Record:
 
 
 def folder() -> Path:
-    """Our cache folder; it may not exist."""
+    """Our cache folder; it may not exist. Raises :class:`UserError` for a user without a home."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home).absolute() if home else Path.home() / ".cache") / "e2erknn" / "fetched"
+    try:
+        return (Path(home).absolute() if home else Path.home() / ".cache") / "e2erknn" / "fetched"
+    except RuntimeError:
+        raise UserError(
+            "There is no home directory to keep what is fetched in.", "Set XDG_CACHE_HOME to a folder."
+        ) from None
 
 
 def read(name: str) -> Record | None:
@@ -46,7 +53,7 @@ def read(name: str) -> Record | None:
     try:
         data = json.loads((folder() / f"{name}.json").read_text())
         return Record(**{**data, "path": Path(data["path"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, UserError):
         return None
 
 

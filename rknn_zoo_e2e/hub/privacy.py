@@ -20,7 +20,8 @@ REST = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
 @cache
 def folders() -> tuple[str, ...]:
     """This machine's own folders, longest first: where things are built and kept."""
-    places = {Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(tempfile.gettempdir()).resolve()}
+    home = Path(os.path.expanduser("~"))  # a user without one: "~"
+    places = {home, Path.cwd(), Path(tempfile.gettempdir()), Path(tempfile.gettempdir()).resolve()}
     return tuple(sorted((str(p) for p in places if len(p.parts) > 1), key=len, reverse=True))
 
 

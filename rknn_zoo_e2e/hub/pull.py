@@ -13,6 +13,7 @@ from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
+from rknn_zoo_e2e.locking import locked
 from rknn_zoo_e2e.packages import numbers
 from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
@@ -156,13 +157,16 @@ def fetch(
     return bundle
 
 
-def pull(bundle: Bundle, out: Path = Path(), overwrite: bool = False) -> tuple[Path, bool]:
+def pull(
+    bundle: Bundle, out: Path = Path(), overwrite: bool = False, say: Callable[[str], None] = lambda text: None
+) -> tuple[Path, bool]:
     """Puts a fetched bundle into a folder, in one step.
 
     Args:
         bundle: from :func:`fetch`.
         out: the folder it goes into.
         overwrite: replace what is there.
+        say: told if another process is changing it, which is waited for.
 
     Returns:
         Its path, and whether anything was written: False where the very same is there already.
@@ -177,7 +181,7 @@ def pull(bundle: Bundle, out: Path = Path(), overwrite: bool = False) -> tuple[P
         if same(bundle, target):
             return target, False
         raise UserError(f"{target} is there and holds something else.", "Give another folder with -o, or --overwrite.")
-    with staged(target) as stage:
+    with locked(target, say), staged(target) as stage:
         for name in files_needed(bundle):
             shutil.copyfile(bundle.path / name, stage / name)
     return target, True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, graph_of, read_ranges
-from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit
+from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
 
@@ -23,8 +22,8 @@ class SimulatorRuntime:
         self.toolkit = Toolkit(on_stage)
         self.toolkit.__enter__()
         try:
-            with tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
-                ranges, picture = None, Path(folder) / "grey.png"
+            with work_folder() as folder:
+                ranges, picture = None, folder / "grey.png"
                 if artifact.precision == "int8":
                     ranges = read_ranges(bundle, artifact)["ranges"]
                     Image.new("RGB", bundle.spec.imgsz[::-1], (114, 114, 114)).save(picture)

@@ -53,6 +53,15 @@ def placement(log: str) -> dict[str, Any]:
     }
 
 
+ERROR = re.compile(r"^E (?!RKNN: \[[\d:.]+\] *$)\S.*", re.MULTILINE)
+
+
+def last_error(log: str) -> str:
+    """The last line the vendor marks as an error (a readable log), "" if there is none."""
+    found = ERROR.findall(log)
+    return found[-1].strip(" .") if found else ""
+
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -1,9 +1,9 @@
-"""What is asked of a toolkit worker and what it answers; plain data, importable without the vendor's package."""
+"""What is asked of a toolkit worker and what a build leaves; plain data, importable without the vendor's package."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rknn_zoo_e2e.soc import SOCS
@@ -47,13 +47,6 @@ class BuildJob:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Progress: a stage begins."""
-
-    name: str
-
-
-@dataclass(frozen=True)
 class Built:
     """The build is done and the simulator ready.
 
@@ -64,18 +57,3 @@ class Built:
 
     toolkit: str
     ranges: Ranges | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The vendor's toolkit refused."""
-
-    stage: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Raw outputs of one picture, float32."""
-
-    arrays: list = field(default_factory=list)

@@ -1,39 +1,28 @@
-"""The child process that holds the vendor's toolkit. Run by :mod:`rknn_zoo_e2e.toolkit.client`, never by hand.
-
-Its standard output and error are the vendor's and go to a file; it talks to its parent over an inherited socket.
-"""
+"""The child process that holds the vendor's toolkit. Run by :mod:`rknn_zoo_e2e.toolkit.client`, never by hand."""
 
 from __future__ import annotations
 
 import ctypes
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import onnx
 import yaml
 
+from rknn_zoo_e2e.isolation.worker import Enter, LibraryError, serve
 from rknn_zoo_e2e.soc import SOCS
-from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Ranges, Stage
+from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
 from rknn_zoo_e2e.toolkit.placing import place_channels
-
-PR_SET_PDEATHSIG = 1
-
-
-class VendorError(Exception):
-    """A call into the toolkit failed."""
 
 
 def check(returned: Any, call: str) -> None:
     """The toolkit says 0 or None for success."""
     if returned not in (0, None):
-        raise VendorError(f"rknn-toolkit2 {call} returned {returned}")
+        raise LibraryError(f"rknn-toolkit2 {call} returned {returned}")
 
 
 def read_ranges(config: Path) -> Ranges:
@@ -74,16 +63,16 @@ def fitted(job: BuildJob) -> BuildJob:
     return replace(job, onnx=path, ranges=ranges)
 
 
-class Worker:
+class Session:
     """One toolkit session: a build, then any number of pictures through the simulator."""
 
-    def __init__(self, link: Connection) -> None:
-        self.link, self.stage = link, "start"
+    def __init__(self, enter: Enter) -> None:
+        self.enter = enter
         self.rknn: Any = None
 
-    def enter(self, stage: str) -> None:
-        self.stage = stage
-        self.link.send(Stage(stage))
+    @property
+    def verbs(self) -> dict[str, Callable[[Any], object]]:
+        return {"build": self.build, "infer": self.infer}
 
     def load(self, job: BuildJob) -> None:
         """A fresh toolkit object with the graph in it."""
@@ -94,7 +83,9 @@ class Worker:
         check(rknn.config(**options, custom_string=job.custom_string or None), "config")
         check(rknn.load_onnx(str(job.onnx)), "load_onnx")
 
-    def build(self, job: BuildJob) -> None:
+    def build(self, job: BuildJob) -> Built:
+        import rknn.api  # noqa: F401 - a slow import, in no stage of ours
+
         self.enter("load")
         job = fitted(job)
         self.load(job)
@@ -109,7 +100,7 @@ class Worker:
         check(self.rknn.init_runtime(), "init_runtime")
         ctypes.CDLL(None).fflush(None)  # the compiler's table sits in the C library's buffer
         sys.stdout.flush()
-        self.link.send(Built(version("rknn-toolkit2"), own))
+        return Built(version("rknn-toolkit2"), own)
 
     def build_int8(self, job: BuildJob) -> Ranges | None:
         """Hybrid quantisation in the toolkit's two steps, with the given ranges if they cover its graph.
@@ -124,7 +115,7 @@ class Worker:
         missing = write_ranges(config, job.ranges or {}, job.float_blocks)
         if missing:
             if len(job.pictures) == 1:
-                raise VendorError(f"the calibration has no range for {missing[0]}")
+                raise LibraryError(f"the calibration has no range for {missing[0]}")
             print("Calibrating with the toolkit itself for", *missing, flush=True)
             self.load(job)
             self.enter("calibrate")
@@ -137,39 +128,21 @@ class Worker:
 
     def first_step(self, job: BuildJob, pictures: tuple[Path, ...]) -> None:
         """Calibrates with ``pictures`` and writes the toolkit's files into the working folder."""
-        Path("pictures.txt").write_text("\n".join(map(str, pictures)) + "\n")
+        links = [Path(f"picture-{index:05}{path.suffix}") for index, path in enumerate(pictures)]
+        for link, path in zip(links, pictures, strict=True):  # it splits the lines of its list at blanks
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.absolute())
+        Path("pictures.txt").write_text("\n".join(map(str, links)) + "\n")
         pairs = [list(pair) for pair in job.hybrid] or None
         check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
 
-    def infer(self, rgb: Any) -> None:
+    def infer(self, rgb: Any) -> list[Any]:
         """One letterboxed picture (H, W, 3) uint8 through the simulator."""
         outputs = self.rknn.inference([rgb[None]], data_format="nhwc")
         if outputs is None:
-            raise VendorError("rknn-toolkit2 inference returned nothing")
-        self.link.send(Outputs(list(outputs)))
-
-    def serve(self) -> None:
-        """Answers until the parent hangs up."""
-        while True:
-            try:
-                verb, argument = self.link.recv()
-            except EOFError:
-                return
-            call: Callable[[Any], None] = {"build": self.build, "infer": self.infer}[verb]
-            try:
-                call(argument)
-            except (Exception, SystemExit) as error:  # whatever the vendor throws is the parent's to tell
-                traceback.print_exc()
-                sys.stderr.flush()
-                self.link.send(Failed(self.stage, last_line(error)))
-
-
-def last_line(error: BaseException) -> str:
-    """The vendor puts whole tracebacks into its messages; their last line says what happened."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+            raise LibraryError("rknn-toolkit2 inference returned nothing")
+        return list(outputs)
 
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    Worker(Connection(int(sys.argv[1]))).serve()
+    serve(lambda enter: Session(enter).verbs)
