@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from rknn_zoo_e2e.bundle import Artifact
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.runtime import Runtime
+from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
@@ -30,10 +30,8 @@ class Predictor:
         artifact: of the bundle it came from, None for a checkpoint.
     """
 
-    def __init__(
-        self, spec: ModelSpec, runtimes: Sequence[Runtime], thresholds: Thresholds, artifact: Artifact | None = None
-    ) -> None:
-        self.spec, self.pool, self.thresholds, self.artifact = spec, Pool(runtimes), thresholds, artifact
+    def __init__(self, spec: ModelSpec, pool: Pool, thresholds: Thresholds, artifact: Artifact | None = None) -> None:
+        self.spec, self.pool, self.thresholds, self.artifact = spec, pool, thresholds, artifact
         self.task = task_of(spec)
 
     @property
@@ -44,11 +42,14 @@ class Predictor:
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.
 
+        A runtime that fails is opened anew and asked once more; the result says so.
+
         Args:
             image: (h, w, 3) uint8 RGB, or a file.
 
         Raises:
-            UserError: the file is not a readable picture, or the runtime failed.
+            RuntimeGone: the runtime fails over and over.
+            UserError: the file is not a readable picture, the runtime failed twice, or its values mean nothing.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
@@ -56,23 +57,34 @@ class Predictor:
         letterbox = Letterbox.of(image, self.spec.imgsz)
         rgb = letterbox.apply(image)
         ms = {"pre": elapsed(start)}
-        with self.pool.lend() as runtime:
-            start = time.perf_counter()
-            outputs = runtime.infer(rgb)
-            ms["infer"] = elapsed(start)
+        outputs, ms["infer"], failure = self._ask(rgb)
         start = time.perf_counter()
         result = self.decode(outputs, letterbox)
-        result.ms = ms | {"post": elapsed(start)}
+        result.ms, result.retried = ms | {"post": elapsed(start)}, failure
         return result
+
+    def _ask(self, rgb: np.ndarray) -> tuple[list[np.ndarray], float, str]:
+        """The raw outputs, the milliseconds they took, and how the runtime failed before, "" if it did not."""
+        failure = ""
+        while True:
+            try:
+                with self.pool.lend() as runtime:
+                    start = time.perf_counter()
+                    return runtime.infer(rgb), elapsed(start), failure
+            except RuntimeGone:
+                raise
+            except UserError as error:
+                if failure:
+                    raise
+                failure = error.what
 
     def map(self, images: Iterable[np.ndarray | str | Path]) -> Iterator[Result]:
         """Detections of many pictures, in their order, all cores busy; each as by a call."""
         return self.pool.in_order(self, images)
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB."""
-        with self.pool.lend() as runtime:
-            return runtime.infer(rgb)
+        """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB; fails as a call does."""
+        return self._ask(rgb)[0]
 
     def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
         """Raw outputs to detections in source px. Raises :class:`UserError` where they are not finite numbers."""

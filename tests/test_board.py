@@ -149,7 +149,7 @@ def test_a_supply_that_breaks_gives_what_came_before():
         yield from range(7)
         raise UserError("The stream ended.", "Start it again.")
 
-    results, got = Pool([Slow(), Slow()]).in_order(lambda item: item * 2, supply()), []
+    results, got = Pool([Slow, Slow]).in_order(lambda item: item * 2, supply()), []
     with pytest.raises(UserError, match="stream ended"):
         for result in results:
             got.append(result)

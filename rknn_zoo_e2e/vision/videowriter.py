@@ -14,6 +14,7 @@ import numpy as np
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.staging import write_error
 from rknn_zoo_e2e.vision.capture import silence
+from rknn_zoo_e2e.vision.image import part_of
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 CODECS = ("avc1", "mp4v")  # browsers play only H.264, but PyPI's OpenCV has no encoder for it
@@ -36,7 +37,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps, self.frames = path, fps, 0
-        self._part = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._part = part_of(path)
         self._size = (0, 0)
         self._writer: Any = None
 
