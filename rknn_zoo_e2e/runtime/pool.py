@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -78,7 +78,7 @@ class Pool(Generic[AnyRuntime]):
         finally:
             self._idle.put(number)
 
-    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
         """``work`` of each item on as many threads as keep all runtimes busy; results in the items' order.
 
         Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once

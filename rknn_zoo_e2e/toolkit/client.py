@@ -107,6 +107,7 @@ class Toolkit:
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
         """One letterboxed picture (H, W, 3) uint8 RGB through the simulator: its raw outputs, float32."""
+        self.stage = "infer"
         self._send("infer", rgb)
         answer = self._receive()
         assert isinstance(answer, Outputs)

@@ -143,6 +143,7 @@ class Worker:
 
     def infer(self, rgb: Any) -> None:
         """One letterboxed picture (H, W, 3) uint8 through the simulator."""
+        self.stage = "infer"
         outputs = self.rknn.inference([rgb[None]], data_format="nhwc")
         if outputs is None:
             raise VendorError("rknn-toolkit2 inference returned nothing")
