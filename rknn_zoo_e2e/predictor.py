@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
@@ -33,6 +33,9 @@ class Predictor:
     def __init__(self, spec: ModelSpec, pool: Pool, thresholds: Thresholds, artifact: Artifact | None = None) -> None:
         self.spec, self.pool, self.thresholds, self.artifact = spec, pool, thresholds, artifact
         self.task = task_of(spec)
+        if unknown := [str(i) for i in thresholds.classes or () if not 0 <= i < len(spec.names)]:
+            known = ", ".join(f"{i} {name}" for i, name in enumerate(spec.names[:20]))
+            raise UsageError(f"{spec.name} has no class {', '.join(unknown)}.", f"It has {len(spec.names)}: {known}.")
 
     @property
     def backend(self) -> str:
@@ -70,13 +73,22 @@ class Predictor:
             try:
                 with self.pool.lend() as runtime:
                     start = time.perf_counter()
-                    return runtime.infer(rgb), elapsed(start), failure
+                    outputs, spent = runtime.infer(rgb), elapsed(start)
+                break
             except RuntimeGone:
                 raise
             except UserError as error:
                 if failure:
                     raise
                 failure = error.what
+        try:
+            self.task.check(outputs)
+        except ValueError as error:
+            raise UserError(
+                f"What the {self.backend} gave does not fit {self.spec.name}: {error}.",
+                "The bundle's metadata.yaml is not its model's: copy it again, or build it with: e2erknn convert",
+            ) from error
+        return outputs, spent, failure
 
     def map(self, images: Iterable[np.ndarray | str | Path]) -> Iterator[Result]:
         """Detections of many pictures, in their order, all cores busy; each as by a call."""
@@ -87,12 +99,12 @@ class Predictor:
         return self._ask(rgb)[0]
 
     def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
-        """Raw outputs to detections in source px. Raises :class:`UserError` where they are not finite numbers."""
+        """Raw outputs to detections in source px. Raises :class:`UserError` where they mean nothing."""
         try:
             return self.task.decode(outputs, letterbox, self.thresholds)
         except FloatingPointError as error:
             raise UserError(
-                f"The {self.backend} gave values that are not finite numbers.",
+                f"The {self.backend} gave {error}.",
                 "Verify the model with: e2erknn inspect; try --precision fp16.",
             ) from error
 

@@ -7,7 +7,8 @@ import os
 
 def main() -> None:
     """Entry point of ``e2erknn``."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: see rknn_zoo_e2e.raw
+    # Read when numpy is imported. BLAS's threads wait by spinning, and on a small board cores have better work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rknn_zoo_e2e.cli.app import app
 
     app()

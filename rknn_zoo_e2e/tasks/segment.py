@@ -36,6 +36,12 @@ class SegmentTask(Task):
 
         return SegmentTail
 
+    def check(self, outputs: Sequence[Raw]) -> None:
+        super().check(outputs)
+        height, width = outputs[1].shape[-2:]
+        if len(outputs[1].shape) != 4 or height * self.spec.imgsz[1] != width * self.spec.imgsz[0]:
+            raise ValueError(f"output1 of shape {outputs[1].shape} for an input of {self.spec.imgsz}")
+
     def finish(
         self,
         result: Result,
@@ -44,7 +50,7 @@ class SegmentTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        protos = outputs[1].reshape(*outputs[1].shape[-3:])
+        protos = outputs[1].reshape(*outputs[1].shape[1:])
         result.masks = instance_masks(protos, extra, result.boxes, letterbox)
 
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
