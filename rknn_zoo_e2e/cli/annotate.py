@@ -6,10 +6,11 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.staging import write_error
-from rknn_zoo_e2e.vision.image import SCALE_DOWN, read_image, save_image
+from rknn_zoo_e2e.vision.image import SCALE_DOWN, pixels, read_image, save_image
 from rknn_zoo_e2e.vision.video import VideoReader
 from rknn_zoo_e2e.vision.videowriter import VideoWriter
 from rknn_zoo_e2e.vision.window import Window
 
+LARGE = 16_000_000  # pixels; larger pictures are worked on one at a time, as each takes 7 to 10 bytes a pixel
 NAME_LIMIT = 240  # bytes of an output file's name before its suffix: file systems take 255 in all
 
 
@@ -56,6 +58,7 @@ class Annotator:
     stopped: bool = False
     _taken: set[Path] = field(default_factory=set)
     _alone: bool = False
+    _large: Lock = field(default_factory=Lock)
 
     def run(self, sources: Sequence[Source]) -> None:
         """All of them, until the user closes the window. With several, what cannot be used is skipped.
@@ -95,17 +98,18 @@ class Annotator:
         self.progress.done("pictures")
 
     def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], np.ndarray] | UserError:
-        (source, target), drawn = job, np.empty(0)
+        (source, target), path = job, Path(job[0].place)  # type: ignore[arg-type]
         try:
-            image = read_image(Path(source.place))  # type: ignore[arg-type]
-            result = self.predictor(image)
-            entry = entry_of(str(source.place), result)
-            if target or self.window:
-                drawn = result.draw(image)
-            if target:
-                save_image(target, drawn)
-                entry["drawn"] = str(target)
-            return entry, drawn if self.window else np.empty(0)
+            with self._large if pixels(path) > LARGE else nullcontext():
+                image = read_image(path)
+                result = self.predictor(image)
+                entry = entry_of(str(path), result)
+                if target or self.window:
+                    image = result.draw(image)
+                if target:
+                    save_image(target, image)
+                    entry["drawn"] = str(target)
+                return entry, image if self.window else np.empty(0)
         except UserError as error:
             return error
         except MemoryError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import stat
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +24,7 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
 MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
+STRIP = 1 << 22  # pixels
 SCALE_DOWN, AGAIN = "Scale it down first.", "Copy or download the picture again."
 EIGHT_BITS = "Save it with 8 or 16 bits a channel first."
 
@@ -33,14 +37,34 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 def read_image(path: Path) -> np.ndarray:
     """The first frame of a picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
+    It takes 7 bytes of memory a pixel while it reads, 8 where it turns: 2 GB for the largest.
+
     Raises:
         UserError: the file is missing, empty, truncated, too large or not a picture.
+    """
+    with opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
+
+
+def pixels(path: Path) -> int:
+    """How many pixels a picture has, by its header. Raises :class:`UserError` as :func:`read_image` does."""
+    with opened(path) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose header was read and is fine; whatever else goes wrong in the block is the file's fault.
+
+    Raises:
+        UserError: it cannot be used.
     """
     with open_regular(path) as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 _check(path, image)
-                return to_rgb(ImageOps.exif_transpose(image))
+                yield image
         except UserError:
             raise
         except (UnidentifiedImageError, ImportError):  # ImportError: Ultralytics makes Pillow look for more plugins
@@ -65,10 +89,10 @@ def open_regular(path: Path) -> BinaryIO:
         raise UserError(f"You may not read {path}.", "Check its permissions.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be opened ({getattr(error, 'strerror', error)}).", "Check the path.") from error
-    file, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
+    status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size:
-        return file
-    file.close()
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
     if stat.S_ISREG(status.st_mode):
         raise UserError(f"{path} is empty.", AGAIN)
     raise UserError(f"{path} is not a file.", "Check the path.")
@@ -81,7 +105,7 @@ def _check(path: Path, image: Image.Image) -> None:
         most = f"{MAX_PIXELS:,} in all" if width * height > MAX_PIXELS else f"{MAX_SIDE:,} a side"
         raise UserError(f"{path} has {width} x {height} pixels, more than {most}.", SCALE_DOWN)
     if image.mode == "F":
-        raise UserError(f"{path} holds floating-point numbers, and black and white can be any of them.", EIGHT_BITS)
+        raise UserError(f"{path} holds floating-point pixels, whose range nobody knows.", EIGHT_BITS)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
@@ -90,19 +114,34 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     Raises:
         ValueError: integers that 16 bits do not hold.
     """
+    width, height = image.size
+    out = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP // width)  # converted at once, so that no more than a strip is in memory twice
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = image if rows >= height else image.crop((0, top, width, bottom))
+        out[top:bottom] = _strip(strip)
+    return out
+
+
+def _strip(image: Image.Image) -> np.ndarray:
+    """A part of a picture as what ``to_rgb`` makes of it, or one channel of that."""
     if image.mode.startswith("I"):  # 16-bit grey; convert("RGB") would clip at 255
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 0xFFFF:
             raise ValueError("its numbers are beyond 16 bits")
-        return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, 2)
-    return np.array((image.convert("LA") if image.mode == "La" else image).convert("RGB"))
+        return (grey >> 8)[..., None]
+    return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGB"))
 
 
 def save_image(path: Path, rgb: np.ndarray) -> None:
-    """Writes (h, w, 3) uint8 RGB; whole or not at all."""
-    part = part_of(path)
+    """Writes (h, w, 3) uint8 RGB as JPEG; whole or not at all."""
+    part, content = part_of(path), io.BytesIO()
+    Image.fromarray(rgb).save(content, "JPEG", quality=92)
     try:
-        Image.fromarray(rgb).save(part, quality=92)
+        part.write_bytes(
+            content.getbuffer()
+        )  # not by Pillow: it takes a write cut short by a full disk for a whole one
         part.replace(path)
     except OSError as error:
         raise write_error(path, error) from error
