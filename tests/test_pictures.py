@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.image import MAX_PIXELS, pixels, read_image, save_image, to_rgb
+from rknn_zoo_e2e.vision.image import pixels, read_image, save_image, to_rgb
 
 BLOCKS = np.kron(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), np.ones((5, 5, 1), np.uint8))
 MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I"]
@@ -291,7 +291,3 @@ def test_a_picture_is_saved_whole_or_not_at_all(tmp_path: Path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == [name] and read_image(tmp_path / name).shape == BLOCKS.shape
-
-
-def test_the_limit_is_the_stated_one():
-    assert MAX_PIXELS == 16_000 * 16_000

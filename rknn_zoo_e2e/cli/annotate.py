@@ -90,7 +90,7 @@ class Annotator:
             for index, (source, found) in enumerate(zip(sources, done, strict=True)):
                 self.progress.stage("pictures", self.predictor.backend, index / len(sources))
                 if isinstance(found, UserError):
-                    self._fail(str(source.place), found)
+                    self._fail(source.shown, found)
                 else:
                     self._tell(*found)
                 if self.stopped:
@@ -103,7 +103,7 @@ class Annotator:
             with self._large if pixels(path) > LARGE else nullcontext():
                 image = read_image(path)
                 result = self.predictor(image)
-                entry = entry_of(str(path), result)
+                entry = entry_of(source.shown, result)
                 if target or self.window:
                     image = result.draw(image)
                 if target:
@@ -131,11 +131,11 @@ class Annotator:
     def video(self, source: Source) -> None:
         """One video, camera or stream. What was written plays, however it ended."""
         target, count, seen, frames = self._target(source.name, ".mp4"), Counter[str](), 0, Frames()
-        name = source.name
+        name = source.shown
         try:
             with ExitStack() as stack:
                 reader = stack.enter_context(VideoReader(source.place))
-                name, total = reader.name, reader.frames if not reader.live else None
+                total = None if reader.live else reader.frames
                 writer = stack.enter_context(VideoWriter(target, reader.fps)) if target else None
                 for result, drawn in frames.of(self.predictor, reader, draw=bool(target or self.window)):
                     if writer:

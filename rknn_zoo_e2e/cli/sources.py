@@ -36,6 +36,13 @@ class Source:
     def video(self) -> bool:
         return self.kind == "video"
 
+    @property
+    def shown(self) -> str:
+        """For people and documents: without credentials."""
+        if isinstance(self.place, int):
+            return f"camera {self.place}"
+        return capture.masked(self.place) if isinstance(self.place, str) else str(self.place)
+
 
 def find_sources(sources: Sequence[str]) -> list[Source]:
     """Files as given, folders' pictures and videos, glob patterns' matches, cameras, streams; each once and in order.

@@ -36,6 +36,7 @@ class Pool(Generic[AnyRuntime]):
         self._open: dict[int, AnyRuntime] = {}
         self._idle: SimpleQueue[int] = SimpleQueue()
         self._failed, self._lock = 0, Lock()  # in a row
+        self._why = UserError("", "")  # the last failure
         try:
             for number, opener in enumerate(self._openers):
                 self._open[number] = opener()
@@ -62,15 +63,15 @@ class Pool(Generic[AnyRuntime]):
         try:
             if self._failed >= PATIENCE:
                 raise RuntimeGone(
-                    f"The {self.backend} failed {self._failed} times in a row.", "What was done until then is kept."
+                    f"The {self.backend} failed {self._failed} times in a row: {self._why.what}", self._why.fix
                 )
             try:
                 if number not in self._open:
                     self._open[number] = self._openers[number]()
                 yield self._open[number]
-            except UserError:
+            except UserError as error:
                 with self._lock:
-                    self._failed += 1
+                    self._failed, self._why = self._failed + 1, error
                 if broken := self._open.pop(number, None):
                     broken.close()
                 raise
