@@ -159,7 +159,7 @@ class Annotator:
         finally:
             if seen:
                 kept = f" -> {target}" if target else ""
-                rate = f", {(seen - 1) / frames.seconds:.1f} FPS" if seen > 1 else ""
+                rate = f", {(seen - 1) / max(frames.seconds, 1e-9):.1f} FPS" if seen > 1 else ""
                 self.progress.say(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
                 self.progress.done(name)
 

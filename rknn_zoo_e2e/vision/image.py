@@ -25,7 +25,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
 MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
 STRIP = 1 << 22  # pixels
-SCALE_DOWN, AGAIN = "Scale it down first.", "Copy or download the picture again."
+SCALE_DOWN, AGAIN = "Scale it down first.", "Copy or download it again."
 EIGHT_BITS = "Save it with 8 or 16 bits a channel first."
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, with an error of ours

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream
+from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream, read
 
 DEFAULT_FPS = 25.0  # where the source tells none
 FPS_RANGE = (1 / 60, 480.0)  # outside it is a time base, not a rate: RTSP senders say 90000
@@ -39,7 +39,7 @@ class VideoReader:
     def __init__(self, place: Path | int | str) -> None:
         self.place = place
         self.name, self._capture = self._open()
-        good, self._first = self._capture.read()
+        good, self._first = read(self._capture)
         if not good:
             self.close()
             if isinstance(place, Path):
@@ -66,7 +66,7 @@ class VideoReader:
     def __next__(self) -> np.ndarray:
         if self._capture is None:
             raise StopIteration
-        good, frame = (True, self._first) if self._first is not None else self._capture.read()
+        good, frame = (True, self._first) if self._first is not None else read(self._capture)
         self._first = None
         if not good:
             self.close()
