@@ -51,11 +51,14 @@ class Predictor:
             image: (h, w, 3) uint8 RGB, or a file.
 
         Raises:
+            ValueError: an array that is no picture.
             RuntimeGone: the runtime fails over and over.
             UserError: the file is not a readable picture, the runtime failed twice, or its values mean nothing.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"an image is (h, w, 3) uint8 RGB, not {image.shape} {image.dtype}")
         start = time.perf_counter()
         letterbox = Letterbox.of(image, self.spec.imgsz)
         rgb = letterbox.apply(image)

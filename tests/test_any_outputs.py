@@ -214,3 +214,17 @@ def test_values_that_mean_nothing_are_told(channel, value, said):
 def test_thresholds_that_mean_nothing_are_refused(values):
     with pytest.raises(UsageError):
         Predictor(DETECT.spec, Pool([lambda: Gives([FITTING])]), Thresholds(**values))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((9, 9), np.uint8),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((9, 9, 3), np.float32),
+        np.zeros((0, 9, 3), np.uint8),
+    ],
+)
+def test_arrays_that_are_no_picture_are_refused(image):
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        predictor(DETECT, [FITTING])(image)

@@ -63,7 +63,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
     with open_regular(path) as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
-                _check(path, image)
+                check_size(path, *image.size)
+                if image.mode == "F":
+                    raise UserError(f"{path} holds floating-point pixels, whose range nobody knows.", EIGHT_BITS)
                 yield image
         except UserError:
             raise
@@ -98,14 +100,11 @@ def open_regular(path: Path) -> BinaryIO:
     raise UserError(f"{path} is not a file.", "Check the path.")
 
 
-def _check(path: Path, image: Image.Image) -> None:
-    """Raises :class:`UserError` for what shall not be decoded; only the header has been read."""
-    width, height = image.size
+def check_size(name: object, width: int, height: int) -> None:
+    """Raises :class:`UserError` for more pixels than shall be decoded."""
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         most = f"{MAX_PIXELS:,} in all" if width * height > MAX_PIXELS else f"{MAX_SIDE:,} a side"
-        raise UserError(f"{path} has {width} x {height} pixels, more than {most}.", SCALE_DOWN)
-    if image.mode == "F":
-        raise UserError(f"{path} holds floating-point pixels, whose range nobody knows.", EIGHT_BITS)
+        raise UserError(f"{name} has {width} x {height} pixels, more than {most}.", SCALE_DOWN)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:

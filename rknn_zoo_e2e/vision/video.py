@@ -11,9 +11,11 @@ import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream, read
+from rknn_zoo_e2e.vision.image import check_size
 
 DEFAULT_FPS = 25.0  # where the source tells none
 FPS_RANGE = (1 / 60, 480.0)  # outside it is a time base, not a rate: RTSP senders say 90000
+SIDES = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
 
 
 class VideoReader:
@@ -39,6 +41,11 @@ class VideoReader:
     def __init__(self, place: Path | int | str) -> None:
         self.place = place
         self.name, self._capture = self._open()
+        try:
+            check_size(self.name, *(int(self._capture.get(side)) for side in SIDES))
+        except UserError:
+            self.close()
+            raise
         good, self._first = read(self._capture)
         if not good:
             self.close()
