@@ -288,6 +288,21 @@ def test_what_is_called_a_video_and_is_no_file(tmp_path: Path):
             VideoReader(tmp_path / name)
 
 
+@pytest.mark.parametrize(("width", "height", "said"), [(40_000, 16, "32,767 a side"), (40_000, 30_000, "no frame")])
+def test_frames_of_absurd_size_are_refused(tmp_path: Path, width, height, said):
+    """By us, or by FFmpeg itself."""
+    capture.silence()
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"I420"), 25, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    data = bytearray((tmp_path / "a.avi").read_bytes())
+    start = data.index(b"strf") + 12  # biWidth and biHeight of BITMAPINFOHEADER
+    data[start : start + 8] = struct.pack("<ii", width, height)
+    (tmp_path / "a.avi").write_bytes(data)
+    with pytest.raises(UserError, match=said):
+        VideoReader(tmp_path / "a.avi")
+
+
 def test_frames_larger_than_the_codec_takes(tmp_path: Path):
     with pytest.raises(UserError, match=r"takes no frames of 2 x 9000 px. Scale the video down"):
         make_one(tmp_path / "a.mp4", np.zeros((9000, 1, 3), np.uint8))

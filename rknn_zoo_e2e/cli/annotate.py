@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from rknn_zoo_e2e.cli.frames import Frames
 from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.cli.sources import Source
+from rknn_zoo_e2e.cli.targets import Targets
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.result import Result
@@ -28,7 +28,6 @@ from rknn_zoo_e2e.vision.videowriter import VideoWriter
 from rknn_zoo_e2e.vision.window import Window
 
 LARGE = 16_000_000  # pixels; larger pictures are worked on one at a time, as each takes 7 to 10 bytes a pixel
-NAME_LIMIT = 240  # bytes of an output file's name before its suffix: file systems take 255 in all
 
 
 @dataclass
@@ -56,7 +55,7 @@ class Annotator:
     failures: int = 0
     error: UserError | None = None
     stopped: bool = False
-    _taken: set[Path] = field(default_factory=set)
+    _targets: Targets | None = None
     _alone: bool = False
     _large: Lock = field(default_factory=Lock)
 
@@ -72,7 +71,7 @@ class Annotator:
                 self.out.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise write_error(self.out, error) from error
-            self._taken = inside(self.out, sources)
+            self._targets = Targets(self.out, sources)
         for video, group in groupby(sources, key=lambda source: source.video):
             members = list(group)
             if not video:
@@ -85,7 +84,8 @@ class Annotator:
 
     def pictures(self, sources: Sequence[Source]) -> None:
         """Still pictures, several at once; one that cannot be used is reported and skipped."""
-        jobs = ((source, self._target(source.name, ".jpg")) for source in sources)
+        targets = self._targets
+        jobs = ((source, targets.file(source.name, ".jpg") if targets else None) for source in sources)
         with closing(self.predictor.pool.in_order(self._picture, jobs)) as done:
             for index, (source, found) in enumerate(zip(sources, done, strict=True)):
                 self.progress.stage("pictures", self.predictor.backend, index / len(sources))
@@ -130,7 +130,8 @@ class Annotator:
 
     def video(self, source: Source) -> None:
         """One video, camera or stream. What was written plays, however it ended."""
-        target, count, seen, frames = self._target(source.name, ".mp4"), Counter[str](), 0, Frames()
+        target = self._targets.file(source.name, ".mp4") if self._targets else None
+        count, seen, frames = Counter[str](), 0, Frames()
         name = source.shown
         try:
             with ExitStack() as stack:
@@ -173,56 +174,6 @@ class Annotator:
         elif not self._alone:
             self.progress.note(f"Skipped: {what} {error.fix}")
         self.error = self.error or error
-
-    def _target(self, name: str, suffix: str) -> Path | None:
-        """A file of its own for each source, also where several have one name; None where nothing is saved."""
-        if self.out is None:
-            return None
-        name = os.fsencode(name)[:NAME_LIMIT].decode(errors="ignore")
-        target, number = self.out / f"{name}{suffix}", 1
-        while target in self._taken:
-            number += 1
-            target = self.out / f"{name}-{number}{suffix}"
-        self._taken.add(target)
-        return target
-
-
-class Frames:
-    """A video's results in order, and how fast they come."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=30)
-        self._first = 0.0
-
-    def of(self, predictor: Predictor, reader: VideoReader, draw: bool) -> Iterator[tuple[Result, np.ndarray]]:
-        """Each frame's detections and the frame with them drawn (``draw``) or as it is."""
-
-        def work(frame: np.ndarray) -> tuple[Result, np.ndarray]:
-            result = predictor(frame)
-            return result, result.draw(frame) if draw else frame
-
-        for item in predictor.pool.in_order(work, reader):
-            self._times.append(time.perf_counter())
-            self._first = self._first or self._times[0]
-            yield item
-
-    @property
-    def seconds(self) -> float:
-        """From the first result to the last."""
-        return self._times[-1] - self._first
-
-    @property
-    def fps(self) -> float:
-        """Results a second over the last few; 0 before the second."""
-        span = self._times[-1] - self._times[0] if self._times else 0.0
-        return (len(self._times) - 1) / span if span > 0 else 0.0
-
-
-def inside(out: Path, sources: Sequence[Source]) -> set[Path]:
-    """The sources that lie in ``out``, as files of it: nothing that is drawn may take their place."""
-    files = [source.place for source in sources if isinstance(source.place, Path)]
-    same = {parent for parent in {file.parent for file in files} if parent.resolve() == out.resolve()}
-    return {out / file.name for file in files if file.parent in same}
 
 
 def entry_of(name: str, result: Result) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.raw import Quantized, Raw, below, finite, highest, part
+from rknn_zoo_e2e.raw import Raw, below, finite, highest, part
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
 
@@ -23,33 +24,6 @@ MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
 TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
 # px; beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model means it
 FAR = 1e6
-
-
-@dataclass(frozen=True)
-class Channels:
-    """A run of channels of one kind in an output.
-
-    Attributes:
-        kind: box, scores, keypoints, coefficients, angle or prototypes.
-        count: how many channels.
-        coordinates: what the numbers mean.
-    """
-
-    kind: str
-    count: int
-    coordinates: str
-
-
-@dataclass(frozen=True)
-class Output:
-    """One named output of the model: its channels in order."""
-
-    name: str
-    channels: tuple[Channels, ...]
-
-    @property
-    def count(self) -> int:
-        return sum(c.count for c in self.channels)
 
 
 @dataclass(frozen=True)
@@ -180,14 +154,7 @@ class Task(ABC):
 
     def check(self, outputs: Sequence[Raw]) -> None:
         """Raises :class:`ValueError` where the outputs are not this model's: their number, shapes or types."""
-        if len(outputs) != len(self.outputs):
-            raise ValueError(f"{len(outputs)} outputs, not {len(self.outputs)}")
-        for output, wanted in zip(outputs, self.outputs, strict=True):
-            values = output.values if isinstance(output, Quantized) else output
-            if not isinstance(values, np.ndarray) or values.dtype.kind not in ("iu" if values is not output else "f"):
-                raise ValueError(f"{wanted.name} of type {getattr(values, 'dtype', type(values).__name__)}")
-            if values.ndim not in (3, 4) or values.shape[:2] != (1, wanted.count) or not values.size:
-                raise ValueError(f"{wanted.name} of shape {values.shape}, not (1, {wanted.count}, ...)")
+        check_fit(outputs, self.outputs)
 
     def decode(self, outputs: Sequence[Raw], letterbox: Letterbox, thresholds: Thresholds) -> Result:
         """The model's raw outputs to detections in source px, each with a box inside the picture that is not empty.
