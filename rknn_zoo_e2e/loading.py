@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
@@ -14,13 +12,13 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.runtime import BACKENDS, Runtime
+from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import resolve
 
 FALLBACK = "yolov8n"
 MOST_COPIES = 64  # of a runtime on a PC
-AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 
 
 def find_bundle(
@@ -89,8 +87,8 @@ def load(
     if backend == "board":
         return _load_board(bundle, soc, precision, thresholds, cores, on_stage)
     artifact = bundle.artifact(soc, precision)
-    runtimes = open_all([lambda: _open(bundle, artifact, backend, on_stage)] * count(cores, None))
-    return Predictor(bundle.spec, runtimes, thresholds, artifact)
+    pool = Pool([lambda: _open(bundle, artifact, backend, on_stage)] * count(cores, None))
+    return Predictor(bundle.spec, pool, thresholds, artifact)
 
 
 def count(cores: int | str, available: int | None) -> int:
@@ -103,19 +101,6 @@ def count(cores: int | str, available: int | None) -> int:
     return int(cores)
 
 
-def open_all(openers: Sequence[Callable[[], AnyRuntime]]) -> list[AnyRuntime]:
-    """All runtimes, or none of them if one cannot be opened."""
-    runtimes: list[AnyRuntime] = []
-    try:
-        for opener in openers:
-            runtimes.append(opener())
-    except BaseException:
-        for runtime in runtimes:
-            runtime.close()
-        raise
-    return runtimes
-
-
 def _load_board(
     bundle: Bundle, soc: str | None, precision: str | None, thresholds: Thresholds, cores: int | str, on_stage: OnStage
 ) -> Predictor:
@@ -125,8 +110,8 @@ def _load_board(
     artifact = fitting(bundle, soc, precision)
     number = count(cores, SOCS[this_board()].cores)
     places: list[int | None] = list(range(number)) if number > 1 else [None]
-    runtimes = open_all([partial(BoardRuntime, bundle, artifact, core) for core in places])
-    return Predictor(bundle.spec, runtimes, thresholds, artifact)
+    pool = Pool([partial(BoardRuntime, bundle, artifact, core) for core in places])
+    return Predictor(bundle.spec, pool, thresholds, artifact)
 
 
 def _open(bundle: Bundle, artifact: Artifact, backend: str, on_stage: OnStage) -> Runtime:
@@ -160,5 +145,5 @@ def _load_checkpoint(
     # A bundle holds no checkpoint: its model's, if the zoo or this folder has it, stands in.
     wanted = read_bundle(folder).spec.name if folder else name or FALLBACK
     source = resolve(wanted, lambda what, stage, share: on_stage(stage, share))
-    first, *others = open_all([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
-    return Predictor(first.spec, [first, *others], thresholds)
+    pool = Pool([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
+    return Predictor(pool.runtimes[0].spec, pool, thresholds)

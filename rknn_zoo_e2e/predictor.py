@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.runtime import Runtime
+from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
@@ -30,11 +30,12 @@ class Predictor:
         artifact: of the bundle it came from, None for a checkpoint.
     """
 
-    def __init__(
-        self, spec: ModelSpec, runtimes: Sequence[Runtime], thresholds: Thresholds, artifact: Artifact | None = None
-    ) -> None:
-        self.spec, self.pool, self.thresholds, self.artifact = spec, Pool(runtimes), thresholds, artifact
+    def __init__(self, spec: ModelSpec, pool: Pool, thresholds: Thresholds, artifact: Artifact | None = None) -> None:
+        self.spec, self.pool, self.thresholds, self.artifact = spec, pool, thresholds, artifact
         self.task = task_of(spec)
+        if unknown := [str(i) for i in thresholds.classes or () if not 0 <= i < len(spec.names)]:
+            known = ", ".join(f"{i} {name}" for i, name in enumerate(spec.names[:20]))
+            raise UsageError(f"{spec.name} has no class {', '.join(unknown)}.", f"It has {len(spec.names)}: {known}.")
 
     @property
     def backend(self) -> str:
@@ -44,43 +45,69 @@ class Predictor:
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.
 
+        A runtime that fails is opened anew and asked once more; the result says so.
+
         Args:
             image: (h, w, 3) uint8 RGB, or a file.
 
         Raises:
-            UserError: the file is not a readable picture, or the runtime failed.
+            ValueError: an array that is no picture.
+            RuntimeGone: the runtime fails over and over.
+            UserError: the file is not a readable picture, the runtime failed twice, or its values mean nothing.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"an image is (h, w, 3) uint8 RGB, not {image.shape} {image.dtype}")
         start = time.perf_counter()
         letterbox = Letterbox.of(image, self.spec.imgsz)
         rgb = letterbox.apply(image)
         ms = {"pre": elapsed(start)}
-        with self.pool.lend() as runtime:
-            start = time.perf_counter()
-            outputs = runtime.infer(rgb)
-            ms["infer"] = elapsed(start)
+        outputs, ms["infer"], failure = self._ask(rgb)
         start = time.perf_counter()
         result = self.decode(outputs, letterbox)
-        result.ms = ms | {"post": elapsed(start)}
+        result.ms, result.retried = ms | {"post": elapsed(start)}, failure
         return result
+
+    def _ask(self, rgb: np.ndarray) -> tuple[list[np.ndarray], float, str]:
+        """The raw outputs, the milliseconds they took, and how the runtime failed before, "" if it did not."""
+        failure = ""
+        while True:
+            try:
+                with self.pool.lend() as runtime:
+                    start = time.perf_counter()
+                    outputs, spent = runtime.infer(rgb), elapsed(start)
+                break
+            except RuntimeGone:
+                raise
+            except UserError as error:
+                if failure:
+                    raise
+                failure = error.what
+        try:
+            self.task.check(outputs)
+        except ValueError as error:
+            raise UserError(
+                f"What the {self.backend} gave does not fit {self.spec.name}: {error}.",
+                "The bundle's metadata.yaml is not its model's: copy it again, or build it with: e2erknn convert",
+            ) from error
+        return outputs, spent, failure
 
     def map(self, images: Iterable[np.ndarray | str | Path]) -> Iterator[Result]:
         """Detections of many pictures, in their order, all cores busy; each as by a call."""
         return self.pool.in_order(self, images)
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB."""
-        with self.pool.lend() as runtime:
-            return runtime.infer(rgb)
+        """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB; fails as a call does."""
+        return self._ask(rgb)[0]
 
     def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
-        """Raw outputs to detections in source px. Raises :class:`UserError` where they are not finite numbers."""
+        """Raw outputs to detections in source px. Raises :class:`UserError` where they mean nothing."""
         try:
             return self.task.decode(outputs, letterbox, self.thresholds)
         except FloatingPointError as error:
             raise UserError(
-                f"The {self.backend} gave values that are not finite numbers.",
+                f"The {self.backend} gave {error}.",
                 "Verify the model with: e2erknn inspect; try --precision fp16.",
             ) from error
 

@@ -1,11 +1,10 @@
 """A model's outputs as a runtime hands them over: float32, or as the NPU keeps them, fp16 or INT8.
 
-What nobody asks :func:`ceiling`, :func:`part` or :func:`real` for stays as it is.
+What nobody asks :func:`highest`, :func:`part` or :func:`real` for stays as it is.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,10 +40,8 @@ class Quantized:
         return replace(self, values=self.values[index])
 
 
-# Whether BLAS was told to use one thread, as the command line does: its other threads wait by spinning, and on a
-# small board there is better work for the cores.
-ONE_THREAD = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
 Raw = np.ndarray | Quantized  # an output: (1, C, A) or (1, C, H, W)
+NOT_FINITE = "values that are not finite numbers"
 
 
 def real(output: Raw) -> np.ndarray:
@@ -63,29 +60,29 @@ def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
     return real(output[first:last].take(anchors, 1))
 
 
-def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
-    """A bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32: the largest of them or more.
-
-    They are sigmoids, never negative, so their sum bounds them; a matrix product gives it in two thirds of the time of
-    the maximum. NaN or infinite where one of them is.
+def highest(output: Raw, first: int, last: int) -> np.ndarray:
+    """The largest of channels ``first`` to ``last - 1`` at each anchor, (A,) float32; NaN where one of them is.
 
     Args:
         output: (C, A).
     """
     scores = output[first:last]
-    if isinstance(scores, Quantized):
+    if isinstance(scores, Quantized) or scores.dtype != np.float16:
         return real(scores.max(0))
-    if scores.dtype == np.float16:
-        # numpy compares halves slowly. Without a sign they are in the order of their bits; NaN comes out on top.
-        bits = scores.view(np.uint16).max(0)
-        return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
-    if len(scores) == 1 or not ONE_THREAD:
-        return scores.max(0)
-    return np.ones(len(scores), scores.dtype) @ scores
+    # numpy compares halves slowly. Without a sign they are in the order of their bits; NaN comes out on top.
+    bits = scores.view(np.uint16).max(0)
+    return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
+
+
+def below(values: np.ndarray, limit: float, what: str) -> np.ndarray:
+    """The values themselves. Raises :class:`FloatingPointError` where one is no number, or not below ``limit``."""
+    if (top := values.max(initial=-np.inf)) < limit:
+        return values
+    raise FloatingPointError(what if np.isfinite(top) else NOT_FINITE)
 
 
 def finite(values: np.ndarray) -> np.ndarray:
     """The values themselves. Raises :class:`FloatingPointError` where one is no number or infinite."""
     if not np.isfinite(values).all():
-        raise FloatingPointError("the model gave values that are not finite numbers")
+        raise FloatingPointError(NOT_FINITE)
     return values

@@ -25,6 +25,7 @@ class Result:
         masks: one a detection; segment only.
         obb: (N, 5) float32 cx, cy, w, h in source px and radians in [0, pi/2); obb only.
         ms: milliseconds by stage (pre, infer, post).
+        retried: how the runtime failed before it was opened anew for this picture, "" if it did not.
     """
 
     spec: ModelSpec
@@ -36,6 +37,7 @@ class Result:
     masks: list[Mask] | None = None
     obb: np.ndarray | None = None
     ms: dict[str, float] = field(default_factory=dict)
+    retried: str = ""
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -41,6 +41,7 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.evaluate import evaluate
 from rknn_zoo_e2e.loading import load
 from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import Soc, find_soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
@@ -172,7 +173,7 @@ class Bench:
         row.outputs, row.after, row.hybrid = output_count(path), peer.after, [list(pair) for pair in job.hybrid]
         with PlainBuild(job) as build:
             row.placement, row.seconds = placement(build.log), build.seconds
-            self.score(row, Predictor(peer.spec, [PeerRuntime(build, peer)], Thresholds()))
+            self.score(row, Predictor(peer.spec, Pool([lambda: PeerRuntime(build, peer)]), Thresholds()))
 
     def calibration(self, spec: ModelSpec) -> dict[str, Any]:
         """The same pictures for everybody."""

@@ -16,6 +16,7 @@ import pytest
 from rknn_zoo_e2e import load, machine
 from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.weights import sha256
@@ -120,19 +121,58 @@ def test_a_lazy_supply_is_taken_as_results_are(board, tiny, tmp_path):
     assert taken <= 10 + 5
 
 
-def test_an_error_comes_in_its_place_and_ends_the_rest(board, tiny, tmp_path, capfd):
+def test_a_context_that_fails_is_opened_anew(board, tiny, tmp_path, capfd):
+    """Every fourth call of a context fails: that picture is run again, and nothing is lost."""
     board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:4")
+    with load(tiny, cores=2) as predictor:
+        results = list(predictor.map(numbered(number) for number in range(20)))
+        assert len(predictor.pool.runtimes) == 2
+    np.testing.assert_allclose([result.boxes[0, 0] for result in results], np.arange(20) / 10, atol=1e-3)
+    failures = [result.retried for result in results if result.retried]
+    assert 4 <= len(failures) <= 6 and set(failures) == {"The NPU gave no result; its runtime says why above."}
+    assert capfd.readouterr().err.count("RKNN_ERR_TIMEOUT") == len(failures)
+
+
+def test_a_context_that_never_answers_is_given_up(board, tiny, tmp_path):
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:1")
     with load(tiny, cores=1) as predictor:
-        results = predictor.map(numbered(number) for number in range(20))
-        lefts = []
-        with pytest.raises(UserError, match="gave no result"):
-            for result in results:
-                lefts.append(result.boxes[0, 0])
-        # Threads take turns at the context, so the call that fails may be any of the first frames'.
-        assert len(lefts) < 6
-        np.testing.assert_allclose(lefts, np.arange(len(lefts)) / 10, atol=1e-3)
-        assert len(predictor(numbered(5))) == 1  # the context is free again
-    assert "RKNN_ERR_TIMEOUT" in capfd.readouterr().err
+        for _ in range(3):
+            with pytest.raises(UserError, match=r"^The NPU gave no result"):
+                predictor(numbered(0))
+        with pytest.raises(RuntimeGone, match=r"failed 6 times in a row: The NPU gave no result"):
+            predictor(numbered(0))
+
+
+def test_a_context_that_cannot_be_opened_again_is_given_up(board, tiny, tmp_path, monkeypatch):
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:3")
+    with load(tiny, cores=1) as predictor:
+        assert len(predictor(numbered(1))) == len(predictor(numbered(2))) == 1
+        monkeypatch.setenv("RKNNLITE_STANDIN_FAIL", "init")
+        predictor.pool._open[0]._lite.release()  # the next call fails
+        for _ in range(3):
+            with pytest.raises(UserError, match="does not start"):
+                predictor(numbered(3))
+        with pytest.raises(RuntimeGone):
+            predictor(numbered(3))
+
+
+def test_an_error_comes_in_its_place_and_ends_the_rest():
+    def work(item: int) -> int:
+        if item == 4:
+            raise UserError("This one is bad.", "Leave it out.")
+        return item * 2
+
+    class Idle:
+        backend = "idle"
+
+        def close(self) -> None:
+            pass
+
+    pool, got = Pool([Idle, Idle]), []
+    with pytest.raises(UserError, match="is bad"):
+        for result in pool.in_order(work, range(20)):
+            got.append(result)
+    assert got == [0, 2, 4, 6] and list(pool.in_order(work, range(3))) == [0, 2, 4]
 
 
 def test_a_supply_that_breaks_gives_what_came_before():
@@ -149,7 +189,7 @@ def test_a_supply_that_breaks_gives_what_came_before():
         yield from range(7)
         raise UserError("The stream ended.", "Start it again.")
 
-    results, got = Pool([Slow(), Slow()]).in_order(lambda item: item * 2, supply()), []
+    results, got = Pool([Slow, Slow]).in_order(lambda item: item * 2, supply()), []
     with pytest.raises(UserError, match="stream ended"):
         for result in results:
             got.append(result)

@@ -88,9 +88,8 @@ def test_an_interrupted_video_plays(tiny, video, tmp_path):
         stderr=-1,
         text=True,
     )
-    part = tmp_path / "e2erknn-demo" / ".v.part.mp4"
     deadline = time.monotonic() + 30
-    while not part.is_file() and time.monotonic() < deadline:
+    while not list(tmp_path.glob("e2erknn-demo/.*.part.mp4")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
@@ -157,6 +156,103 @@ def test_a_folder_of_both_goes_on_past_what_is_broken(tiny, video, models, tmp_p
     out = demo(tiny, folder, cwd=tmp_path)
     assert out.returncode == 1 and "2 of 4 sources" in out.stderr
     assert sorted(os.listdir(tmp_path / "e2erknn-demo")) == ["a.jpg", "d.mp4"]
+
+
+ODD = [
+    "new\nline.jpg",
+    "\x1b[31mred\x1b[0m.jpg",
+    "[bold]a[]b].jpg",
+    "b\u202egpj.jpg",
+    "n" * 250 + ".jpg",
+    "é 100%d.jpg",
+]
+
+
+def test_files_may_be_called_anything(tiny, models, tmp_path):
+    """Lines stay lines and terminals are told nothing; every picture is drawn under a name of its own."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    picture = (models / "sample.jpg").read_bytes()
+    for name in (*map(os.fsencode, ODD), b"\xff\xfe.jpg"):
+        (folder / os.fsdecode(name)).write_bytes(picture)
+    (folder / "empty\nError: none.jpg").write_bytes(b"")
+    (folder / "v[red]\n.mp4").write_bytes(b"no video")
+    out = demo(tiny, folder, cwd=tmp_path)
+    assert out.returncode == 1 and "2 of 9 sources" in out.stderr and "Traceback" not in out.stderr
+    text = out.stdout + out.stderr
+    assert all(c.isprintable() or c == "\n" for c in text) and len(out.stdout.splitlines()) == len(ODD) + 1
+    assert "new\\nline.jpg" in out.stdout and "\\x1b[31mred" in out.stdout and "[bold]a[]b]" in out.stdout
+    assert len(os.listdir(tmp_path / "e2erknn-demo")) == len(ODD) + 1
+    out = demo(tiny, folder, "--json", cwd=tmp_path)
+    document = json.loads(out.stdout)
+    names = {os.fsencode(Path(image["path"]).name) for image in document["images"]}
+    assert len(names) == len(ODD) + 1 and names > {b"\xff\xfe.jpg", b"new\nline.jpg"}
+    assert [Path(failed["path"]).name for failed in document["failed"]] == ["empty\nError: none.jpg", "v[red]\n.mp4"]
+
+
+def test_names_of_classes_are_as_harmless(tmp_path, models):
+    out = np.zeros((1, 6, 126), np.float32)
+    out[0, :5, 7] = 0.5, 0.5, 0.2, 0.2, 0.9
+    bundle = make_bundle(tmp_path, ModelSpec("evil", "detect", ("\x1b]0;x\x07\n[/]", "a" * 10_000), (64, 96)), "rk3588")
+    out[0, 5, 9], out[0, :4, 9] = 0.8, 0.1
+    np.savez(tmp_path / "t.npz", **{"any-0": out})
+    arguments = ("demo", models / "sample.jpg", "--model", bundle)
+    done = on_board(*arguments, cwd=tmp_path, soc="rk3588", TENSORS=tmp_path / "t.npz")
+    assert done.returncode == 0, done.stderr
+    assert "\\x1b]0;x" in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+def test_the_smallest_and_the_thinnest_pictures_are_drawn(tiny, tmp_path):
+    sizes = [(1, 1), (1, 16000), (16000, 1), (2, 3), (32767, 2)]
+    for height, width in sizes:
+        cv2.imwrite(str(tmp_path / f"{height}x{width}.png"), np.full((height, width, 3), 90, np.uint8))
+    out = demo(tiny, *(f"{height}x{width}.png" for height, width in sizes), "--json", cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    for (height, width), image in zip(sizes, json.loads(out.stdout)["images"], strict=True):
+        [found] = image["detections"]
+        x1, y1, x2, y2 = found["box"]
+        assert 0 <= x1 <= x2 <= width and 0 <= y1 <= y2 <= height
+        assert cv2.imread(str(tmp_path / image["drawn"])).shape == (height, width, 3)
+
+
+def test_a_source_is_never_drawn_over(tiny, models, tmp_path):
+    picture = (models / "sample.jpg").read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(picture)
+    (tmp_path / "link").symlink_to("in")
+    for source, out in (("in/a.jpg", "in"), ("in", "link"), ("link/a.jpg", "./in/../in")):
+        done = demo(tiny, source, "-o", out, cwd=tmp_path)
+        assert done.returncode == 0 and (tmp_path / "in" / "a.jpg").read_bytes() == picture
+        (tmp_path / "in" / "a-2.jpg").unlink()
+
+
+def test_an_npu_that_is_gone_ends_the_work(tiny, models, tmp_path):
+    """What was done is kept and told, what was not is said in two sentences."""
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        (tmp_path / "in" / f"{number:02}.jpg").write_bytes((models / "sample.jpg").read_bytes())
+    out = demo(tiny, "in", "--json", "--cores", 1, cwd=tmp_path, FAIL="inference:1")
+    assert out.returncode == 1 and "failed 6 times in a row: The NPU gave no result" in out.stderr
+    document = json.loads(out.stdout)
+    assert document["images"] == [] and 3 <= len(document["failed"]) < 10
+    assert all(failed["path"] in failed["error"] for failed in document["failed"])
+    out = demo(tiny, "in", "--json", "--cores", 1, cwd=tmp_path, FAIL="inference:9")
+    images = json.loads(out.stdout)["images"]
+    assert out.returncode == 0 and len(images) == 40 and sum("retried" in image for image in images) == 4
+    assert out.stderr.count("was started anew, and this run again") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--conf", "nan"), "not from 0 to 1"),
+        (("--classes", "7"), "has no class 7. It has 2: 0 a, 1 b"),
+        (("--classes", "-1"), "has no class -1"),
+    ],
+)
+def test_options_that_would_find_nothing_are_refused(tiny, models, tmp_path, arguments, said):
+    out = demo(tiny, models / "sample.jpg", *arguments, cwd=tmp_path)
+    assert out.returncode == 2 and said in out.stderr.replace("\n", " ") and "Traceback" not in out.stderr
 
 
 def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_sources(folder: Path, sources, expected):
         (["http://[me:secret@x"], UsageError, r"http://\*\*\*@x is not an address"),
         (["in", "0"], UsageError, "Give it alone"),
         (["rtsp://a/b", "rtsp://a/c"], UsageError, "Give it alone"),
+        (["n" * 300 + ".jpg"], UserError, "File name too long"),
     ],
 )
 def test_sources_that_are_refused(folder: Path, sources, error, expected):
@@ -80,6 +82,19 @@ def test_sources_that_are_refused(folder: Path, sources, error, expected):
 )
 def test_credentials_are_masked(url, shown):
     assert masked(url) == shown
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(folder: Path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    if os.getuid():
+        (folder / "in").chmod(0)
+    else:
+        monkeypatch.setattr(Path, "iterdir", refused)  # root may look into everything
+    with pytest.raises(UserError, match=r"in cannot be looked into \(Permission denied\)"):
+        find_sources(["in"])
+    (folder / "in").chmod(0o755)
 
 
 def test_a_window_without_display_or_tk(monkeypatch):

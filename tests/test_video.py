@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import struct
@@ -202,6 +203,117 @@ def test_bad_files(clip: Path, tmp_path: Path, kind, expected):
         VideoReader(path)
 
 
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile {}\n",
+    "dash": "<?xml version='1.0'?><MPD><Period><AdaptationSet><Representation><BaseURL>{}</BaseURL>"
+    "</Representation></AdaptationSet></Period></MPD>",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5000 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_file_never_opens_others(tmp_path: Path, kind):
+    """FFmpeg follows playlists, whatever they are called."""
+    make(tmp_path / "other.mp4", 5)
+    (tmp_path / "a.mp4").write_text(PLAYLISTS[kind].format("other.mp4"))
+    with pytest.raises(UserError, match=r"a\.mp4 is not a video"):
+        VideoReader(tmp_path / "a.mp4")
+
+
+KINDS = [(".mp4", "mp4v"), (".mov", "mp4v"), (".avi", "MJPG"), (".mkv", "mp4v"), (".webm", "VP80"), (".ts", "mpg2")]
+KINDS += [(".mpg", "mpg1"), (".flv", "FLV1"), (".wmv", "WMV2")]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), KINDS)
+def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix, codec):
+    """Cut off anywhere, or with wrong bytes: frames, or an error of ours."""
+    path, rng = tmp_path / f"a{suffix}", np.random.default_rng(0)
+    capture.silence()
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), 25, (64, 48))
+    for number in range(12):
+        writer.write(np.full((48, 64, 3), number * 20, np.uint8))
+    writer.release()
+    data = path.read_bytes()
+    with VideoReader(path) as reader:
+        assert len(list(reader)) >= 11
+    cuts = [*range(1, 40), *rng.integers(1, len(data), 20)]
+    for number in range(len(cuts) + 60):
+        damaged = bytearray(data)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(0, min(len(data), (200, 2000, len(data))[number % 3]))] = rng.integers(256)
+        path.write_bytes(data[: cuts[number]] if number < len(cuts) else damaged)
+        try:
+            with VideoReader(path) as reader:
+                for frame in reader:
+                    assert frame.dtype == np.uint8 and frame.ndim == 3 and frame.size
+                assert 1 / 60 <= reader.fps <= 480
+        except UserError as error:
+            assert path.name in error.what
+
+
+@pytest.mark.parametrize("rate", [(0, 0), (1, 0), (0, 1), (1, 10**9), (2**32 - 1, 1), (1, 2**32 - 1)])
+def test_absurd_rates_are_replaced(tmp_path: Path, rate):
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 30, (96, 96))
+    for number in range(5):
+        writer.write(numbered(number))
+    writer.release()
+    data = bytearray((tmp_path / "a.avi").read_bytes())
+    start = data.index(b"strh") + 28  # dwScale and dwRate of AVISTREAMHEADER
+    data[start : start + 8] = struct.pack("<II", *rate)
+    (tmp_path / "a.avi").write_bytes(data)
+    with VideoReader(tmp_path / "a.avi") as reader:
+        assert round(reader.fps) in (25, 30) and [number_of(frame) for frame in reader] == list(range(5))
+
+
+def test_frames_that_change_their_size_keep_the_first(tmp_path: Path):
+    for name, size in (("a", (64, 48)), ("b", (128, 96))):
+        fourcc = cv2.VideoWriter.fourcc(*"mpg2")
+        writer = cv2.VideoWriter(str(tmp_path / f"{name}.ts"), cv2.CAP_FFMPEG, fourcc, 25, size)
+        for _ in range(10):
+            writer.write(np.full((size[1], size[0], 3), 200, np.uint8))
+        writer.release()
+    (tmp_path / "c.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    with VideoReader(tmp_path / "c.ts") as reader:
+        frames = list(reader)
+    assert len(frames) > 15 and {frame.shape for frame in frames} == {(48, 64, 3)} and frames[-1].mean() > 190
+
+
+def test_what_is_called_a_video_and_is_no_file(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    names = ("fifo.mp4", "folder.mp4", "n" * 300 + ".mp4")
+    for name in names:
+        with pytest.raises(UserError, match=r"is not a file|cannot be opened"):
+            VideoReader(tmp_path / name)
+
+
+@pytest.mark.parametrize(("width", "height", "said"), [(40_000, 16, "32,767 a side"), (40_000, 30_000, "no frame")])
+def test_frames_of_absurd_size_are_refused(tmp_path: Path, width, height, said):
+    """By us, or by FFmpeg itself."""
+    capture.silence()
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"I420"), 25, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    data = bytearray((tmp_path / "a.avi").read_bytes())
+    start = data.index(b"strf") + 12  # biWidth and biHeight of BITMAPINFOHEADER
+    data[start : start + 8] = struct.pack("<ii", width, height)
+    (tmp_path / "a.avi").write_bytes(data)
+    with pytest.raises(UserError, match=said):
+        VideoReader(tmp_path / "a.avi")
+
+
+def test_frames_larger_than_the_codec_takes(tmp_path: Path):
+    with pytest.raises(UserError, match=r"takes no frames of 2 x 9000 px. Scale the video down"):
+        make_one(tmp_path / "a.mp4", np.zeros((9000, 1, 3), np.uint8))
+    assert not only(tmp_path)
+
+
+def make_one(path: Path, frame: np.ndarray) -> None:
+    with VideoWriter(path, 25) as writer:
+        writer.write(frame)
+
+
 def test_stderr_of_bad_files_and_streams_is_ours_alone(clip: Path, tmp_path: Path):
     """OpenCV and FFmpeg write to the process's stderr, not to Python's."""
     for kind, data in broken(clip, tmp_path).items():
@@ -277,6 +389,27 @@ def test_a_missing_camera_names_those_there_are(monkeypatch):
         with pytest.raises(UserError) as caught:
             VideoReader(255)
         assert (caught.value.what, caught.value.fix) == ("There is no camera 255.", expected)
+
+
+def test_a_frame_that_opencv_chokes_on_ends_a_video_early(clip: Path, monkeypatch):
+    """Some damaged files make it raise (seen with MPEG and VP8); a real one, stopped at its tenth frame."""
+
+    class Chokes:
+        def __init__(self, capture) -> None:
+            self.capture, self.left = capture, 10
+
+        def __getattr__(self, name: str):
+            return getattr(self.capture, name)
+
+        def read(self):
+            self.left -= 1
+            if self.left < 0:
+                raise cv2.error("Assertion failed: _step >= minstep")
+            return self.capture.read()
+
+    monkeypatch.setattr(video, "open_file", lambda path: Chokes(capture.open_file(path)))
+    with VideoReader(clip) as reader, pytest.raises(UserError, match=f"ends early: 10 of {FRAMES} frames"):
+        list(reader)
 
 
 class Endless:

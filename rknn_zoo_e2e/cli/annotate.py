@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.cli.output import note
+from rknn_zoo_e2e.cli.frames import Frames
 from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.cli.sources import Source
+from rknn_zoo_e2e.cli.targets import Targets
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.result import Result
+from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.staging import write_error
-from rknn_zoo_e2e.vision.image import read_image, save_image
+from rknn_zoo_e2e.vision.image import SCALE_DOWN, pixels, read_image, save_image
 from rknn_zoo_e2e.vision.video import VideoReader
 from rknn_zoo_e2e.vision.videowriter import VideoWriter
 from rknn_zoo_e2e.vision.window import Window
 
+LARGE = 16_000_000  # pixels; larger pictures are worked on one at a time, as each takes 7 to 10 bytes a pixel
+
 
 @dataclass
 class Annotator:
-    """Runs a model on sources, in order, and gathers what came of it.
+    """Runs a model on sources, in order, and says what comes of each as it comes.
 
     Attributes:
         out: folder for drawn pictures and videos; None to save nothing.
         window: where to show them, if anywhere.
-        keep_frames: a video's detections go into ``images``, one entry a frame.
-        images: the JSON document's entries.
-        lines: what people read.
-        failed: what went wrong with single sources.
-        stopped: the user closed the window.
+        keep: gather ``images`` and ``failed`` for the JSON document; they grow with every picture and frame.
+        images: the JSON document's entries, of a video one a frame.
+        failed: ``path`` and ``error`` of each source that could not be used.
+        failures: how many those are.
+        error: the first of their errors; that of a runtime which fails over and over.
+        stopped: the user closed the window, or no more pictures are worth a try.
     """
 
     predictor: Predictor
     progress: StageProgress
     out: Path | None
     window: Window | None = None
-    keep_frames: bool = False
+    keep: bool = False
     images: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    failed: list[UserError] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    failures: int = 0
+    error: UserError | None = None
     stopped: bool = False
-    _taken: set[Path] = field(default_factory=set)
+    _targets: Targets | None = None
     _alone: bool = False
+    _large: Lock = field(default_factory=Lock)
 
     def run(self, sources: Sequence[Source]) -> None:
         """All of them, until the user closes the window. With several, what cannot be used is skipped.
@@ -64,6 +71,7 @@ class Annotator:
                 self.out.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise write_error(self.out, error) from error
+            self._targets = Targets(self.out, sources)
         for video, group in groupby(sources, key=lambda source: source.video):
             members = list(group)
             if not video:
@@ -76,45 +84,59 @@ class Annotator:
 
     def pictures(self, sources: Sequence[Source]) -> None:
         """Still pictures, several at once; one that cannot be used is reported and skipped."""
-        done = self.predictor.pool.in_order(self._picture, [(s, self._target(s.name, ".jpg")) for s in sources])
-        for index, (source, found) in enumerate(zip(sources, done, strict=True)):
-            self.progress.stage("pictures", self.predictor.backend, index / len(sources))
-            if isinstance(found, UserError):
-                self._fail(found)
-                continue
-            entry, drawn = found
-            self.images.append(entry)
-            kept = f" -> {entry['drawn']}" if self.out else ""
-            what = counted(Counter(d["label"] for d in entry["detections"]))
-            self.lines.append(f"{source.place}: {what} ({sum(entry['ms'].values()):.0f} ms){kept}")
-            if self.window and not (self.window.show(drawn) and self.window.wait()):
-                self.stopped = True
-                return
+        targets = self._targets
+        jobs = ((source, targets.file(source.name, ".jpg") if targets else None) for source in sources)
+        with closing(self.predictor.pool.in_order(self._picture, jobs)) as done:
+            for index, (source, found) in enumerate(zip(sources, done, strict=True)):
+                self.progress.stage("pictures", self.predictor.backend, index / len(sources))
+                if isinstance(found, UserError):
+                    self._fail(source.shown, found)
+                else:
+                    self._tell(*found)
+                if self.stopped:
+                    return
         self.progress.done("pictures")
 
     def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], np.ndarray] | UserError:
-        (source, target), drawn = job, np.empty(0)
+        (source, target), path = job, Path(job[0].place)  # type: ignore[arg-type]
         try:
-            image = read_image(Path(source.place))  # type: ignore[arg-type]
-            result = self.predictor(image)
-            entry = entry_of(str(source.place), result)
-            if target or self.window:
-                drawn = result.draw(image)
-            if target:
-                save_image(target, drawn)
-                entry["drawn"] = str(target)
-            return entry, drawn if self.window else np.empty(0)
+            with self._large if pixels(path) > LARGE else nullcontext():
+                image = read_image(path)
+                result = self.predictor(image)
+                entry = entry_of(source.shown, result)
+                if target or self.window:
+                    image = result.draw(image)
+                if target:
+                    save_image(target, image)
+                    entry["drawn"] = str(target)
+                return entry, image if self.window else np.empty(0)
         except UserError as error:
             return error
+        except MemoryError:
+            return UserError(f"{source.place} needs more memory than there is.", SCALE_DOWN)
+
+    def _tell(self, entry: dict[str, Any], drawn: np.ndarray) -> None:
+        """What came of one picture."""
+        if self.keep:
+            self.images.append(entry)
+        path = entry["path"]
+        if "retried" in entry:
+            self.progress.note(again(path, entry["retried"]))
+        kept = f" -> {entry['drawn']}" if self.out else ""
+        what = counted(Counter(d["label"] for d in entry["detections"]))
+        self.progress.say(f"{path}: {what} ({sum(entry['ms'].values()):.0f} ms){kept}")
+        if self.window and not (self.window.show(drawn) and self.window.wait()):
+            self.stopped = True
 
     def video(self, source: Source) -> None:
         """One video, camera or stream. What was written plays, however it ended."""
-        target, count, seen, frames = self._target(source.name, ".mp4"), Counter[str](), 0, Frames()
-        name = source.name
+        target = self._targets.file(source.name, ".mp4") if self._targets else None
+        count, seen, frames = Counter[str](), 0, Frames()
+        name = source.shown
         try:
             with ExitStack() as stack:
                 reader = stack.enter_context(VideoReader(source.place))
-                name, total = reader.name, reader.frames if not reader.live else None
+                total = None if reader.live else reader.frames
                 writer = stack.enter_context(VideoWriter(target, reader.fps)) if target else None
                 for result, drawn in frames.of(self.predictor, reader, draw=bool(target or self.window)):
                     if writer:
@@ -122,7 +144,9 @@ class Annotator:
                         due = round(frames.seconds * reader.fps) if reader.live else 0
                         for _ in range(max(1, due - writer.frames)):
                             writer.write(drawn)
-                    if self.keep_frames:
+                    if result.retried:
+                        self.progress.note(again(f"{name}, frame {seen}", result.retried))
+                    if self.keep:
                         self.images.append({**entry_of(name, result), "drawn": str(target or ""), "frame": seen})
                     count.update(result.label(i) for i in range(len(result)))
                     seen += 1
@@ -132,66 +156,36 @@ class Annotator:
                         self.stopped = True
                         break
         except UserError as error:
-            self._fail(error)
+            self._fail(name, error)
         finally:
             if seen:
                 kept = f" -> {target}" if target else ""
-                rate = f", {(seen - 1) / frames.seconds:.1f} FPS" if seen > 1 else ""
-                self.lines.append(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
+                rate = f", {(seen - 1) / max(frames.seconds, 1e-9):.1f} FPS" if seen > 1 else ""
+                self.progress.say(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
                 self.progress.done(name)
 
-    def _fail(self, error: UserError) -> None:
-        self.failed.append(error)
-        if not self._alone:
-            note(f"Skipped: {error}")
-
-    def _target(self, name: str, suffix: str) -> Path | None:
-        """A file of its own for each source, also where several have one name; None where nothing is saved."""
-        if self.out is None:
-            return None
-        target, number = self.out / f"{name}{suffix}", 1
-        while target in self._taken:
-            number += 1
-            target = self.out / f"{name}-{number}{suffix}"
-        self._taken.add(target)
-        return target
-
-
-class Frames:
-    """A video's results in order, and how fast they come."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=30)
-        self._first = 0.0
-
-    def of(self, predictor: Predictor, reader: VideoReader, draw: bool) -> Iterator[tuple[Result, np.ndarray]]:
-        """Each frame's detections and the frame with them drawn (``draw``) or as it is."""
-
-        def work(frame: np.ndarray) -> tuple[Result, np.ndarray]:
-            result = predictor(frame)
-            return result, result.draw(frame) if draw else frame
-
-        for item in predictor.pool.in_order(work, reader):
-            self._times.append(time.perf_counter())
-            self._first = self._first or self._times[0]
-            yield item
-
-    @property
-    def seconds(self) -> float:
-        """From the first result to the last."""
-        return self._times[-1] - self._first
-
-    @property
-    def fps(self) -> float:
-        """Results a second over the last few; 0 before the second."""
-        span = self._times[-1] - self._times[0] if self._times else 0.0
-        return (len(self._times) - 1) / span if span > 0 else 0.0
+    def _fail(self, name: str, error: UserError) -> None:
+        self.failures += 1
+        what = error.what if name in error.what else f"{name}: {error.what}"
+        if self.keep:
+            self.failed.append({"path": name, "error": what})
+        if isinstance(error, RuntimeGone):
+            self.error, self.stopped = error, True
+        elif not self._alone:
+            self.progress.note(f"Skipped: {what} {error.fix}")
+        self.error = self.error or error
 
 
 def entry_of(name: str, result: Result) -> dict[str, Any]:
-    """The JSON of one picture or frame."""
+    """The JSON of one picture or frame; ``retried`` is there only if the runtime failed before."""
     height, width = result.shape
-    return {"path": name, "width": width, "height": height, **result.to_dict()}
+    retried = {"retried": result.retried} if result.retried else {}
+    return {"path": name, "width": width, "height": height, **result.to_dict(), **retried}
+
+
+def again(name: str, failure: str) -> str:
+    """What people read of a failure that cost nothing but time."""
+    return f"{name}: {failure} It was started anew, and this run again."
 
 
 def counted(labels: Counter[str]) -> str:

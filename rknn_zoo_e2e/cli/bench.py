@@ -18,7 +18,7 @@ def bench(
     images: Annotated[
         list[str] | None, typer.Option("--images", "-i", help="Pictures or folders. Default: one that comes with this.")
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Pictures to measure; they are taken in turn.")] = 200,
+    runs: Annotated[int, typer.Option(min=1, help="How many to measure; each picture takes an equal share.")] = 200,
     warmup: Annotated[int, typer.Option(min=0, help="Pictures before that, not measured.")] = 10,
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
     backend: Backend = "auto",

@@ -49,6 +49,7 @@ def demo(
     from rknn_zoo_e2e.cli.sources import find_sources
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.loading import load
+    from rknn_zoo_e2e.runtime import RuntimeGone
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.vision.window import Window
 
@@ -70,19 +71,20 @@ def demo(
             load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow)
         )
         progress.done(loading)
-        run = Annotator(predictor, progress, out if save else None, window, keep_frames=settings.json)
+        run = Annotator(predictor, progress, out if save else None, window, keep=settings.json)
         try:
             run.run(found)
         except KeyboardInterrupt:
             interrupted = True
-        document = {"model": predictor.spec.name, "backend": predictor.backend, "images": run.images}
-    if run.failed and len(found) == 1:
-        for line in run.lines:
-            note(line)
-        raise run.failed[0]
-    emit(document, *run.lines)
+        images = {"images": run.images, "failed": run.failed}
+        document = {"model": predictor.spec.name, "backend": predictor.backend, **images}
+    if run.error and len(found) == 1:
+        raise run.error
+    emit(document)
     if interrupted:
         note("Interrupted: what is listed above is kept.")
         raise typer.Exit(0 if live else 130)
-    if run.failed:
-        raise UserError(f"{len(run.failed)} of {len(found)} sources could not be used.", f"First: {run.failed[0].what}")
+    if isinstance(run.error, RuntimeGone):
+        raise run.error
+    if run.error:
+        raise UserError(f"{run.failures} of {len(found)} sources could not be used.", f"First: {run.error.what}")

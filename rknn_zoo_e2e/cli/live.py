@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.cli.output import stderr
+from rknn_zoo_e2e.cli.output import printable, stderr
 from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.parity import parity_text
@@ -85,11 +85,11 @@ class BuildTable(StageProgress):
         if not self.live:
             super().done(what, result, reused)
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         if self.live:
-            self.table.console.print(text, markup=False, soft_wrap=True)
+            self.table.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            super().say(text)
+            super().note(text)
 
     def render(self) -> Table:
         """The table as it is now, no taller than the terminal."""

@@ -37,7 +37,8 @@ def _claim_stdout() -> None:
     """Keeps stdout for the one document: whatever libraries print from here on, in Python or C, goes to stderr."""
     global _results
     sys.stdout.flush()
-    _results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # A file name that is no UTF-8 comes out as JSON's own escapes.
+    _results = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(2, 1)
 
 
@@ -68,7 +69,7 @@ def stderr() -> Console:
 def note(text: str) -> None:
     """A line for people, on stderr."""
     if not settings.quiet:
-        stderr().print(text, markup=False, soft_wrap=True)
+        stderr().print(printable(text), markup=False, soft_wrap=True)
 
 
 def emit(document: Any, *shown: RenderableType) -> None:
@@ -111,7 +112,9 @@ def reporting_errors() -> Iterator[None]:
 
 def show_error(error: UserError) -> None:
     """The two sentences, on stderr."""
-    stderr().print(f"[bold red]Error:[/] {escaped(error.what)}\n{escaped(error.fix)}", soft_wrap=True)
+    stderr().print(
+        f"[bold red]Error:[/] {escaped(printable(error.what))}\n{escaped(printable(error.fix))}", soft_wrap=True
+    )
 
 
 def escaped(text: str) -> str:
@@ -119,3 +122,8 @@ def escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def printable(text: str) -> str:
+    """Text in one line, with escapes for what a terminal would obey: a file may be called anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

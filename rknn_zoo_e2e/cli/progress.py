@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.cli.output import note, settings, stderr
+from rknn_zoo_e2e.cli.output import emit, note, printable, settings, stderr
 from rknn_zoo_e2e.errors import UserError
 
 WIDTH = 26
@@ -28,7 +28,7 @@ class StageProgress:
         self.start = time.monotonic()
         self.bars = Progress(
             SpinnerColumn(),
-            TextColumn(f"{{task.description:<{WIDTH}}}"),
+            TextColumn(f"{{task.description:<{WIDTH}}}", markup=False),
             TextColumn("{task.fields[stage]:<10}"),
             BarColumn(24),
             TimeElapsedColumn(),
@@ -45,19 +45,13 @@ class StageProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.bars.stop()
 
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        if self.live:
-            self.bars.console.print(text, markup=False, soft_wrap=True)
-        else:
-            note(text)
-
     def pause(self) -> None:
         """Takes the bars away, for a question or for another's bars; :meth:`stage` does not bring them back."""
         self.bars.stop()
 
     def stage(self, what: str, stage: str, share: float = 0.0, detail: str = "") -> None:
         """``what`` is at ``stage``, ``share`` (0..1) of it done; 0 shows a pulse. ``detail`` is for terminals only."""
+        what = printable(what)
         with self.lock:
             entered = self.stages.get(what) != stage
             self.stages[what] = stage
@@ -76,9 +70,30 @@ class StageProgress:
         """``what`` is finished, or failed."""
         outcome = "reused" if reused else "done"
         if isinstance(result, UserError):
-            outcome = f"failed: {result.what}"
+            outcome = f"failed: {printable(result.what)}"
+        what = printable(what)
         with self.lock:
             if self.live and what in self.tasks:
                 self.bars.update(self.tasks[what], stage=outcome, total=1, completed=1)
             elif not self.live and not settings.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {outcome}", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """A line of the result, on stdout as it comes; none with ``--json``."""
+        if settings.json or settings.quiet:
+            return
+        if self.live and sys.stdout.isatty():
+            self._above(text)
+        else:
+            emit(None, printable(text))
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        if self.live:
+            self._above(text)
+        else:
+            note(text)
+
+    def _above(self, text: str) -> None:
+        """A line on the terminal that has the bars; anybody else's would end up among them."""
+        self.bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ def pull(
     name, revision = parse(repo)
     with StageProgress() as progress:
         bundle = fetch(name, revision, soc, precision, lambda stage, share: progress.stage(name, stage, share))
-        path, written = run(bundle, out, overwrite, progress.say)
+        path, written = run(bundle, out, overwrite, progress.note)
     [artifact] = bundle.artifacts
     commit = bundle.path.parents[2].name
     sizes = sum((path / file).stat().st_size for file in files_needed(bundle))

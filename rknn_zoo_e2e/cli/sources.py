@@ -36,6 +36,13 @@ class Source:
     def video(self) -> bool:
         return self.kind == "video"
 
+    @property
+    def shown(self) -> str:
+        """For people and documents: without credentials."""
+        if isinstance(self.place, int):
+            return f"camera {self.place}"
+        return capture.masked(self.place) if isinstance(self.place, str) else str(self.place)
+
 
 def find_sources(sources: Sequence[str]) -> list[Source]:
     """Files as given, folders' pictures and videos, glob patterns' matches, cameras, streams; each once and in order.
@@ -45,28 +52,37 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
     """
     found: list[Source] = []
     for source in sources:
-        path = Path(source)
-        if "://" in source:
-            found.append(_stream(source))
-        elif path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise UserError(f"There are no pictures or videos in {source}.", GIVE)
-            found += map(_file, inside)
-        elif not path.is_file() and (camera := CAMERA.fullmatch(source)):
-            found.append(Source("video", int(camera[1]), f"camera{int(camera[1])}"))
-        elif path.exists():
-            found.append(_file(path))
-        elif matches := sorted(glob.glob(source, recursive=True)):
-            found += [_file(Path(m)) for m in matches if Path(m).suffix.lower() in SUFFIXES]
-        else:
-            raise UsageError(f"{source} does not exist.", "Check the path; quote a glob pattern.")
+        try:
+            found += _find(source)
+        except OSError as error:
+            raise UserError(
+                f"{source} cannot be looked into ({error.strerror}).", "Check its name and rights."
+            ) from error
     if not found:
         raise UserError(f"No pictures or videos in {', '.join(sources)}.", GIVE)
     found = list(dict.fromkeys(found))
     if len(found) > 1 and not all(isinstance(source.place, Path) for source in found):
         raise UsageError("A camera or stream never ends, so there is no turn for other sources.", "Give it alone.")
     return found
+
+
+def _find(source: str) -> list[Source]:
+    """What one argument means."""
+    path = Path(source)
+    if "://" in source:
+        return [_stream(source)]
+    if path.is_dir():
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise UserError(f"There are no pictures or videos in {source}.", GIVE)
+        return [*map(_file, inside)]
+    if not path.is_file() and (camera := CAMERA.fullmatch(source)):
+        return [Source("video", int(camera[1]), f"camera{int(camera[1])}")]
+    if path.exists():
+        return [_file(path)]
+    if matches := sorted(glob.glob(source, recursive=True)):
+        return [_file(Path(m)) for m in matches if Path(m).suffix.lower() in SUFFIXES]
+    raise UsageError(f"{source} does not exist.", "Check the path; quote a glob pattern.")
 
 
 def _file(path: Path) -> Source:

@@ -124,7 +124,7 @@ class _Model:
         """The builds to run, their files in a folder of their own, the bundle locked until the last one is over."""
         assert self.store is not None
         try:
-            self.files.enter_context(locked(self.store.target, self.progress.say, self.source.name))
+            self.files.enter_context(locked(self.store.target, self.progress.note, self.source.name))
             self.store.look()  # another process may have changed it in between
             builds = self.prepare_missing(self.store, cancelled) if self.store.missing else []
         except UserError as error:

@@ -27,7 +27,7 @@ class Progress(Protocol):
         """``what`` is finished: a build with its artifact, new or reused, or with why it failed."""
         ...
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something worth a line of its own."""
         ...
 
@@ -44,7 +44,7 @@ class Silent:
     def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         pass
 
 

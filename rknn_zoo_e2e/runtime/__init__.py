@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from rknn_zoo_e2e.errors import UserError
+
 BACKENDS = ("auto", "board", "simulator", "onnx", "torch")
 
 
@@ -15,9 +17,17 @@ class Runtime(Protocol):
     backend: str
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs in the task's order, float32. One call at a time."""
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs in the task's order, float32. One call at a time.
+
+        Raises:
+            UserError: it failed; it is of no more use and has to be opened anew.
+        """
         ...
 
     def close(self) -> None:
         """Lets go of processes and devices."""
         ...
+
+
+class RuntimeGone(UserError):
+    """The runtime failed so often that no picture is worth another try."""

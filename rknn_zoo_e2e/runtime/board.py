@@ -77,7 +77,10 @@ class BoardRuntime:
             raise UserError(f"The NPU does not start with {path}; its runtime says why above.", DOCTOR)
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        outputs = self._lite.inference(inputs=[rgb[None]])
+        try:
+            outputs = self._lite.inference(inputs=[rgb[None]])
+        except Exception as error:  # it checks its inputs and the device with exceptions of any kind
+            raise UserError(f"The NPU's runtime failed ({error}).", DOCTOR) from error
         if outputs is None:
             raise UserError("The NPU gave no result; its runtime says why above.", DOCTOR)
         return outputs

@@ -9,6 +9,8 @@ import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 
+AGAIN = "Build it again with: e2erknn convert"
+
 
 class OnnxRuntime:
     """``model.onnx`` of a bundle."""
@@ -25,12 +27,19 @@ class OnnxRuntime:
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base of their own
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{path} cannot be loaded ({reason}).", "Build it again with: e2erknn convert") from error
+            raise UserError(f"{path} cannot be loaded ({first_line(error)}).", AGAIN) from error
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
         x = rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        return self.session.run(None, {"images": x})
+        try:
+            return self.session.run(None, {"images": x})
+        except Exception as error:
+            raise UserError(f"ONNX Runtime failed ({first_line(error)}).", AGAIN) from error
 
     def close(self) -> None:
         del self.session
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, or else its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,51 +1,91 @@
-"""Several contexts side by side, and work on them whose results come in order."""
+"""Several contexts side by side, opened anew where one fails, and work on them whose results come in order."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import TypeVar
+from threading import Lock
+from typing import Generic, TypeVar
 
-from rknn_zoo_e2e.runtime import Runtime
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.runtime import Runtime, RuntimeGone
 
+AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 T = TypeVar("T")
 R = TypeVar("R")
 
 SPARE = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
+PATIENCE = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 
 
-class Pool:
-    """Runtimes of the same model, each lent to one thread at a time."""
+class Pool(Generic[AnyRuntime]):
+    """Runtimes of the same model, each lent to one thread at a time. One that fails is opened anew for the next user.
 
-    def __init__(self, runtimes: Sequence[Runtime]) -> None:
-        self.runtimes = list(runtimes)
-        self._idle: SimpleQueue[Runtime] = SimpleQueue()
-        for runtime in self.runtimes:
-            self._idle.put(runtime)
+    Args:
+        openers: what opens each of them, now and whenever it failed.
+
+    Raises:
+        UserError: one cannot be opened; then none is.
+    """
+
+    def __init__(self, openers: Sequence[Callable[[], AnyRuntime]]) -> None:
+        self._openers = list(openers)
+        self._open: dict[int, AnyRuntime] = {}
+        self._idle: SimpleQueue[int] = SimpleQueue()
+        self._failed, self._lock = 0, Lock()  # in a row
+        self._why = UserError("", "")  # the last failure
+        try:
+            for number, opener in enumerate(self._openers):
+                self._open[number] = opener()
+                self._idle.put(number)
+        except BaseException:
+            self.close()
+            raise
+        self.backend = self._open[0].backend
 
     @property
-    def backend(self) -> str:
-        return self.runtimes[0].backend
+    def runtimes(self) -> list[AnyRuntime]:
+        """Those that are open, in the openers' order."""
+        return [runtime for _, runtime in sorted(self._open.items())]
 
     @contextmanager
-    def lend(self) -> Iterator[Runtime]:
-        """An idle runtime; waits until there is one."""
-        runtime = self._idle.get()
-        try:
-            yield runtime
-        finally:
-            self._idle.put(runtime)
+    def lend(self) -> Iterator[AnyRuntime]:
+        """An idle runtime; waits until there is one. A :class:`UserError` in the block means that it failed.
 
-    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        Raises:
+            RuntimeGone: they failed :data:`PATIENCE` times without an answer in between.
+            UserError: it had failed before and cannot be opened anew.
+        """
+        number = self._idle.get()
+        try:
+            if self._failed >= PATIENCE:
+                raise RuntimeGone(
+                    f"The {self.backend} failed {self._failed} times in a row: {self._why.what}", self._why.fix
+                )
+            try:
+                if number not in self._open:
+                    self._open[number] = self._openers[number]()
+                yield self._open[number]
+            except UserError as error:
+                with self._lock:
+                    self._failed, self._why = self._failed + 1, error
+                if broken := self._open.pop(number, None):
+                    broken.close()
+                raise
+            self._failed = 0
+        finally:
+            self._idle.put(number)
+
+    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
         """``work`` of each item on as many threads as keep all runtimes busy; results in the items' order.
 
         Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once
         the results before it were given, and ends it; so does closing the iterator. What runs then is waited for.
         """
-        workers = len(self.runtimes) + SPARE
+        workers = len(self._openers) + SPARE
         executor, pending = ThreadPoolExecutor(workers, "e2erknn"), deque[Future[R]]()
         try:
             supply = iter(items)
@@ -67,5 +107,5 @@ class Pool:
             executor.shutdown(cancel_futures=True)
 
     def close(self) -> None:
-        for runtime in self.runtimes:
-            runtime.close()
+        while self._open:
+            self._open.popitem()[1].close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rknn_zoo_e2e.convert.source import load_source
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -22,7 +23,10 @@ class TorchRuntime:
         from rknn_zoo_e2e.heads.reference import reference_outputs
 
         x = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].float() / 255
-        return [output.numpy() for output in reference_outputs(self.model, x, self.spec)]
+        try:
+            return [output.numpy() for output in reference_outputs(self.model, x, self.spec)]
+        except RuntimeError as error:  # out of memory, too
+            raise UserError(f"PyTorch failed ({str(error).splitlines()[0]}).", "Try a smaller --imgsz.") from error
 
     def close(self) -> None:
         del self.model

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Raw, ceiling, finite, part
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.raw import Raw, below, finite, highest, part
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
 
@@ -19,44 +21,27 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail
 
 MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
-
-
-@dataclass(frozen=True)
-class Channels:
-    """A run of channels of one kind in an output.
-
-    Attributes:
-        kind: box, scores, keypoints, coefficients, angle or prototypes.
-        count: how many channels.
-        coordinates: what the numbers mean.
-    """
-
-    kind: str
-    count: int
-    coordinates: str
-
-
-@dataclass(frozen=True)
-class Output:
-    """One named output of the model: its channels in order."""
-
-    name: str
-    channels: tuple[Channels, ...]
-
-    @property
-    def count(self) -> int:
-        return sum(c.count for c in self.channels)
+TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
+# px; beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model means it
+FAR = 1e6
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
-    of ``classes`` only (all by default)."""
+    of ``classes`` only (all by default). Raises :class:`UsageError` for values that mean nothing."""
 
     conf: float = 0.25
     iou: float = 0.7
     max_det: int = 300
     classes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("conf", "iou"):
+            if not 0 <= (value := getattr(self, name)) <= 1:  # also NaN
+                raise UsageError(f"{name} {value} is not from 0 to 1.", f"Give one that is, such as {name} 0.5.")
+        if self.max_det < 1:
+            raise UsageError(f"max_det {self.max_det} leaves no detection.", "Give 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -121,9 +106,10 @@ class Task(ABC):
             output: output0, (C, A).
 
         Raises:
-            FloatingPointError: a score is not a finite number.
+            FloatingPointError: a score is no number or above 1, or a box is nowhere near the picture.
         """
-        anchors = (finite(ceiling(output, 4, self.extra_from)) > thresholds.conf).nonzero()[0]
+        best = below(highest(output, 4, self.extra_from), TOP, "scores above 1")
+        anchors = (best > thresholds.conf).nonzero()[0]
         table = part(output, 4, self.extra_from, anchors)
         if self.spec.nms_free:
             class_ids, index = (table > thresholds.conf).nonzero()
@@ -140,7 +126,11 @@ class Task(ABC):
         if len(scores) > MAX_NMS:
             index = best_first(scores)[:MAX_NMS]
             anchors, class_ids, scores = anchors[index], class_ids[index], scores[index]
-        return Candidates(anchors, finite(self.geometry(output, anchors)), scores, class_ids)
+        geometry = self.geometry(output, anchors)
+        below(np.abs(geometry), FAR, "boxes far from the picture")
+        found = Candidates(anchors, geometry, np.minimum(scores, 1), class_ids)
+        real = (self.sides(geometry) > 0).all(0)
+        return found if real.all() else found.take(real)
 
     def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
         """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px."""
@@ -150,6 +140,10 @@ class Task(ABC):
         out[:2] -= half
         return out
 
+    def sides(self, geometry: np.ndarray) -> np.ndarray:
+        """Widths and heights, (2, N)."""
+        return geometry[2:] - geometry[:2]
+
     def read(self, output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
         """(channels, N) float32 of some anchors, coordinates in input px."""
         return part(output, first, last, anchors) * self.scale[first:last]
@@ -158,28 +152,37 @@ class Task(ABC):
         """Indices of the candidates that overlap no better one, best first."""
         return nms(found.geometry, found.scores, found.class_ids, thresholds.iou)
 
+    def check(self, outputs: Sequence[Raw]) -> None:
+        """Raises :class:`ValueError` where the outputs are not this model's: their number, shapes or types."""
+        check_fit(outputs, self.outputs)
+
     def decode(self, outputs: Sequence[Raw], letterbox: Letterbox, thresholds: Thresholds) -> Result:
-        """The model's raw outputs to detections in source px.
+        """The model's raw outputs to detections in source px, each with a box inside the picture that is not empty.
 
         Args:
-            outputs: in the order of :attr:`outputs`, layout flat or grid.
+            outputs: in the order of :attr:`outputs`, layout flat or grid; passed by :meth:`check`.
             letterbox: of the picture they were made from.
 
         Raises:
-            FloatingPointError: a value that a detection depends on is not a finite number.
+            FloatingPointError: a score of any anchor, or whatever a detection depends on, is no number or none that
+                can be meant. Of anchors below the threshold nothing else is looked at.
         """
-        output = outputs[0].reshape(len(self.scale), -1)
-        found = self.candidates(output, thresholds)
-        kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
-        found = found.take(kept[: thresholds.max_det])
-        extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
-        boxes = self.boxes(found, letterbox)
-        result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
-        self.finish(result, extra.T, found, outputs, letterbox)
+        with np.errstate(all="ignore"):  # what overflows is noticed
+            output = outputs[0].reshape(len(self.scale), -1)
+            found = self.candidates(output, thresholds)
+            kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
+            found = found.take(kept[: thresholds.max_det])
+            boxes = self.boxes(found, letterbox)
+            inside = (boxes[:, 2:] > boxes[:, :2]).all(1)  # others lie in the padding
+            if not inside.all():
+                found, boxes = found.take(inside), boxes[inside]
+            extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
+            result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
+            self.finish(result, extra.T, found, outputs, letterbox)
         return result
 
     def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
-        """(N, 4) xyxy in source px, inside the picture."""
+        """(N, 4) xyxy in source px, clipped to the picture."""
         return letterbox.boxes(found.geometry.T)
 
     def finish(  # noqa: B027 (a plain box needs nothing more)

@@ -9,7 +9,8 @@ import numpy as np
 
 from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks.base import Candidates, Channels, Task, Thresholds
+from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds
+from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import rotated_nms
@@ -41,8 +42,19 @@ class ObbTask(Task):
     def suppress(self, found: Candidates, thresholds: Thresholds) -> np.ndarray:
         return rotated_nms(found.geometry, found.scores, found.class_ids, thresholds.iou, thresholds.max_det)
 
+    def sides(self, geometry: np.ndarray) -> np.ndarray:
+        return geometry[2:4]
+
     def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
-        return np.empty((len(found.scores), 4), np.float32)  # finish() makes them of the corners
+        around = corners(self.rotated(found, letterbox))
+        return letterbox.clip(np.concatenate([around.min(1), around.max(1)], 1))
+
+    def rotated(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
+        """(N, 5) cx, cy, w, h in source px and radians in [0, pi/2)."""
+        obb = found.geometry.T.copy()
+        obb[:, :2] = letterbox.points(obb[:, :2])
+        obb[:, 2:4] /= letterbox.gain
+        return regularize(obb)
 
     def finish(
         self,
@@ -52,12 +64,7 @@ class ObbTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        obb = found.geometry.T.copy()
-        obb[:, :2] = letterbox.points(obb[:, :2])
-        obb[:, 2:4] /= letterbox.gain
-        result.obb = obb = regularize(obb)
-        around = corners(obb)
-        result.boxes = letterbox.clip(np.concatenate([around.min(1), around.max(1)], 1))
+        result.obb = self.rotated(found, letterbox)
 
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
         assert result.obb is not None

@@ -9,7 +9,8 @@ import numpy as np
 
 from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks.base import Candidates, Channels, Task
+from rknn_zoo_e2e.tasks.base import Candidates, Task
+from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from rknn_zoo_e2e.raw import Raw
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks.base import Candidates, Channels, Output, Task
+from rknn_zoo_e2e.tasks.base import Candidates, Task
+from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
@@ -36,6 +37,12 @@ class SegmentTask(Task):
 
         return SegmentTail
 
+    def check(self, outputs: Sequence[Raw]) -> None:
+        super().check(outputs)
+        height, width = outputs[1].shape[-2:]
+        if len(outputs[1].shape) != 4 or height * self.spec.imgsz[1] != width * self.spec.imgsz[0]:
+            raise ValueError(f"output1 of shape {outputs[1].shape} for an input of {self.spec.imgsz}")
+
     def finish(
         self,
         result: Result,
@@ -44,7 +51,7 @@ class SegmentTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
-        protos = outputs[1].reshape(*outputs[1].shape[-3:])
+        protos = outputs[1].reshape(*outputs[1].shape[1:])
         result.masks = instance_masks(protos, extra, result.boxes, letterbox)
 
     def draw(self, image: np.ndarray, result: Result) -> np.ndarray:

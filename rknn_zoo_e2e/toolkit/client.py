@@ -51,7 +51,7 @@ class Toolkit(Isolated):
         """Runs a build; the simulator is ready afterwards."""
         return self.call("build", job)
 
-    def infer(self, rgb: np.ndarray, stage: str = "run") -> list[np.ndarray]:
+    def infer(self, rgb: np.ndarray, stage: str = "infer") -> list[np.ndarray]:
         """One letterboxed picture (H, W, 3) uint8 RGB through the simulator: its raw outputs, float32."""
         return self.call("infer", rgb, stage)
 

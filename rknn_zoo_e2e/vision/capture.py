@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.vision.image import open_regular
 
 # Ultralytics' (ultralytics.data.utils.VID_FORMATS) without gif, which is a picture here, and what cameras record to
 SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".ts", ".webm", ".wmv"}
 )
+PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg opens what they name, whatever they are called themselves
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")  # of streams
 TIMEOUT_MS = 10_000  # a sender silent for longer is gone; V4L2's own limit is the same
 # Outermost boxes of MP4 and MOV: ISO/IEC 14496-12, table 1, and Apple's wide
@@ -41,19 +43,16 @@ def masked(url: str) -> str:
 
 def open_file(path: Path) -> Any:
     """A ``cv2.VideoCapture`` that turns frames upright. Raises :class:`UserError` if it is no readable video."""
-    if not path.is_file():
-        raise UserError(f"{path} is not a file.", "Check the path.")
-    if path.stat().st_size == 0:
-        raise UserError(f"{path} is empty.", AGAIN)
-    if not os.access(path, os.R_OK):
-        raise UserError(f"You may not read {path}.", "Check its permissions.")
+    with open_regular(path) as file:
+        head = file.read(64)
+    none = UserError(f"{path} is not a video.", f"Give one of: {', '.join(sorted(SUFFIXES))}.")
+    if head.startswith(PLAYLISTS) or b"\0" not in head:  # text: every container has a zero in its first bytes
+        raise none
     silence()
     # An absolute path, as FFmpeg takes "concat:a" for a protocol
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        if is_cut_off(path):
-            raise UserError(f"{path} is cut off: only its beginning is here.", AGAIN)
-        raise UserError(f"{path} is not a video.", f"Give one of: {', '.join(sorted(SUFFIXES))}.")
+        raise UserError(f"{path} is cut off: only its beginning is here.", AGAIN) if is_cut_off(path) else none
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # 4.11 has it off
     return capture
 
@@ -91,6 +90,15 @@ def cameras() -> list[int]:
     return sorted(int(path.name[5:]) for path in Path("/dev").glob("video[0-9]*"))
 
 
+def read(capture: Any) -> tuple[bool, np.ndarray | None]:
+    """The next frame (h, w, 3) uint8 BGR of a ``cv2.VideoCapture``; (False, None) at the end, or where OpenCV gives up
+    on a damaged one."""
+    try:
+        return capture.read()
+    except cv2.error:
+        return False, None
+
+
 class Newest:
     """A capture read by a thread, of which ``read`` gives the newest frame, once.
 
@@ -108,7 +116,7 @@ class Newest:
     def _run(self) -> None:
         try:
             while not self.ended:
-                good, frame = self.capture.read()
+                good, frame = read(self.capture)
                 if not good:
                     break
                 with self.changed:
@@ -155,6 +163,8 @@ def _length(head: bytes) -> int | None:
         length = int.from_bytes(head[4:8], "little")
         return length + 8 if 0 < length < 0xFFFFFFFF else None
     if head[:4] in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):  # EBML header and Segment: RFC 8794, sections 4 and 5
+        if len(head) < 13:
+            return 16  # its own head is cut
         octets = 9 - head[4].bit_length()
         length = int.from_bytes(head[4 : 4 + octets], "big") & (unknown := (1 << 7 * octets) - 1)
         return 4 + octets + length if length != unknown else None

@@ -18,6 +18,8 @@ PALETTE = [
     (204, 237, 0), (0, 243, 68), (189, 0, 255), (0, 180, 255), (221, 0, 186), (0, 255, 255), (38, 192, 0),
     (1, 255, 179), (125, 36, 255), (123, 0, 104), (255, 27, 108), (252, 109, 47), (162, 255, 11),
 ]  # fmt: skip
+FAR = 1 << 20  # px; OpenCV takes no outline that goes much further beyond the picture
+LONGEST = 80  # letters of a class name that are drawn
 VISIBLE = 0.5  # key points less certain than this are not drawn
 
 
@@ -39,25 +41,31 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def labels(canvas: np.ndarray, result: Result, anchors: np.ndarray) -> np.ndarray:
     """Class and score beside each detection's anchor point (N, 2), px; none that would cover a better one's."""
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
-    size = max(thickness(canvas) * 5, 11)
-    taken: list[tuple[float, float, float, float]] = []
+    height, width = canvas.shape[:2]
+    face = font(max(thickness(canvas) * 5, 11))
+    taken: list[tuple[int, int, int, int]] = []
     for i in range(len(result)):
-        text, rgb = f"{result.label(i)} {result.scores[i]:.2f}", colour(result.class_ids[i])
-        left, top, right, bottom = draw.textbbox((0, 0), text, font=font(size))
-        width, height = right - left + 6, bottom - top + 6
-        x = min(max(float(anchors[i, 0]), 0), max(canvas.shape[1] - width, 0))
-        y = float(anchors[i, 1]) - height
-        y = float(anchors[i, 1]) if y < 0 else y  # no room above: inside the box
-        tag = (x, y, x + width, y + height)
-        if any(x < t[2] and t[0] < tag[2] and y < t[3] and t[1] < tag[3] for t in taken):
+        tile = tag(f"{result.label(i)[:LONGEST]} {result.scores[i]:.2f}", colour(result.class_ids[i]), face)
+        left = int(min(max(anchors[i, 0], 0), max(width - tile.shape[1], 0)))
+        edge = int(min(max(anchors[i, 1], 0), height))
+        top = edge if edge < tile.shape[0] else edge - tile.shape[0]  # no room above: inside the box
+        right, bottom = left + tile.shape[1], top + tile.shape[0]
+        if any(left < t[2] and t[0] < right and top < t[3] and t[1] < bottom for t in taken):
             continue
-        taken.append(tag)
-        draw.rectangle(tag, fill=rgb)
-        dark = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 140
-        draw.text((x + 3 - left, y + 3 - top), text, font=font(size), fill="white" if dark else "black")
-    return np.array(picture)
+        taken.append((left, top, right, bottom))
+        place = canvas[top:bottom, left:right]
+        place[:] = tile[: place.shape[0], : place.shape[1]]
+    return canvas
+
+
+@lru_cache(1024)
+def tag(text: str, rgb: tuple[int, int, int], face: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> np.ndarray:
+    """A label (h, w, 3) uint8 RGB: a line of text on its colour."""
+    left, top, right, bottom = (int(v) for v in face.getbbox(text))
+    picture = Image.new("RGB", (max(right - left, 1) + 7, max(bottom - top, 1) + 7), rgb)
+    dark = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 140
+    ImageDraw.Draw(picture).text((3 - left, 3 - top), text, font=face, fill="white" if dark else "black")
+    return np.asarray(picture)
 
 
 def boxes(canvas: np.ndarray, result: Result) -> np.ndarray:
@@ -71,7 +79,7 @@ def boxes(canvas: np.ndarray, result: Result) -> np.ndarray:
 def outlines(canvas: np.ndarray, result: Result, polygons: np.ndarray) -> np.ndarray:
     """Closed outlines (N, P, 2) in px and labels at their topmost corners."""
     for polygon, class_id in zip(polygons, result.class_ids, strict=True):
-        points = polygon.round().astype(np.int32)
+        points = polygon.round().clip(-FAR, FAR).astype(np.int32)
         cv2.polylines(canvas, [points], True, colour(class_id), thickness(canvas), cv2.LINE_AA)
     if not len(polygons):
         return canvas

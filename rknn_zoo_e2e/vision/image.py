@@ -2,60 +2,152 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
+import stat
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.staging import write_error
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# What these suffixes stand for, and no more: Pillow hands PostScript to Ghostscript, whatever the file is called.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
+MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
+STRIP = 1 << 22  # pixels
+SCALE_DOWN, AGAIN = "Scale it down first.", "Copy or download it again."
+EIGHT_BITS = "Save it with 8 or 16 bits a channel first."
+
+Image.MAX_IMAGE_PIXELS = None  # the limit is ours, with an error of ours
+# What is odd about a picture and does not matter is not for stderr.
+warnings.filterwarnings("ignore", module="PIL")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def read_image(path: Path) -> np.ndarray:
     """The first frame of a picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
+    It takes 7 bytes of memory a pixel while it reads, 8 where it turns: 2 GB for the largest.
+
     Raises:
         UserError: the file is missing, empty, truncated, too large or not a picture.
     """
-    if not path.is_file():
-        raise UserError(f"{path} is not a file.", "Check the path.")
-    if path.stat().st_size == 0:
-        raise UserError(f"{path} is empty.", "Copy or download the picture again.")
+    with opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
+
+
+def pixels(path: Path) -> int:
+    """How many pixels a picture has, by its header. Raises :class:`UserError` as :func:`read_image` does."""
+    with opened(path) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose header was read and is fine; whatever else goes wrong in the block is the file's fault.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    with open_regular(path) as file:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                check_size(path, *image.size)
+                if image.mode == "F":
+                    raise UserError(f"{path} holds floating-point pixels, whose range nobody knows.", EIGHT_BITS)
+                yield image
+        except UserError:
+            raise
+        except (UnidentifiedImageError, ImportError):  # ImportError: Ultralytics makes Pillow look for more plugins
+            raise UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.") from None
+        except MemoryError as error:
+            raise UserError(f"{path} needs more memory than there is.", SCALE_DOWN) from error
+        except Exception as error:  # a damaged file can bring a parser to raise anything
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{path} cannot be read ({reason}).", AGAIN) from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file opened to read, if it is one with content. Raises :class:`UserError` otherwise.
+
+    It is looked at once it is open, so that what becomes a pipe or goes meanwhile does no harm.
+    """
     try:
-        Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, with an error of ours
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UserError(
-                    f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}.",
-                    "Scale it down first.",
-                )
-            upright = ImageOps.exif_transpose(image)
-            return to_rgb(upright)
-    except (UnidentifiedImageError, ImportError):  # ImportError: Ultralytics patches Pillow to look for more plugins
-        raise UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}).", "Copy or download the picture again.") from error
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path} is not a file.", "Check the path.") from None
+    except PermissionError:
+        raise UserError(f"You may not read {path}.", "Check its permissions.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be opened ({getattr(error, 'strerror', error)}).", "Check the path.") from error
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size:
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path} is empty.", AGAIN)
+    raise UserError(f"{path} is not a file.", "Check the path.")
+
+
+def check_size(name: object, width: int, height: int) -> None:
+    """Raises :class:`UserError` for more pixels than shall be decoded."""
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        most = f"{MAX_PIXELS:,} in all" if width * height > MAX_PIXELS else f"{MAX_SIDE:,} a side"
+        raise UserError(f"{name} has {width} x {height} pixels, more than {most}.", SCALE_DOWN)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
-    """Any Pillow mode to (h, w, 3) uint8 RGB: transparency over black, 16 bits scaled to 8."""
+    """Any Pillow mode but F to (h, w, 3) uint8 RGB: transparency is left out, 16 bits become 8.
+
+    Raises:
+        ValueError: integers that 16 bits do not hold.
+    """
+    width, height = image.size
+    out = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP // width)  # converted at once, so that no more than a strip is in memory twice
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = image if rows >= height else image.crop((0, top, width, bottom))
+        out[top:bottom] = _strip(strip)
+    return out
+
+
+def _strip(image: Image.Image) -> np.ndarray:
+    """A part of a picture as what ``to_rgb`` makes of it, or one channel of that."""
     if image.mode.startswith("I"):  # 16-bit grey; convert("RGB") would clip at 255
-        grey = np.asarray(image, np.float64) / 257.0
-        return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2)
-    return np.ascontiguousarray(image.convert("RGB"))
+        grey = np.asarray(image)
+        if grey.min() < 0 or grey.max() > 0xFFFF:
+            raise ValueError("its numbers are beyond 16 bits")
+        return (grey >> 8)[..., None]
+    return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGB"))
 
 
 def save_image(path: Path, rgb: np.ndarray) -> None:
-    """Writes (h, w, 3) uint8 RGB; whole or not at all."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    """Writes (h, w, 3) uint8 RGB as JPEG; whole or not at all."""
+    part, content = part_of(path), io.BytesIO()
+    Image.fromarray(rgb).save(content, "JPEG", quality=92)
     try:
-        Image.fromarray(rgb).save(part, quality=92)
+        part.write_bytes(
+            content.getbuffer()
+        )  # not by Pillow: it takes a write cut short by a full disk for a whole one
         part.replace(path)
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}).", "Give another folder with -o."
-        ) from error
+        raise write_error(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its place: hidden beside it, under a name that is never too long."""
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.part{path.suffix}")

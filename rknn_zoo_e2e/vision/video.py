@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream
+from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream, read
+from rknn_zoo_e2e.vision.image import check_size
 
 DEFAULT_FPS = 25.0  # where the source tells none
 FPS_RANGE = (1 / 60, 480.0)  # outside it is a time base, not a rate: RTSP senders say 90000
+SIDES = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
 
 
 class VideoReader:
@@ -39,7 +41,12 @@ class VideoReader:
     def __init__(self, place: Path | int | str) -> None:
         self.place = place
         self.name, self._capture = self._open()
-        good, self._first = self._capture.read()
+        try:
+            check_size(self.name, *(int(self._capture.get(side)) for side in SIDES))
+        except UserError:
+            self.close()
+            raise
+        good, self._first = read(self._capture)
         if not good:
             self.close()
             if isinstance(place, Path):
@@ -66,7 +73,7 @@ class VideoReader:
     def __next__(self) -> np.ndarray:
         if self._capture is None:
             raise StopIteration
-        good, frame = (True, self._first) if self._first is not None else self._capture.read()
+        good, frame = (True, self._first) if self._first is not None else read(self._capture)
         self._first = None
         if not good:
             self.close()

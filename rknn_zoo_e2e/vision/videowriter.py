@@ -14,9 +14,11 @@ import numpy as np
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.staging import write_error
 from rknn_zoo_e2e.vision.capture import silence
+from rknn_zoo_e2e.vision.image import part_of
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 CODECS = ("avc1", "mp4v")  # browsers play only H.264, but PyPI's OpenCV has no encoder for it
+MAX_SIDE = 8190  # px; ISO/IEC 14496-2 has 13 bits for a side
 RESERVE = 16 << 20  # bytes to be left on the disk: room for the index at the end of a long video
 
 
@@ -36,7 +38,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps, self.frames = path, fps, 0
-        self._part = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._part = part_of(path)
         self._size = (0, 0)
         self._writer: Any = None
 
@@ -75,6 +77,11 @@ class VideoWriter:
             if writer.isOpened():
                 return writer
         self._part.unlink(missing_ok=True)
+        if max(width, height) > MAX_SIDE:
+            raise UserError(
+                f"{self.path} cannot be written: MPEG-4 takes no frames of {width} x {height} px.",
+                f"Scale the video down to {MAX_SIDE} px a side first, or give --no-save.",
+            )
         raise UserError(
             f"{self.path} cannot be written: OpenCV has no encoder for {width} x {height} px in {self.path.suffix}.",
             "Install one that has: pip install opencv-python-headless",
