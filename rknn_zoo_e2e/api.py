@@ -23,6 +23,7 @@ def convert(
     out: str | Path = ".",
     verify: bool = True,
     overwrite: bool = False,
+    trusted: bool = False,
 ) -> Path:
     """Builds a bundle and returns its folder; what is there already and unchanged is not built again.
 
@@ -37,6 +38,7 @@ def convert(
         out: folder the bundle goes into.
         verify: compare with fp32.
         overwrite: replace a bundle made from something else.
+        trusted: whether code in the ``.pt`` may run.
 
     Raises:
         UserError: it was refused, a build failed, or the result disagrees with fp32 (it is written nevertheless).
@@ -52,7 +54,7 @@ def convert(
         verify=verify,
         overwrite=overwrite,
     )
-    done = run(resolve(str(model)), options)
+    done = run(resolve(str(model), trusted=trusted), options)
     for error in done.failed.values():
         raise error
     assert done.bundle is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
+from rknn_zoo_e2e.cli.options import Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 from rknn_zoo_e2e.errors import UsageError, UserError
 
@@ -51,6 +52,7 @@ def convert(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
+    trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -83,7 +85,7 @@ def convert(
     progress = BuildTable()
     try:
         with open_executor(executor, jobs) as place, progress:
-            sources, absent = find_all(names, options, progress)
+            sources, absent = find_all(names, options, progress, trust)
             done = convert_all(sources, options, progress, place)
     except KeyboardInterrupt:
         if progress.finished:
@@ -93,7 +95,9 @@ def convert(
     report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
 
 
-def find_all(names: Sequence[str], options: Options, progress: Progress) -> tuple[list[Source], list[Conversion]]:
+def find_all(
+    names: Sequence[str], options: Options, progress: Progress, trusted: bool
+) -> tuple[list[Source], list[Conversion]]:
     """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
 
     Raises:
@@ -110,7 +114,7 @@ def find_all(names: Sequence[str], options: Options, progress: Progress) -> tupl
     absent: list[Conversion] = []
     for name in names:
         try:
-            sources.append(resolve(name, progress.stage))
+            sources.append(resolve(name, progress.stage, trusted))
         except UsageError:
             raise
         except UserError as error:

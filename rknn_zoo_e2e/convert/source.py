@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[nn.Module, ModelSpec]:
-    """Loads the checkpoint safely.
+    """Loads the checkpoint, running nothing in it unless the source is trusted.
 
     Args:
         imgsz: input (height, width) in px, the training size by default.
@@ -31,5 +31,5 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     from rknn_zoo_e2e.checkpoint import load_model
     from rknn_zoo_e2e.convert.export import spec_of
 
-    model = load_model(source.path)
+    model = load_model(source.path, source.trusted)
     return model, spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
