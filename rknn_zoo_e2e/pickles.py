@@ -20,7 +20,7 @@ RENAMED = {
 }
 # What training leaves behind, and nothing here needs: losses, options, paths, numpy's numbers.
 TRAINING = re.compile(
-    r"ultralytics\.(utils|yolo)\.([\w.]+\.)?[A-Z]\w*|pathlib\.([\w.]+\.)?\w*Path|_codecs\.encode|collections\.defaultdict|"
+    r"ultralytics\.(utils|yolo)\.([\w.]+\.)?(v\d+)?[A-Z]\w*|pathlib\.([\w.]+\.)?\w*Path|_codecs\.encode|collections\.defaultdict|"
     r"numpy\.(dtype|ndarray|_?core\.multiarray\.(scalar|_reconstruct))"
 )
 # Of the standard library, what people keep rather than call.
@@ -188,9 +188,8 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         if kind is Ignored:
             self.stack[-1] = Ignored()
         elif isinstance(kind, type) and issubclass(kind, nn.Module) and not args:
-            self.stack[-1] = nn.Module.__new__(
-                kind
-            )  # empty: a model's constructor evaluates strings of its configuration
+            # Empty: a model's constructor evaluates strings of its configuration.
+            self.stack[-1] = nn.Module.__new__(kind)
         else:
             raise runs(f"a call of {title(kind)}")
 

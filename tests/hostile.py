@@ -53,8 +53,8 @@ def opcodes(touch: str) -> dict[str, bytes]:
         "STACK_GLOBAL": b"\x80\x04" + text("os") + text("system") + b"\x93" + text(touch) + b"\x85R.",
         "INST": b"(S" + repr(touch).encode() + b"\nios\nsystem\n.",
         "OBJ": b"\x80\x02(" + system + text(touch) + b"o.",
-        "NEWOBJ": b"\x80\x02" + named("subprocess.Popen") + b"]" + text("/bin/sh") + b"a" + text("-c") + b"a" + text(touch)
-        + b"a\x85\x81.",
+        "NEWOBJ": b"\x80\x02" + named("subprocess.Popen") + b"]" + text("/bin/sh") + b"a" + text("-c")
+        + b"a" + text(touch) + b"a\x85\x81.",
         "NEWOBJ_EX": b"\x80\x04" + named("subprocess.Popen") + text(touch) + b"\x85}" + text("shell") + b"\x88s\x92.",
         "a call by getattr": b"\x80\x02" + named("builtins.getattr") + named("builtins.__import__") + text("os")
         + b"\x85R" + text("system") + b"\x86R" + text(touch) + b"\x85R.",
@@ -65,12 +65,14 @@ def opcodes(touch: str) -> dict[str, bytes]:
         "BUILD of a class": b"\x80\x02" + named(CONV) + b"}" + text("forward") + system + b"sb.",
         "BUILD by a method of its own": b"\x80\x02" + new + b"}" + text("__setstate__") + system + b"sb}" + text(touch)
         + b"\x88sb.",
-        "APPEND by a method of its own": b"\x80\x02" + new + b"}" + text("append") + system + b"sb" + text(touch) + b"a.",
+        "APPEND by a method of its own": b"\x80\x02" + new + b"}" + text("append") + system + b"sb"
+        + text(touch) + b"a.",
         "a persistent id": b"\x80\x02(" + text("storage") + system + text(touch) + b"\x85R" + text("0") + text("cpu")
         + b"K\x01tQ.",
         "an attribute of an allowed module": b"\x80\x04" + text("ultralytics.nn.tasks") + text("torch.hub.load")
         + b"\x93" + text("x") + b"\x85R.",
-        "torch's own rebuilder": b"\x80\x02" + named("torch._utils._rebuild_wrapper_subclass") + named(CONV) + b"\x85R.",
+        "torch's own rebuilder": b"\x80\x02" + named("torch._utils._rebuild_wrapper_subclass") + named(CONV)
+        + b"\x85R.",
     }  # fmt: skip
 
 

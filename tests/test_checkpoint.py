@@ -66,7 +66,7 @@ SPOILED = {
     "a class as an activation": (lambda m: put(m.model[0], function=nn.Conv2d), "Conv2d kept as a value"),
     "a function as an activation": (lambda m: put(m.model[0], function=torch.nn.functional.silu), r"silu"),
     "another's method": (lambda m: put(m.model[0], forward=m.model[1].forward), "a method given to a layer"),
-    "a layer as a method": (lambda m: put(m.model[0], fuse=nn.Conv2d(1, 1, 1)), "a layer's own fuse"),
+    "a layer as a method": (lambda m: put(m, fuse=nn.Conv2d(1, 1, 1)), "a layer's own fuse"),
     "a hook": (lambda m: m.model[0]._forward_hooks.update({1: nn.Identity()}), "_forward_hooks"),
     "a text among layers": (lambda m: m.model[0]._modules.update(act="nn.SiLU()"), "something else among"),
     "layers with two parents": (share_parts, "one layer is a part of two"),
