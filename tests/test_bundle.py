@@ -20,7 +20,9 @@ from rknn_zoo_e2e.weights import sha256
 def made(folder: Path, content: bytes = b"model", **spec) -> Bundle:
     """A small bundle on disk."""
     facts = {"name": "x", "task": "detect", "names": ("a", "größe: #1", "no"), "imgsz": (64, 96)} | spec
-    bundle = Bundle(folder / "x_rknn_model", ModelSpec(**facts), "flat", "w", "o", origin={"license": "AGPL-3.0"})
+    bundle = Bundle(
+        folder / "x_rknn_model", ModelSpec(**facts), "flat", "a" * 64, "b" * 64, origin={"license": "AGPL-3.0"}
+    )
     file = folder / "source.rknn"
     file.write_bytes(content)
     bundle.artifacts = [Artifact("rk3566", "int8", "x.rknn", sha256(file), len(content), "2.3.2", "f")]
@@ -55,7 +57,7 @@ def test_metadata_has_what_ultralytics_reads(tmp_path: Path):
 
 def test_rewriting_keeps_what_is_not_new(tmp_path: Path):
     bundle = made(tmp_path)
-    bundle.artifacts.append(Artifact("rk3588", "int8", "y.rknn", "", 1, "2.3.2", "f"))
+    bundle.artifacts.append(Artifact("rk3588", "int8", "y.rknn", "c" * 64, 1, "2.3.2", "f"))
     write_bundle(bundle, {"y.rknn": b"y"})
     assert {p.name for p in bundle.path.iterdir()} == {"labels.txt", "metadata.yaml", "model.onnx", "x.rknn", "y.rknn"}
     assert check_file(bundle, "x.rknn", bundle.artifacts[0].sha256).read_bytes() == b"model"

@@ -127,11 +127,12 @@ class Store:
         """The artifact, and its files by name."""
         job, log = build.job, f"{build.rknn.stem}.log"
         made: dict[str, Path | bytes] = {build.rknn.name: build.rknn, log: result.log.encode()}
-        calibration = ""
+        calibration = calibration_sha256 = ""
         if result.ranges is not None:
             content = self._calibration_file(result.ranges)
             # Named by its content, so that SoCs with equal ranges share it.
-            calibration = f"calibration-{hashlib.sha256(content).hexdigest()[:8]}.json"
+            calibration_sha256 = hashlib.sha256(content).hexdigest()
+            calibration = f"calibration-{calibration_sha256[:8]}.json"
             made[calibration] = content
         own = job.onnx.name != ONNX
         artifact = Artifact(
@@ -144,7 +145,9 @@ class Store:
             fingerprint=self.prints[job.soc],
             hybrid=[list(pair) for pair in job.hybrid],
             calibration=calibration,
+            calibration_sha256=calibration_sha256,
             log=log,
+            log_sha256=hashlib.sha256(result.log.encode()).hexdigest(),
             graph=job.onnx.name if own else "",
             graph_sha256=sha256(job.onnx) if own else "",
             placement=result.placement,
@@ -188,11 +191,12 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
 
 
 def _intact(bundle: Bundle | None, artifact: Artifact) -> bool:
-    """Whether an artifact's file and its graph are still what was built, and the rest of it is there."""
-    if bundle is None or not all((bundle.path / name).is_file() for name in artifact.files if name):
+    """Whether an artifact's files and its graph are still what was built."""
+    if bundle is None:
         return False
     try:
-        check_file(bundle, artifact.file, artifact.sha256)
+        for name, expected in artifact.checksums.items():
+            check_file(bundle, name, expected)
         graph_of(bundle, artifact)
     except UserError:
         return False
