@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.document import anything, either, listed, mapping, nothing, number, read_yaml, text, truth
+from rknn_zoo_e2e.document import anything, either, listed, mapping, nothing, number, read_yaml, shown, text, truth
 from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
 
 LARGEST = 4 << 20  # bytes; ten artifacts of 80 classes have 40 KB
@@ -123,8 +123,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def check_manifest(data: dict[str, Any]) -> ModelSpec:
     """Raises ValueError where something in it is not what it should be."""
+    from rknn_zoo_e2e.tasks import TASKS
+
     METADATA(data, "")
-    if any(number_of_side % data["stride"] for number_of_side in data["imgsz"]):
+    if data["task"] not in TASKS:
+        raise ValueError(f"task is {shown(data['task'])}")
+    if any(side % data["stride"] for side in data["imgsz"]):
         raise ValueError(f"imgsz is not a multiple of the stride {data['stride']}")
     spec = ModelSpec.from_metadata(data)
     if spec.task == "pose" and (spec.kpt_shape is None or spec.kpt_shape[1] not in (2, 3)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,12 +21,18 @@ PLACEMENT = {"npu": 10, "cpu": [], "traffic_kb": 2048, "cycles": 1_500_000}
 
 
 def make(
-    folder: Path, *socs: str, spec: ModelSpec = SPEC, precision: str = "int8", log: str = "built\n", **facts
+    folder: Path,
+    *socs: str,
+    spec: ModelSpec = SPEC,
+    precision: str = "int8",
+    log: str = "built\n",
+    calib: str = "c",
+    **facts,
 ) -> Bundle:
     """A bundle nobody looks into the models of; its .rknn says what it was built for."""
     folder.mkdir(parents=True, exist_ok=True)
     graph = b"\x08\x0a\x12\x04tiny"  # a model without a graph
-    ranges = b'{"name": "c", "digest": "d", "pictures": ["p"], "ranges": {}}'
+    ranges = json.dumps({"name": calib, "digest": "d", "pictures": ["p"], "ranges": {}}).encode()
     made: dict[str, Path | bytes] = {"model.onnx": graph, "calibration-1.json": ranges}
     (folder / "graph").write_bytes(graph)
     artifacts = []
