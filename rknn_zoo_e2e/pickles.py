@@ -178,7 +178,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         if isinstance(function, Foreign):
             raise function.called()
         if not any(function is known for known in self.functions):
-            raise runs(f"a call of {title(function)}")
+            raise misuse("a call of", function)
         self.stack[-1] = function(*args)
 
     def load_newobj(self) -> None:
@@ -191,10 +191,10 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             # Empty: a model's constructor evaluates strings of its configuration.
             self.stack[-1] = nn.Module.__new__(kind)
         else:
-            raise runs(f"a call of {title(kind)}")
+            raise misuse("a call of", kind)
 
     def _instantiate(self, kind: Any, _: Any) -> None:
-        raise kind.called() if isinstance(kind, Foreign) else runs(f"a call of {title(kind)}")
+        raise kind.called() if isinstance(kind, Foreign) else misuse("a call of", kind)
 
     def load_newobj_ex(self) -> None:
         self._instantiate(self.stack[-3], None)
@@ -205,16 +205,16 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             # By its class: the instance may have been given a method of that name.
             type(instance).__setstate__(instance, state)
         elif type(instance) not in (Ignored, OrderedDict):  # of an OrderedDict, the version of a state dict
-            raise runs(f"a change to {title(instance)}")
+            raise misuse("a change to", instance)
 
     def extend(self, values: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise runs(f"a change to {title(self.stack[-1])}")
+            raise misuse("a change to", self.stack[-1])
         self.stack[-1].extend(values)
 
     def update(self, items: list[Any]) -> None:
         if type(self.stack[-1]) not in (dict, OrderedDict, Ignored):
-            raise runs(f"a change to {title(self.stack[-1])}")
+            raise misuse("a change to", self.stack[-1])
         if not isinstance(self.stack[-1], Ignored):
             self.stack[-1].update(zip(checked(items[::2]), items[1::2], strict=True))
 
@@ -239,7 +239,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     def load_additems(self) -> None:
         items = self.pop_mark()
         if type(self.stack[-1]) is not set:
-            raise runs(f"a change to {title(self.stack[-1])}")
+            raise misuse("a change to", self.stack[-1])
         self.stack[-1].update(checked(items))
 
     for _own in (load_reduce, load_newobj, load_newobj_ex, load_build, load_append, load_appends):
@@ -248,6 +248,12 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         dispatch[getattr(pickle, _own.__name__[5:].upper())[0]] = _own
     for _never in (pickle.FROZENSET, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
         del dispatch[_never[0]]
+
+
+def misuse(what: str, thing: Any) -> UnsafeCheckpoint:
+    """What is wrong with calling or changing something: of plain data it is only damage."""
+    runnable = isinstance(thing, (type, Method, Foreign, nn.Module)) or callable(thing)
+    return runs(f"{what} {title(thing)}") if runnable else absurd(f"it asks for {what} a {title(thing)}")
 
 
 def title(thing: Any) -> str:

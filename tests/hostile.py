@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+SHAPES = Path(__file__).parent.parent / "models/weights/shapes.pt"
+
 
 class Calls:
     """Pickles as a call."""

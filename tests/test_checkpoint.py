@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickletools
+import random
 import zipfile
 from pathlib import Path
 
@@ -13,9 +16,11 @@ from torch import nn
 
 from rknn_zoo_e2e.checkpoint import load_model
 from rknn_zoo_e2e.convert.export import spec_of
+from rknn_zoo_e2e.convert.source import load_source
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.zoo import Source
 
-SHAPES = Path(__file__).parent.parent / "models/weights/shapes.pt"
+SHAPES = hostile.SHAPES
 
 
 @pytest.mark.parametrize("kind", hostile.calls(Path()).keys())
@@ -180,3 +185,39 @@ def test_starter_models_load(models: Path):
     for name, task in (("shapes", "detect"), ("shapes-pose", "pose"), ("shapes-seg", "segment"), ("shapes-obb", "obb")):
         spec = spec_of(load_model(models / f"weights/{name}.pt"), name)
         assert (spec.task, spec.imgsz) == (task, (320, 320))
+
+
+CONTRADICTIONS = {
+    "layers that do not fit": lambda model: model.model[1].conv.__dict__.update(groups=3),
+    "a layer from nowhere": lambda model: put(model.model[12], f=[-1, 99]),
+    "more classes than names": lambda model: put(model.model[-1], nc=9),
+    "names within names": lambda model: model.names.update({0: [["a"] * 3]}),
+    "an escape sequence in a name": lambda model: model.names.update({0: "\x1b]0;owned\x07"}),
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTIONS)
+def test_what_loads_and_cannot_run_is_named(tmp_path: Path, kind):
+    checkpoint = torch.load(SHAPES, weights_only=False)
+    CONTRADICTIONS[kind](checkpoint["model"])
+    torch.save(checkpoint, tmp_path / "odd.pt")
+    with pytest.raises(UserError, match=r"contradicts itself|cannot be converted: the name of class 0") as error:
+        load_source(Source(tmp_path / "odd.pt", "odd"))
+    assert "\x1b" not in str(error.value)
+
+
+def test_changed_bytes_never_surprise(tmp_path: Path):
+    """Whatever happens to a checkpoint's structure, it loads or is refused; the numbers in it too."""
+    with zipfile.ZipFile(SHAPES) as file:
+        pickled = file.read("archive/data.pkl")
+    numbers = [at for op, _, at in pickletools.genops(pickled) if op.name == "BININT1"]
+    moments = random.Random(0)
+    for attempt in range(60):
+        changed = bytearray(pickled)
+        for _ in range(moments.choice([1, 2, 5])):
+            at = moments.choice(numbers) + 1 if attempt % 2 else moments.randrange(len(changed))
+            changed[at] = moments.randrange(256)
+        content = {"archive/data.pkl": bytes(changed)}
+        path = rewritten(tmp_path / "x.pt", lambda members, content=content: members | content)
+        with contextlib.suppress(UserError):
+            load_source(Source(path, "x"))

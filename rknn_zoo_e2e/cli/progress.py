@@ -28,11 +28,11 @@ class StageProgress:
         self.start = time.monotonic()
         self.bars = Progress(
             SpinnerColumn(),
-            TextColumn(f"{{task.description:<{WIDTH}}}"),
+            TextColumn(f"{{task.description:<{WIDTH}}}", markup=False),
             TextColumn("{task.fields[stage]:<10}"),
             BarColumn(24),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=stderr(),
             transient=True,
             disable=not self.live,

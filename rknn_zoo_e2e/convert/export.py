@@ -61,9 +61,9 @@ def spec_of(
     channels = model.yaml.get("channels", 3)
     if channels != 3:
         raise UserError(f"{name} takes pictures of {channels} channels.", "Only RGB models can be converted.")
-    names = tuple(str(model.names[i]) for i in range(head.nc))
     try:
         NAME(name, "the name")
+        names = tuple(str(n) if isinstance(n, (int, float)) else n for n in (model.names[i] for i in range(head.nc)))
         check_names(names)
     except ValueError as error:
         raise UserError(f"{shown(name)} cannot be converted: {error}.", "Give it a name of printable text.") from error

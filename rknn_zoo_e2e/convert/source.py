@@ -28,8 +28,20 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
             f"{' and '.join(missing)} must be installed to read a checkpoint.",
             "Install them with: pip install 'rknn-zoo-e2e[convert]'",
         )
+    import torch
+
     from rknn_zoo_e2e.checkpoint import load_model
     from rknn_zoo_e2e.convert.export import spec_of
 
     model = load_model(source.path, source.trusted)
-    return model, spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
+    try:
+        spec = spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
+        with torch.no_grad():  # the smallest picture shows whether its layers fit together
+            model(torch.zeros(1, 3, 2 * spec.stride, 2 * spec.stride))
+        return model, spec
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{source.path} contradicts itself: it is damaged, or was changed by hand.",
+            "Download or copy it again, or save it with a current Ultralytics.",
+            f"{type(error).__name__}: {error}",
+        ) from error

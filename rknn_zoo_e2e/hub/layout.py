@@ -71,8 +71,11 @@ def read_folder(path: Path, repo: str) -> Bundle:
     Raises:
         UserError: damaged, or not what its place in the repo says.
     """
-    bundle = read_bundle(path)
     place = "/".join(path.parts[-3:])
+    try:
+        bundle = read_bundle(path)
+    except UserError as error:
+        raise UserError(error.what.replace(str(path), f"{repo}/{place}"), DO_NOT_USE) from error
     if [folder_of(a) for a in bundle.artifacts] != [place]:
         raise UserError(f"{repo} holds something else in {place} than its name says.", DO_NOT_USE)
     return bundle
