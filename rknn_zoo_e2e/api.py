@@ -25,6 +25,7 @@ def convert(
     verify: bool = True,
     overwrite: bool = False,
     time_limit: float = TIME_LIMIT,
+    trusted: bool = False,
 ) -> Path:
     """Builds a bundle and returns its folder; what is there already and unchanged is not built again.
 
@@ -40,6 +41,7 @@ def convert(
         verify: compare with fp32.
         overwrite: replace a bundle made from something else.
         time_limit: seconds a stage may go without progress.
+        trusted: whether code in the ``.pt`` may run.
 
     Raises:
         UserError: it was refused, a build failed, or the result disagrees with fp32 (it is written nevertheless).
@@ -56,7 +58,7 @@ def convert(
         overwrite=overwrite,
         time_limit=time_limit,
     )
-    done = run(resolve(str(model)), options)
+    done = run(resolve(str(model), trusted=trusted), options)
     for error in done.failed.values():
         raise error
     assert done.bundle is not None

@@ -6,21 +6,25 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import yaml
-
+from rknn_zoo_e2e.document import shown, write_yaml
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.manifest import CALIBRATION, check_manifest, read_manifest
+from rknn_zoo_e2e.onnxfile import refers_outside
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
 MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
+AGAIN = "Copy the whole bundle again, or build it again with: e2erknn convert"
+DO_NOT_USE = "Do not use it; ask whoever made it."
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Artifact:
         calibration: file with the calibration's ranges inside the bundle, "" for fp16.
         log: file with the vendor's build log inside the bundle.
         graph: file with its own graph inside the bundle, "" where it was made from ``model.onnx``.
-        graph_sha256: of that file.
+        calibration_sha256, log_sha256, graph_sha256: of those files.
         placement: ops on the NPU and elsewhere, traffic, cycles.
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
@@ -51,7 +55,9 @@ class Artifact:
     fingerprint: str
     hybrid: list[list[str]] = field(default_factory=list)
     calibration: str = ""
+    calibration_sha256: str = ""
     log: str = ""
+    log_sha256: str = ""
     graph: str = ""
     graph_sha256: str = ""
     placement: dict[str, Any] = field(default_factory=dict)
@@ -60,9 +66,20 @@ class Artifact:
     evaluations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of its files by their names inside the bundle."""
+        sums = {
+            self.file: self.sha256,
+            self.log: self.log_sha256,
+            self.calibration: self.calibration_sha256,
+            self.graph: self.graph_sha256,
+        }
+        return {name: value for name, value in sums.items() if name}
+
+    @property
     def files(self) -> tuple[str, ...]:
-        """Names of its files inside the bundle, "" for one it has not."""
-        return self.file, self.log, self.calibration, self.graph
+        """Names of its files inside the bundle."""
+        return tuple(self.checksums)
 
     def report(self) -> dict[str, Any]:
         """Its entry in the JSON of convert and inspect."""
@@ -121,11 +138,16 @@ class Bundle:
     @property
     def files(self) -> list[str]:
         """Names of all files in its folder."""
-        return [METADATA, LABELS, ONNX, *dict.fromkeys(name for a in self.artifacts for name in a.files if name)]
+        return [METADATA, LABELS, *self.checksums]
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of all files in its folder, by name; the metadata says them, and the labels."""
+        return {ONNX: self.onnx_sha256} | {name: value for a in self.artifacts for name, value in a.checksums.items()}
 
     def metadata_text(self) -> str:
         """``metadata.yaml``."""
-        return yaml.dump(self.metadata(), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+        return write_yaml(self.metadata())
 
     def labels_text(self) -> str:
         """``labels.txt``."""
@@ -183,36 +205,81 @@ def changed(bundle: Path) -> int:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Reads ``metadata.yaml``. Raises :class:`UserError` where ``path`` is no bundle of this format."""
-    again = "Build it again with: e2erknn convert"
+    """A bundle, as far as its metadata goes: what it says is possible, and its files are files.
+
+    Raises:
+        UserError: ``path`` is no bundle of this format, or one that nobody should use.
+    """
     if not is_bundle(path):
         raise UserError(f"{path} is not a bundle (it has no {METADATA}).", MAKE_ONE)
+    check_kind(path, METADATA)
     try:
-        data = yaml.load((path / METADATA).read_text(encoding="utf-8"), yaml.CSafeLoader)
-        version = data.get("format_version")
-        if version != FORMAT_VERSION:
-            raise UserError(f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}.", again)
+        data = read_manifest(path / METADATA)
+        if data.get("format_version") != FORMAT_VERSION:
+            version = shown(data.get("format_version"))
+            what = f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}."
+            raise UserError(what, "Build it again with: e2erknn convert")
+        if leads_out(data.get("artifacts")):
+            raise UserError(f"{path} names files outside itself.", DO_NOT_USE)
+        known = check_manifest(data)
         artifacts = [Artifact(**a) for a in data["artifacts"]]
-        if any(Path(name).name != name or name == ".." for a in artifacts for name in a.files):
-            raise UserError(f"{path} names files outside itself.", "Do not use it; ask whoever made it.")
-        known = ModelSpec.from_metadata(data)
-        keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
-        origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_sha256"}}
-        return Bundle(path, known, data["layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path / METADATA} is damaged ({type(error).__name__}: {error}).", again) from error
+    except (OSError, ValueError) as error:
+        fix = "Do not use it unless you made it; build it again with: e2erknn convert"
+        raise UserError(f"{path / METADATA} is damaged ({error}).", fix) from error
+    keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
+    origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_sha256"}}
+    bundle = Bundle(path, known, data["layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
+    for name in bundle.files:
+        check_kind(path, name)
+    labels = path / LABELS
+    if labels.exists() and labels.read_bytes() != bundle.labels_text().encode():
+        raise UserError(f"{labels} does not name the classes {METADATA} does.", AGAIN)
+    return bundle
+
+
+def leads_out(artifacts: Any) -> bool:
+    """Whether a file is named that lies elsewhere."""
+    entries = [a for a in artifacts if isinstance(a, dict)] if isinstance(artifacts, list) else []
+    names = [a.get(key, "") for a in entries for key in ("file", "log", "calibration", "graph")]
+    return any(isinstance(n, str) and (n in (".", "..") or PureWindowsPath(n).name != n) for n in names if n)
+
+
+def check_kind(folder: Path, name: str) -> None:
+    """Raises :class:`UserError` where a bundle's file is a link, or none that can be read to its end.
+
+    The Hub's client keeps a repo as links into its own store of blobs; those may be.
+    """
+    path = folder / name
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # not there, or not readable: said where it is needed
+    if stat.S_ISLNK(mode):
+        store = next((p.parent / "blobs" for p in path.absolute().parents if p.name == "snapshots"), None)
+        target = Path(os.path.normpath(path.absolute().parent / path.readlink()))
+        if store is None or target.parent != store:
+            raise UserError(f"{path} is a link, as no file of a bundle is.", DO_NOT_USE)
+    elif not stat.S_ISREG(mode):
+        raise UserError(f"{path} is not a regular file.", DO_NOT_USE)
 
 
 def check_file(bundle: Bundle, name: str, expected: str) -> Path:
-    """A file of the bundle, if its checksum is the recorded one. Raises :class:`UserError` otherwise."""
+    """A file of the bundle, if its checksum is the recorded one and, of a graph, all of it is in there.
+
+    Raises:
+        UserError: it is missing, another, or refers to other files.
+    """
     path = bundle.path / name
     if not path.is_file():
-        raise UserError(f"{path} is missing.", "Copy the whole bundle again, or build it again with: e2erknn convert")
+        raise UserError(f"{path} is missing.", AGAIN)
     if sha256(path) != expected:
-        raise UserError(
-            f"{path} is not the file the bundle was made with (its checksum differs).",
-            "Copy the whole bundle again, or build it again with: e2erknn convert",
-        )
+        raise UserError(f"{path} is not the file the bundle was made with (its checksum differs).", AGAIN)
+    try:
+        outside = path.suffix == ".onnx" and refers_outside(path)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be used: {error}.", DO_NOT_USE) from error
+    if outside:
+        raise UserError(f"{path} refers to data in other files, as no graph of a bundle does.", DO_NOT_USE)
     return path
 
 
@@ -224,12 +291,18 @@ def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
 
 
 def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
-    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges``."""
-    path = bundle.path / artifact.calibration
+    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges``.
+
+    Raises:
+        UserError: it is missing, another, or not what it should be.
+    """
+    path = check_file(bundle, artifact.calibration, artifact.calibration_sha256)
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text("utf-8"))
+        CALIBRATION(found, "the calibration")
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}).", "Build the bundle again with: e2erknn convert") from error
+    return found
 
 
 def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
@@ -238,8 +311,15 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
     Args:
         bundle: its final state; files of kept artifacts are taken from the folder it has now.
         made: name inside the bundle -> new file (moved from) or content.
+
+    Raises:
+        UserError: it cannot be written, or says of itself what :func:`read_bundle` refuses.
     """
-    wanted = set(bundle.files) - {METADATA, LABELS}
+    try:
+        check_manifest(bundle.metadata())
+    except ValueError as error:
+        raise UserError(f"{bundle.path} could not be read again: {error}.", "Rename that, or report it.") from error
+    wanted = set(bundle.checksums)
     with staged(bundle.path) as stage:
         for name in sorted(wanted):
             content = made.get(name)

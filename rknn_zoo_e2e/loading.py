@@ -56,6 +56,7 @@ def load(
     thresholds: Thresholds | None = None,
     cores: int | str = 1,
     on_stage: OnStage = lambda stage, share: None,
+    trusted: bool = False,
 ) -> Predictor:
     """Loads a model for inference.
 
@@ -69,6 +70,7 @@ def load(
         thresholds: post-processing arguments, Ultralytics' defaults if None.
         cores: NPU cores to run on side by side, or "all"; elsewhere so many copies of the runtime ("all" is one).
         on_stage: told of the stages of loading.
+        trusted: whether code in a ``.pt`` may run.
 
     Raises:
         UserError: no such model, or the backend cannot run it here.
@@ -79,7 +81,7 @@ def load(
     thresholds = thresholds or Thresholds()
     folder = find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
-        return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage)
+        return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)
     if backend == "auto":
         backend = "board" if machine.board_soc() else "simulator" if find_spec("rknn") else "onnx"
@@ -133,6 +135,7 @@ def _load_checkpoint(
     thresholds: Thresholds,
     cores: int | str,
     on_stage: OnStage,
+    trusted: bool,
 ) -> Predictor:
     if backend not in ("auto", "torch"):
         raise UserError(
@@ -144,6 +147,6 @@ def _load_checkpoint(
     on_stage("load", 0.0)
     # A bundle holds no checkpoint: its model's, if the zoo or this folder has it, stands in.
     wanted = read_bundle(folder).spec.name if folder else name or FALLBACK
-    source = resolve(wanted, lambda what, stage, share: on_stage(stage, share))
+    source = resolve(wanted, lambda what, stage, share: on_stage(stage, share), trusted)
     pool = Pool([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
     return Predictor(pool.runtimes[0].spec, pool, thresholds)

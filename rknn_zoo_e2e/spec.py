@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rknn_zoo_e2e.document import text
 from rknn_zoo_e2e.errors import UsageError
+
+MOST_CLASSES = 20_000
+CLASS_NAME = text(200)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,15 @@ class ModelSpec:
             masks=int(data.get("masks", 0)),
             nms_free=bool(data.get("nms_free", False)),
         )
+
+
+def check_names(names: Iterable[Any]) -> None:
+    """Raises ValueError unless class names can be printed, one a line."""
+    count = 0
+    for count, name in enumerate(names, 1):
+        CLASS_NAME(name, f"the name of class {count - 1}")
+    if not 0 < count <= MOST_CLASSES:
+        raise ValueError(f"there are {count} classes")
 
 
 def check_imgsz(imgsz: tuple[int, int], stride: int = 32) -> None:

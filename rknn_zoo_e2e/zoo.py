@@ -29,12 +29,14 @@ class Source:
         name: what things made from it are called.
         card: its card if it is of the zoo.
         official: it was asked for by its name in the zoo, so it is what the card says; a file of that name need not be.
+        trusted: it may run code when it is loaded; the user said so.
     """
 
     path: Path
     name: str
     card: ModelCard | None = None
     official: bool = False
+    trusted: bool = False
 
 
 @cache
@@ -98,11 +100,12 @@ def local_weights(card: ModelCard) -> Path | None:
     return card.shipped or weights.find(card.name) or cached(card.name)
 
 
-def resolve(model: str, follow: Follow = nobody) -> Source:
+def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Source:
     """A zoo name or the path of a ``.pt`` file to its checkpoint, which is fetched if it is not on this machine.
 
     Args:
         follow: told how far fetching is.
+        trusted: whether code in it may run.
 
     Raises:
         UserError: no such model, or its weights can neither be found nor fetched.
@@ -112,9 +115,9 @@ def resolve(model: str, follow: Follow = nobody) -> Source:
     if path.suffix == ".pt" or there:
         if not there:
             raise UsageError(f"{model} is not a file.", "Check the path, or see the zoo with: e2erknn list")
-        return Source(path, path.stem, catalogue().get(path.stem))
+        return Source(path, path.stem, catalogue().get(path.stem), trusted=trusted)
     card = catalogue().get(model)
     if card is None:
         raise UsageError(f"{model!r} is neither a model of the zoo nor a .pt file.", nearest(model))
     found = card.shipped or weights.find(model) or fetch(asset(model), follow).path
-    return Source(found, model, card, official=True)
+    return Source(found, model, card, official=True, trusted=trusted)

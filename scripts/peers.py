@@ -52,13 +52,11 @@ class Peer(ABC):
         Args:
             one_to_one: which head a model of two keeps.
         """
-        from ultralytics.nn import tasks
         from ultralytics.nn.modules import C2f, Detect
 
-        from rknn_zoo_e2e.checkpoint import restricted_load
+        from rknn_zoo_e2e.checkpoint import load_unfused
 
-        with patch.object(tasks, "torch_load", restricted_load):
-            model, _ = tasks.load_checkpoint(str(self.source.path))
+        model: Any = load_unfused(self.source.path)
         if getattr(model.model[-1], "one2one_cv2", None) is not None:
             model.end2end = one_to_one
         model = model.fuse(verbose=False).eval().requires_grad_(False)

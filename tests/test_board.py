@@ -51,7 +51,7 @@ def make_bundle(folder: Path, spec: ModelSpec, *socs: str) -> Path:
         artifacts.append(Artifact(soc, "int8", name, sha256(folder / name), 6, "2.3.2", "", placement={}))
     (folder / "model.onnx").write_bytes(b"no graph")
     path = folder / f"{spec.name}_rknn_model"
-    write_bundle(Bundle(path, spec, "flat", "", sha256(folder / "model.onnx"), artifacts, {}), made)
+    write_bundle(Bundle(path, spec, "flat", "a" * 64, sha256(folder / "model.onnx"), artifacts, {}), made)
     return path
 
 

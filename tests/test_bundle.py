@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, read_ranges, write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import staged
@@ -20,7 +23,9 @@ from rknn_zoo_e2e.weights import sha256
 def made(folder: Path, content: bytes = b"model", **spec) -> Bundle:
     """A small bundle on disk."""
     facts = {"name": "x", "task": "detect", "names": ("a", "größe: #1", "no"), "imgsz": (64, 96)} | spec
-    bundle = Bundle(folder / "x_rknn_model", ModelSpec(**facts), "flat", "w", "o", origin={"license": "AGPL-3.0"})
+    bundle = Bundle(
+        folder / "x_rknn_model", ModelSpec(**facts), "flat", "a" * 64, "b" * 64, origin={"license": "AGPL-3.0"}
+    )
     file = folder / "source.rknn"
     file.write_bytes(content)
     bundle.artifacts = [Artifact("rk3566", "int8", "x.rknn", sha256(file), len(content), "2.3.2", "f")]
@@ -55,7 +60,7 @@ def test_metadata_has_what_ultralytics_reads(tmp_path: Path):
 
 def test_rewriting_keeps_what_is_not_new(tmp_path: Path):
     bundle = made(tmp_path)
-    bundle.artifacts.append(Artifact("rk3588", "int8", "y.rknn", "", 1, "2.3.2", "f"))
+    bundle.artifacts.append(Artifact("rk3588", "int8", "y.rknn", "c" * 64, 1, "2.3.2", "f"))
     write_bundle(bundle, {"y.rknn": b"y"})
     assert {p.name for p in bundle.path.iterdir()} == {"labels.txt", "metadata.yaml", "model.onnx", "x.rknn", "y.rknn"}
     assert check_file(bundle, "x.rknn", bundle.artifacts[0].sha256).read_bytes() == b"model"
@@ -116,18 +121,168 @@ def test_damaged_metadata_is_named(tmp_path: Path, change, message):
         read_bundle(path)
 
 
-@pytest.mark.parametrize("name", ["../evil.rknn", "/etc/passwd", "a/b.rknn", ".."])
+def rewrite(path: Path, change) -> None:
+    """Other metadata: ``change`` does something to it."""
+    data = yaml.safe_load((path / "metadata.yaml").read_text())
+    change(data)
+    (path / "metadata.yaml").write_text(yaml.safe_dump(data))
+
+
+@pytest.mark.parametrize("name", ["../evil.rknn", "/etc/passwd", "a/b.rknn", "..", "C:evil.rknn", "a\\b.rknn"])
 def test_files_outside_the_bundle_are_refused(tmp_path: Path, name):
     path = made(tmp_path).path
-    data = yaml.safe_load((path / "metadata.yaml").read_text())
-    data["artifacts"][0]["file"] = name
-    (path / "metadata.yaml").write_text(yaml.safe_dump(data))
+    rewrite(path, lambda data: data["artifacts"][0].update(file=name))
     with pytest.raises(UserError, match="outside itself"):
         read_bundle(path)
 
 
-def test_yaml_that_builds_objects_is_refused(tmp_path: Path):
+ESCAPE = "\x1b]0;owned\x07"
+DEEP = "[" * 900 + "]" * 900
+ABSURD = {
+    "an escape sequence in a class": (lambda d: d["names"].update({0: ESCAPE}), r"the name of class 0 is '\\x1b"),
+    "text that turns round": (lambda d: d["names"].update({0: "a\u202eb"}), "the name of class 0"),
+    "a class on two lines": (lambda d: d["names"].update({0: "a\nb"}), "the name of class 0"),
+    "a class that is a number": (lambda d: d["names"].update({0: 7}), "the name of class 0 is 7"),
+    "no classes": (lambda d: d.update(names={}), "there are 0 classes"),
+    "a gap in the classes": (lambda d: d.update(names={0: "a", 2: "b"}), "names does not count"),
+    "a million classes": (lambda d: d.update(names={i: "a" for i in range(30_000)}), "names does not count"),
+    "an input of 100,000 px": (lambda d: d.update(imgsz=[100_000, 640]), r"imgsz\[0\] is 100000"),
+    "an odd input": (lambda d: d.update(imgsz=[65, 64]), "multiple of the stride"),
+    "an input of not a number": (lambda d: d.update(imgsz=[float("nan"), 64]), r"imgsz\[0\] is nan"),
+    "a stride of 0": (lambda d: d.update(stride=0), "stride is 0"),
+    "a million key points": (lambda d: d.update(task="pose", kpt_shape=[10**6, 3]), r"kpt_shape\[0\]"),
+    "a pose model without points": (lambda d: d.update(task="pose"), "kpt_shape is missing"),
+    "a joint of no point": (lambda d: d.update(task="pose", kpt_shape=[2, 3], skeleton=[[0, 5]]), "skeleton joins"),
+    "masks of a detector": (lambda d: d.update(masks=32), "a detect model of 32 masks"),
+    "an unknown task": (lambda d: d.update(task="classify"), "task is 'classify'"),
+    "a toolkit that is a path": (lambda d: d["artifacts"][0].update(toolkit="../.."), "toolkit is '../..'"),
+    "a SoC that is HTML": (lambda d: d["artifacts"][0].update(soc="<b>"), "soc is '<b>'"),
+    "a checksum that is none": (lambda d: d["artifacts"][0].update(sha256="x"), "sha256 is 'x'"),
+    "a size below 0": (lambda d: d["artifacts"][0].update(bytes=-1), "bytes is -1"),
+    "the labels as a log": (lambda d: d["artifacts"][0].update(log="labels.txt"), "log is 'labels.txt'"),
+    "figures that are texts": (lambda d: d["artifacts"][0].update(placement={"npu": "x"}), "placement.npu is 'x'"),
+    "infinite figures": (lambda d: d["artifacts"][0].update(seconds={"a": float("inf")}), "seconds.a is inf"),
+    "an unknown key": (lambda d: d["artifacts"][0].update(run="x"), "unknown key 'run'"),
+    "versions that are a list": (lambda d: d.update(versions=["x"]), "versions is a list"),
+    "an escape sequence in a key": (lambda d: d.update({ESCAPE: 1}), "a key of"),
+    "an escape sequence anywhere": (lambda d: d.update(description={"a": [ESCAPE]}), "description.a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_absurd_metadata_is_refused(tmp_path: Path, kind):
     path = made(tmp_path).path
-    (path / "metadata.yaml").write_text("!!python/object/apply:os.system ['touch evil']")
-    with pytest.raises(UserError, match="damaged"):
+    change, said = ABSURD[kind]
+    rewrite(path, change)
+    with pytest.raises(UserError, match=rf"metadata\.yaml is damaged \(.*{said}") as error:
         read_bundle(path)
+    assert "\x1b" not in str(error.value) and "\n" not in str(error.value)
+
+
+LAUGHS = "a: &a [x]\n" + "".join(f"{b}: &{b} [*{a},*{a},*{a},*{a}]\n" for a, b in pairwise("abcdefghi"))
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{b}: &{b} {{<<: [{','.join([f'*{a}'] * 20)}]}}\n" for a, b in pairwise("abcdefghi")
+)
+YAML = {
+    "a tag of Python": ("!!python/object/apply:os.system ['touch evil']", "tag"),
+    "anchors": (LAUGHS, "anchors"),
+    "merged anchors": (MERGES, "merge"),
+    "deep nesting": (f"a: {DEEP}", "lists within lists"),
+    "deeper nesting": ("[" * 100_000, "nesting"),
+    "five megabytes": ("a: " + "x" * 5_000_000, "more than 4,194,304 bytes"),
+    "a list": ("- a", "no mapping"),
+    "other than UTF-8": (b"a: \xff", "utf-8"),
+}
+
+
+@pytest.mark.parametrize("kind", YAML)
+def test_yaml_tricks_are_refused(tmp_path: Path, kind):
+    path = made(tmp_path).path
+    text, said = YAML[kind]
+    (path / "metadata.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=rf"damaged \(.*{said}"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize("name", ["metadata.yaml", "labels.txt", "x.rknn", "model.onnx"])
+def test_links_and_pipes_are_refused(tmp_path: Path, name):
+    path = made(tmp_path).path
+    (path / name).rename(tmp_path / "elsewhere")
+    (path / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=rf"{name} is a link"):
+        read_bundle(path)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(UserError, match="is not a bundle" if name == "metadata.yaml" else "not a regular file"):
+        read_bundle(path)
+
+
+def test_labels_say_what_the_metadata_says(tmp_path: Path):
+    path = made(tmp_path).path
+    (path / "labels.txt").write_text("other\n")
+    with pytest.raises(UserError, match="does not name the classes"):
+        read_bundle(path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path):
+    bundle = made(tmp_path)
+    before = (bundle.path / "metadata.yaml").read_bytes()
+    bundle.artifacts[0].evaluations = [{"backend": "onnx", "data": "d", "images": 1, "metrics": {"box": {"map": None}}}]
+    with pytest.raises(UserError, match="could not be read again"):
+        write_bundle(bundle, {})
+    assert (bundle.path / "metadata.yaml").read_bytes() == before
+
+
+def test_a_calibration_is_the_recorded_one(tmp_path: Path):
+    bundle = made(tmp_path)
+    good = b'{"name": "c", "digest": "d", "pictures": ["p"], "ranges": {"x": [[0.0], [1.0]]}}'
+
+    def with_calibration(content: bytes) -> Bundle:
+        digest = hashlib.sha256(content).hexdigest()
+        bundle.artifacts[0] = replace(bundle.artifacts[0], calibration="c.json", calibration_sha256=digest)
+        write_bundle(bundle, {"c.json": content})
+        return bundle
+
+    assert read_ranges(with_calibration(good), bundle.artifacts[0])["ranges"] == {"x": [[0.0], [1.0]]}
+    (bundle.path / "c.json").write_bytes(good.replace(b"1.0", b"9.0"))
+    with pytest.raises(UserError, match="checksum differs"):
+        read_ranges(bundle, bundle.artifacts[0])
+    for content in (b"{}", b"[" * 100_000, good.replace(b"1.0", b"NaN"), good.replace(b"[1.0]", b'"x"')):
+        with pytest.raises(UserError, match="cannot be read"):
+            read_ranges(with_calibration(content), bundle.artifacts[0])
+
+
+def external(where: str) -> bytes:
+    """A graph with a tensor whose data is said to lie in /etc/passwd."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    tensor = TensorProto(name="w", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    initializers, nodes = [tensor] if where == "an initializer" else [], []
+    if where == "a constant":
+        nodes = [helper.make_node("Constant", [], ["w"], value=tensor)]
+    if where == "a branch":
+        branch = helper.make_graph([], "g", [], [helper.make_tensor_value_info("w", 1, [1])], [tensor])
+        nodes = [helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)]
+    graph = helper.make_graph(nodes, "g", [], [], initializers)
+    assert onnx.__version__
+    return helper.make_model(graph).SerializeToString()
+
+
+@pytest.mark.parametrize("where", ["an initializer", "a constant", "a branch"])
+def test_graphs_with_data_elsewhere_are_refused(tmp_path: Path, where):
+    bundle = made(tmp_path)
+    content = external(where)
+    bundle.onnx_sha256 = hashlib.sha256(content).hexdigest()
+    write_bundle(bundle, {"model.onnx": content})
+    with pytest.raises(UserError, match="refers to data in other files"):
+        check_file(bundle, "model.onnx", bundle.onnx_sha256)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x3a\xff", b"\x0b" * 9, b"\xff" * 20, b"\x08\x01" * 2_000_001])
+def test_what_is_no_graph_is_refused(tmp_path: Path, content):
+    bundle = made(tmp_path)
+    (bundle.path / "model.onnx").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be used"):
+        check_file(bundle, "model.onnx", hashlib.sha256(content).hexdigest())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import Backend, Cores, Precision, SocOf
+from rknn_zoo_e2e.cli.options import Backend, Cores, Precision, SocOf, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
@@ -25,6 +25,7 @@ def bench(
     soc: SocOf = None,
     precision: Precision = None,
     cores: Cores = "auto",
+    trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -52,7 +53,7 @@ def bench(
             progress.stage(what, stage, share)
 
         with load(
-            model, backend, soc, precision, None, Thresholds(conf), cores.replace("auto", "all"), follow
+            model, backend, soc, precision, None, Thresholds(conf), cores.replace("auto", "all"), follow, trust
         ) as loaded:
             measured = run(loaded, pictures, runs, warmup, lambda stage, done, total: follow(stage, done / total))
             spec, artifact, name = loaded.spec, loaded.artifact, loaded.backend

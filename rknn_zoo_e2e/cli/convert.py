@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
+from rknn_zoo_e2e.cli.options import Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
@@ -55,6 +56,7 @@ def convert(
         int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
     ] = TIME_LIMIT,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
+    trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -88,7 +90,7 @@ def convert(
     progress = BuildTable()
     try:
         with open_executor(executor, jobs) as place, progress:
-            sources, absent = find_all(names, options, progress)
+            sources, absent = find_all(names, options, progress, trust)
             done = convert_all(sources, options, progress, place)
     except KeyboardInterrupt:
         if progress.finished:
@@ -98,7 +100,9 @@ def convert(
     report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
 
 
-def find_all(names: Sequence[str], options: Options, progress: Progress) -> tuple[list[Source], list[Conversion]]:
+def find_all(
+    names: Sequence[str], options: Options, progress: Progress, trusted: bool
+) -> tuple[list[Source], list[Conversion]]:
     """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
 
     Raises:
@@ -115,7 +119,7 @@ def find_all(names: Sequence[str], options: Options, progress: Progress) -> tupl
     absent: list[Conversion] = []
     for name in names:
         try:
-            sources.append(resolve(name, progress.stage))
+            sources.append(resolve(name, progress.stage, trusted))
         except UsageError:
             raise
         except UserError as error:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rknn_zoo_e2e.cli.convert import parse_imgsz
-from rknn_zoo_e2e.cli.options import Backend, Cores, Model, Precision, SocOf
+from rknn_zoo_e2e.cli.options import Backend, Cores, Model, Precision, SocOf, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 
 
@@ -33,6 +33,7 @@ def demo(
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what is drawn.")] = Path("e2erknn-demo"),
     save: Annotated[bool, typer.Option("--save/--no-save", help="Save what is drawn.")] = True,
+    trust: Trust = False,
     show: Annotated[bool, typer.Option("--show", help="Show it in a window; q closes it.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -68,7 +69,7 @@ def demo(
 
         window = stack.enter_context(Window("e2erknn demo")) if show else None
         predictor = stack.enter_context(
-            load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow)
+            load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow, trust)
         )
         progress.done(loading)
         run = Annotator(predictor, progress, out if save else None, window, keep=settings.json)

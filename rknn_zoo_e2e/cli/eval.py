@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rknn_zoo_e2e.cli.convert import parse_imgsz
-from rknn_zoo_e2e.cli.options import Backend, Precision, SocOf
+from rknn_zoo_e2e.cli.options import Backend, Precision, SocOf, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
+    trust: Trust = False,
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Note the figures in the bundle, for its card.")
     ] = True,
@@ -46,7 +47,7 @@ def evaluate(
         def follow(stage: str, share: float) -> None:
             progress.stage(model, stage, share)
 
-        with load(model, backend, soc, precision, parse_imgsz(imgsz), on_stage=follow) as predictor:
+        with load(model, backend, soc, precision, parse_imgsz(imgsz), on_stage=follow, trusted=trust) as predictor:
             name = predictor.backend
             found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
             spec, artifact = predictor.spec, predictor.artifact

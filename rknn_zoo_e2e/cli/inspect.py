@@ -32,10 +32,10 @@ def inspect(
     if path is None:
         raise UserError("There is no bundle in this folder.", MAKE_ONE)
     read = read_bundle(path)
-    if read.onnx.exists() or not board_soc():  # a board pulls only what it runs
-        check_file(read, read.onnx.name, read.onnx_sha256)
-    for artifact in read.artifacts:
-        check_file(read, artifact.file, artifact.sha256)
+    runs = {artifact.file for artifact in read.artifacts}
+    for name, expected in read.checksums.items():
+        if name in runs or (path / name).exists() or not board_soc():  # a board pulls only what it runs
+            check_file(read, name, expected)
     outputs = Table(title="Outputs", title_justify="left")
     for heading in ("name", "channels", "kind", "values"):
         outputs.add_column(heading, overflow="fold")
@@ -47,7 +47,7 @@ def inspect(
     lines = [
         f"{a.soc} {a.precision} on the CPU: {x['op']} {x['name']} {x['shape']}"
         for a in read.artifacts
-        for x in a.placement["cpu"]
+        for x in a.placement.get("cpu", ())
     ]
     sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
     facts = read.metadata()

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rknn_zoo_e2e.cli.output import stderr
+
 Model = Annotated[
     str | None,
     typer.Option(
@@ -21,4 +23,20 @@ SocOf = Annotated[
 Precision = Annotated[str | None, typer.Option(help="Which precision of a bundle. Default: its first.")]
 Cores = Annotated[
     str, typer.Option(help="NPU cores to share the work among: auto, all or a number. On a PC: copies of the runtime.")
+]
+
+
+def _warn(value: bool) -> bool:
+    if value:
+        stderr().print("Warning: code in the .pt file, if there is any, runs with all your rights.", soft_wrap=True)
+    return value
+
+
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-checkpoint",
+        help="Load a .pt without restriction, code in it included: only if you trust who made it.",
+        callback=_warn,
+    ),
 ]

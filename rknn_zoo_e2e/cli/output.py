@@ -80,10 +80,11 @@ def emit(document: Any, *shown: RenderableType) -> None:
         return
     if settings.quiet:
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         # Piped: as wide as the content, so that no cell is cut off.
-        console = Console(highlight=False, width=max(console.width, 200) if not os.environ.get("COLUMNS") else None)
+        width = None if os.environ.get("COLUMNS") else max(console.width, 200)
+        console = Console(highlight=False, markup=False, width=width)
     for part in shown:
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 

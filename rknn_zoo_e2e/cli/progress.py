@@ -32,7 +32,7 @@ class StageProgress:
             TextColumn("{task.fields[stage]:<10}"),
             BarColumn(24),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=stderr(),
             transient=True,
             disable=not self.live,

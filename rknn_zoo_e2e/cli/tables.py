@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -27,20 +27,24 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
     table.add_column("against fp32", overflow="fold")
     table.add_column("s", justify="right", no_wrap=True)
     for a in artifacts:
-        where = a.placement
         table.add_row(
             a.soc,
             a.precision,
             a.file,
             f"{a.bytes / 1e6:.1f}",
-            str(where["npu"]),
-            str(len(where["cpu"])),
-            f"{where['traffic_kb'] / 1024:.1f}",
-            f"{where['cycles'] / 1e6:.2f}",
+            *placed(a.placement),
             parity_text(a.parity),
             f"{sum(a.seconds.values()):.0f}",
         )
     return table
+
+
+def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Ops on the NPU and on the CPU, traffic in MB and cycles in millions; empty where a bundle does not say."""
+    if not where:
+        return "", "", "", ""
+    mega = f"{where['traffic_kb'] / 1024:.1f}", f"{where['cycles'] / 1e6:.2f}"
+    return str(where["npu"]), str(len(where["cpu"])), *mega
 
 
 def summary_table(conversions: Sequence[Conversion]) -> Table:
@@ -56,7 +60,8 @@ def summary_table(conversions: Sequence[Conversion]) -> Table:
     table.add_column("s", justify="right", no_wrap=True)
     for c in conversions:
         for a in c.wanted:
-            figures = (f"{a.bytes / 1e6:.1f}", str(len(a.placement["cpu"])), f"{a.placement['cycles'] / 1e6:.2f}")
+            _, cpu, _, cycles = placed(a.placement)
+            figures = (f"{a.bytes / 1e6:.1f}", cpu, cycles)
             result = "reused" if a in c.reused else "built"
             table.add_row(c.model, a.soc, result, *figures, parity_text(a.parity), f"{sum(a.seconds.values()):.0f}")
         for soc, error in c.failed.items():

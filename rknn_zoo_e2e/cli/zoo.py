@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rknn_zoo_e2e.cli.options import Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def accuracy(card: ModelCard) -> str:
 
 def info(
     model: Annotated[str, typer.Argument(help="Zoo name, .pt file or bundle.")],
+    trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -90,7 +92,7 @@ def info(
         from rknn_zoo_e2e.convert.source import load_source
         from rknn_zoo_e2e.zoo import resolve
 
-        found = resolve(model)
+        found = resolve(model, trusted=trust)
         network, spec = load_source(found)
         head, source, card = type(network.model[-1]).__name__, str(found.path), found.card
     names = list(spec.names)

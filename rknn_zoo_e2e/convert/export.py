@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rknn_zoo_e2e.document import shown
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.patch import patched
-from rknn_zoo_e2e.spec import ModelSpec, check_imgsz
+from rknn_zoo_e2e.manifest import NAME
+from rknn_zoo_e2e.spec import ModelSpec, check_imgsz, check_names
 from rknn_zoo_e2e.tasks import TASKS, task_of
 
 OPSET = 19  # the newest rknn-toolkit2 2.3 reads
@@ -59,13 +61,19 @@ def spec_of(
     channels = model.yaml.get("channels", 3)
     if channels != 3:
         raise UserError(f"{name} takes pictures of {channels} channels.", "Only RGB models can be converted.")
+    try:
+        NAME(name, "the name")
+        names = tuple(str(n) if isinstance(n, (int, float)) else n for n in (model.names[i] for i in range(head.nc)))
+        check_names(names)
+    except ValueError as error:
+        raise UserError(f"{shown(name)} cannot be converted: {error}.", "Give it a name of printable text.") from error
     kpt_shape = tuple(head.kpt_shape) if model.task == "pose" else None
     if kpt_shape and not skeleton and kpt_shape[0] == COCO_POINTS:
         skeleton = COCO_SKELETON
     return ModelSpec(
         name=name,
         task=model.task,
-        names=tuple(str(model.names[i]) for i in range(head.nc)),
+        names=names,
         imgsz=imgsz,
         stride=stride,
         kpt_shape=kpt_shape,

@@ -24,7 +24,7 @@ def require_torch() -> None:
 
 
 def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[nn.Module, ModelSpec]:
-    """Loads the checkpoint safely.
+    """Loads the checkpoint, running nothing in it unless the source is trusted.
 
     Args:
         imgsz: input (height, width) in px, the training size by default.
@@ -33,8 +33,20 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
         UserError: torch or ultralytics is missing, or the checkpoint is no model this tool converts.
     """
     require_torch()
+    import torch
+
     from rknn_zoo_e2e.checkpoint import load_model
     from rknn_zoo_e2e.convert.export import spec_of
 
-    model = load_model(source.path)
-    return model, spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
+    model = load_model(source.path, source.trusted)
+    try:
+        spec = spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
+        with torch.no_grad():  # the smallest picture shows whether its layers fit together
+            model(torch.zeros(1, 3, 2 * spec.stride, 2 * spec.stride))
+        return model, spec
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{source.path} contradicts itself: it is damaged, or was changed by hand.",
+            "Download or copy it again, or save it with a current Ultralytics.",
+            f"{type(error).__name__}: {error}",
+        ) from error

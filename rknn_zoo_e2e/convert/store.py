@@ -145,11 +145,12 @@ class Store:
         """The artifact, and its files by name."""
         job, log = build.job, f"{build.rknn.stem}.log"
         made: dict[str, Path | bytes] = {build.rknn.name: build.rknn, log: result.log.encode()}
-        calibration = ""
+        calibration = calibration_sha256 = ""
         if result.ranges is not None:
             content = self._calibration_file(result.ranges)
             # Named by its content, so that SoCs with equal ranges share it.
-            calibration = f"calibration-{hashlib.sha256(content).hexdigest()[:8]}.json"
+            calibration_sha256 = hashlib.sha256(content).hexdigest()
+            calibration = f"calibration-{calibration_sha256[:8]}.json"
             made[calibration] = content
         own = job.onnx.name != ONNX
         artifact = Artifact(
@@ -162,7 +163,9 @@ class Store:
             fingerprint=self.prints[job.soc],
             hybrid=[list(pair) for pair in job.hybrid],
             calibration=calibration,
+            calibration_sha256=calibration_sha256,
             log=log,
+            log_sha256=hashlib.sha256(result.log.encode()).hexdigest(),
             graph=job.onnx.name if own else "",
             graph_sha256=sha256(job.onnx) if own else "",
             placement=result.placement,
@@ -211,9 +214,10 @@ def _existing(target: Path, overwrite: bool) -> Bundle | None:
 
 
 def _intact(bundle: Bundle, artifact: Artifact) -> bool:
-    """Whether an artifact's file and its graph are still what was built."""
+    """Whether an artifact's files and its graph are still what was built."""
     try:
-        check_file(bundle, artifact.file, artifact.sha256)
+        for name, expected in artifact.checksums.items():
+            check_file(bundle, name, expected)
         graph_of(bundle, artifact)
     except UserError:
         return False

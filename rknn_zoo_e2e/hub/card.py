@@ -1,13 +1,17 @@
-"""The model card of a repo, made from the metadata of all its bundles alone: the same bundles give the same card."""
+"""The model card of a repo, made from the metadata of all its bundles alone: the same bundles give the same card.
+
+Bundles may be anybody's, so every text out of them goes through :mod:`rknn_zoo_e2e.hub.markdown`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
 from rknn_zoo_e2e.bundle import Bundle, read_ranges
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
+from rknn_zoo_e2e.hub.markdown import code, link, plain, table
 from rknn_zoo_e2e.parity import parity_text
 from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.zoo import catalogue
@@ -25,6 +29,7 @@ WHERE = {
     "torch": "checkpoint on a PC",
 }
 PROJECT = "rknn-zoo-e2e"
+NO_CALIBRATION = "none: fp16 needs no calibration"
 ULTRALYTICS = "https://github.com/ultralytics/ultralytics"
 
 # Ten lines that run as they are, on a board or, with --soc's choice left open, on a PC with the simulator.
@@ -60,7 +65,7 @@ def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
     first = bundles[0]
     parts = [
         f"---\n{front_matter(bundles)}\n---\n",
-        f"# {first.spec.name} for Rockchip NPUs\n",
+        f"# {plain(first.spec.name)} for Rockchip NPUs\n",
         summary(first),
         picture(sample),
         f"## Files\n\n{files_table(bundles)}\n\nEach folder is a whole bundle; `sha256sum -c {SUMS}` in it compares "
@@ -87,7 +92,7 @@ def front_matter(bundles: list[Bundle]) -> str:
         library_name="ultralytics",
         pipeline_tag=PIPELINES[spec.task],
         tags=["rknn", "rockchip", "npu", "yolo", *(a.soc for a in artifacts), *(a.precision for a in artifacts)],
-        model_name=spec.name,
+        model_name=re.sub(r"[^\w.+-]+", "-", spec.name),
         **more,
     )
     return data.to_yaml()
@@ -95,7 +100,8 @@ def front_matter(bundles: list[Bundle]) -> str:
 
 def licence(bundle: Bundle) -> str:
     """SPDX name of the weights' licence."""
-    return str(bundle.origin.get("license", "AGPL-3.0"))
+    said = str(bundle.origin.get("license", "AGPL-3.0"))
+    return said if re.fullmatch(r"[\w.+-]{1,40}", said) else "other"
 
 
 def base_model(bundle: Bundle) -> str | None:
@@ -104,19 +110,13 @@ def base_model(bundle: Bundle) -> str | None:
     return card.base_model or None if card and card.classes == len(bundle.spec.names) else None
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    lines = [list(headings)]
-    lines += [["---"] * len(lines[0]), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def summary(bundle: Bundle) -> str:
     """What it is, in a paragraph."""
     spec, (height, width) = bundle.spec, bundle.spec.imgsz
-    names = ", ".join(spec.names[:10]) + (f" and {len(spec.names) - 10} more" if len(spec.names) > 10 else "")
+    more = f" and {len(spec.names) - 10} more" if len(spec.names) > 10 else ""
+    names = ", ".join(map(plain, spec.names[:10])) + more
     return (
-        f"`{spec.name}`, task {spec.task}, input {width} x {height} px, built for Rockchip NPUs by `e2erknn`. Its "
+        f"{code(spec.name)}, task {spec.task}, input {width} x {height} px, built for Rockchip NPUs by `e2erknn`. Its "
         "outputs come *decoded*: boxes, scores and all else are part of the graph, so that the CPU has no exponentials "
         f"to compute, only to sort out overlaps.\n\n{len(spec.names)} classes: {names}."
     )
@@ -138,7 +138,7 @@ def files_table(bundles: list[Bundle]) -> str:
     for bundle in bundles:
         [a] = bundle.artifacts
         path = f"{folder_of(a)}/{a.file}"
-        rows.append((a.soc, a.precision, f"{a.bytes / 1e6:.2f} MB", a.toolkit, f"[{a.file}]({path})", f"`{a.sha256}`"))
+        rows.append((a.soc, a.precision, f"{a.bytes / 1e6:.2f} MB", a.toolkit, link(a.file, path), f"`{a.sha256}`"))
     return table(("SoC", "precision", "size", "rknn-toolkit2", "file", "SHA-256"), rows)
 
 
@@ -190,8 +190,8 @@ def evaluation(bundles: list[Bundle]) -> str:
             kind = f"{a.soc} {a.precision}" if run["backend"] in ("simulator", "board") else "fp32"
             for metric, values in run["metrics"].items():
                 scores = [f"{100 * values[key]:.1f}" for key in ("map50", "map")]
-                where = WHERE.get(run["backend"], run["backend"])
-                rows.append((kind, run["data"], run["images"], metric, *scores, where))
+                where = WHERE.get(run["backend"], plain(run["backend"]))
+                rows.append((kind, plain(run["data"]), run["images"], plain(metric), *scores, where))
     if not rows:
         return ""
     note = "mAP x 100, by `e2erknn eval`. These are figures of the simulator on a PC where it says so, not of a board."
@@ -205,9 +205,7 @@ def calibration(bundles: list[Bundle]) -> str:
     for bundle in bundles:
         [a] = bundle.artifacts
         ranges: dict[str, Any] = read_ranges(bundle, a) if a.calibration else {}
-        said = (
-            f"{len(ranges['pictures'])} pictures, `{ranges['name']}`" if ranges else "none: fp16 needs no calibration"
-        )
+        said = f"{len(ranges['pictures'])} pictures, {code(ranges['name'])}" if ranges else NO_CALIBRATION
         lines.setdefault(said, []).append(f"{a.soc} {a.precision}")
     return "\n".join(f"- {', '.join(dict.fromkeys(builds))}: {said}" for said, builds in lines.items())
 
@@ -221,7 +219,8 @@ def licences(bundle: Bundle) -> str:
         source = f"{PROJECT}'s own starter model, trained on pictures it draws itself"
     else:
         source = "the publisher's own checkpoint"
-    versions = ", ".join(f"{name} {version}" for name, version in (bundle.origin.get("versions") or {}).items())
+    made_with = bundle.origin.get("versions") or {}
+    versions = ", ".join(f"{plain(name)} {plain(version)}" for name, version in made_with.items())
     return (
         f"- Weights: {licence(bundle)}, from {source} (SHA-256 `{bundle.weights_sha256}`).\n"
         f"- Architecture and export: [Ultralytics]({ULTRALYTICS}), AGPL-3.0; {PROJECT}, AGPL-3.0.\n"

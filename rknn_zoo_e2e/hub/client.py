@@ -13,6 +13,7 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+SILENCE, CONNECT = 120.0, 10.0  # s without a byte, after which the Hub itself gives up a request; to be let in
 AGAIN = "Run the same command again in a few minutes."
 LOG_IN = "Make a token at https://huggingface.co/settings/tokens, then: hf auth login (or set HF_TOKEN)."
 REACH = "Check the connection and the proxy; HF_ENDPOINT names a mirror."
@@ -41,9 +42,15 @@ def hub_api() -> HfApi:
         UserError: it is not installed.
     """
     require_hub()
-    from huggingface_hub import HfApi
+    import httpx2
+    from huggingface_hub import HfApi, get_session
 
     from rknn_zoo_e2e import __version__
+
+    session = get_session()
+    if session.timeout == httpx2.Timeout(None):
+        # The client's own default: a server that accepts and then says nothing would hold us for ever.
+        session.timeout = httpx2.Timeout(SILENCE, connect=CONNECT)
 
     return HfApi(library_name="rknn-zoo-e2e", library_version=__version__)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rknn_zoo_e2e import machine
-from rknn_zoo_e2e.bundle import LABELS, METADATA, Artifact, Bundle, check_file, graph_of, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle import LABELS, METADATA, Artifact, Bundle, check_file, read_bundle, read_ranges
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.privacy import check_private, without_traces
 from rknn_zoo_e2e.weights import sha256
@@ -40,23 +41,16 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
     Raises:
         UserError: a file is missing or not the one that was built, or holds something private.
     """
-    check_file(bundle, artifact.file, artifact.sha256)
-    graph_of(bundle, artifact)
-    check_file(bundle, bundle.onnx.name, bundle.onnx_sha256)
+    one = bundle.only(artifact)
+    files: dict[str, Content] = {name: check_file(bundle, name, value) for name, value in one.checksums.items()}
     if artifact.calibration:
         read_ranges(bundle, artifact)
-    one, files = bundle.only(artifact), dict[str, Content]()
-    for name in one.files:
-        path = bundle.path / name
-        if name == METADATA:
-            files[name] = one.metadata_text().encode()
-        elif name == LABELS:
-            files[name] = one.labels_text().encode()
-        elif not path.is_file():
-            raise UserError(f"{path} is missing.", "Build the bundle again with: e2erknn convert")
-        else:
-            files[name] = without_traces(path.read_text("utf-8", "replace")).encode() if name == artifact.log else path
-        check_private(path, files[name])
+    if artifact.log:
+        files[artifact.log] = log = without_traces((bundle.path / artifact.log).read_text("utf-8", "replace")).encode()
+        one = bundle.only(replace(artifact, log_sha256=digest(log)))
+    files |= {METADATA: one.metadata_text().encode(), LABELS: one.labels_text().encode()}
+    for name, content in files.items():
+        check_private(bundle.path / name, content)
     files[SUMS] = sums_text(files).encode()
     return {f"{folder_of(artifact)}/{name}": content for name, content in files.items()}
 
@@ -77,8 +71,11 @@ def read_folder(path: Path, repo: str) -> Bundle:
     Raises:
         UserError: damaged, or not what its place in the repo says.
     """
-    bundle = read_bundle(path)
     place = "/".join(path.parts[-3:])
+    try:
+        bundle = read_bundle(path)
+    except UserError as error:
+        raise UserError(error.what.replace(str(path), f"{repo}/{place}"), DO_NOT_USE) from error
     if [folder_of(a) for a in bundle.artifacts] != [place]:
         raise UserError(f"{repo} holds something else in {place} than its name says.", DO_NOT_USE)
     return bundle
@@ -105,13 +102,9 @@ def damaged_files(bundle: Bundle, repo: str) -> list[str]:
     unknown = [name for name in needed if name not in sums]
     if unknown:
         raise UserError(f"{repo} has no checksum for {folder_of(artifact)}/{unknown[0]}.", DO_NOT_USE)
-    known = {
-        artifact.file: artifact.sha256,
-        bundle.onnx.name: bundle.onnx_sha256,
-        artifact.graph: artifact.graph_sha256,
-    }
+    known = sums | bundle.checksums
     return [
         name
         for name in needed
-        if not (path := bundle.path / name).is_file() or not digest(path) == sums[name] == known.get(name, sums[name])
+        if not (path := bundle.path / name).is_file() or not digest(path) == sums[name] == known[name]
     ]

@@ -13,9 +13,10 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.card import make_card
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
 from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
+from rknn_zoo_e2e.hub.listing import list_files
 from rknn_zoo_e2e.hub.privacy import check_private
 from rknn_zoo_e2e.hub.pull import read_repo
-from rknn_zoo_e2e.hub.sample import PREFIX, default_picture, draw_sample
+from rknn_zoo_e2e.hub.sample import OURS, default_picture, draw_sample
 
 CARD = "README.md"
 OnStage = Callable[[str, float], None]
@@ -110,7 +111,6 @@ def default_repo(bundle: Bundle) -> str:
 def look(repo: str, branch: str) -> State:
     """The repo as it is now. Raises :class:`UserError` where that cannot be seen."""
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-    from huggingface_hub.hf_api import RepoFile
 
     api, exists = hub_api(), True
     with hub_errors(repo):
@@ -120,8 +120,7 @@ def look(repo: str, branch: str) -> State:
             return State()
         except RevisionNotFoundError:
             head, exists = api.repo_info(repo).sha, False
-        tree = api.list_repo_tree(repo, revision=head, recursive=True)
-        oids = {f.path: f.lfs.sha256 if f.lfs else f.blob_id for f in tree if isinstance(f, RepoFile)}
+    oids = {path: f.lfs.sha256 if f.lfs else f.blob_id for path, f in list_files(repo, head).items()}
     bundles = read_repo(repo, head, ("calibration-*.json",)) if any(p.endswith("/metadata.yaml") for p in oids) else []
     return State(head, exists, oids, bundles)
 
@@ -155,7 +154,7 @@ def make_plan(
     files: dict[str, Content] = {}
     for bundle in new:
         files |= files_to_publish(bundle, bundle.artifacts[0])
-    samples = [path for path in state.oids if path.startswith(PREFIX)]
+    samples = [path for path in state.oids if OURS.fullmatch(path)]
     drawn = {} if drawn is None else drawn
     picture = (wishes.sample or (default_picture(new[0]) if not samples or gone else None)) if wishes.draw else None
     if picture and not drawn:

@@ -13,6 +13,7 @@ from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
+from rknn_zoo_e2e.hub.listing import check_sizes
 from rknn_zoo_e2e.locking import locked
 from rknn_zoo_e2e.packages import numbers
 from rknn_zoo_e2e.staging import staged
@@ -33,11 +34,13 @@ def download(repo: str, revision: str | None, patterns: Iterable[str], force: bo
     """The files of a repo that match, as a folder of the client's cache; offline what is cached.
 
     Raises:
-        UserError: no such repo, no network and not cached, or a path that leaves the folder.
+        UserError: no such repo, no network and not cached, a path that leaves the folder, or a file of absurd size.
     """
+    allowed = list(patterns)
+    with suppress(Unreachable):  # then only what is in the cache is left, and was looked at when it came
+        check_sizes(repo, revision, allowed)
     with hub_errors(repo):
         try:
-            allowed = list(patterns)
             return Path(
                 hub_api().snapshot_download(repo, revision=revision, allow_patterns=allowed, force_download=force)
             )

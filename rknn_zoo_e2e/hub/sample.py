@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rknn_zoo_e2e.zoo import MODELS, catalogue
 
 SIDE = 960  # px, the longest of the drawn picture
 PREFIX = "sample-"
+OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-(board|simulator|onnx)\.jpg")  # of a repo's files
 
 
 def default_picture(bundle: Bundle) -> Path | None:

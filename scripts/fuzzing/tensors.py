@@ -38,13 +38,14 @@ def decode_all(spec: Any, seed: int, image: np.ndarray) -> None:
     """Raises AssertionError where detections are not in the picture, or a value that is no number went unnoticed."""
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.predictor import Predictor
+    from rknn_zoo_e2e.runtime.pool import Pool
     from rknn_zoo_e2e.tasks import task_of
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.vision.letterbox import Letterbox
 
     rng, numbers = Random(seed), np.random.default_rng(seed)
     predictor = Predictor(
-        spec, [Given()], Thresholds(rng.choice((0.0, 0.001, 0.25, 1.0)), rng.random(), rng.choice((1, 300)))
+        spec, Pool([Given]), Thresholds(rng.choice((0.0, 0.001, 0.25, 1.0)), rng.random(), rng.choice((1, 300)))
     )
     anchors = sum((spec.imgsz[0] // s) * (spec.imgsz[1] // s) for s in (8, 16, 32))
     for _ in range(TENSORS):

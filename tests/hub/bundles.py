@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -19,12 +21,19 @@ PLACEMENT = {"npu": 10, "cpu": [], "traffic_kb": 2048, "cycles": 1_500_000}
 
 
 def make(
-    folder: Path, *socs: str, spec: ModelSpec = SPEC, precision: str = "int8", log: str = "built\n", **facts
+    folder: Path,
+    *socs: str,
+    spec: ModelSpec = SPEC,
+    precision: str = "int8",
+    log: str = "built\n",
+    calib: str = "c",
+    **facts,
 ) -> Bundle:
     """A bundle nobody looks into the models of; its .rknn says what it was built for."""
     folder.mkdir(parents=True, exist_ok=True)
-    graph = b"\0graph of " + spec.name.encode()
-    made: dict[str, Path | bytes] = {"model.onnx": graph, "calibration-1.json": b'{"name": "c", "pictures": ["p"]}'}
+    graph = b"\x08\x0a\x12\x04tiny"  # a model without a graph
+    ranges = json.dumps({"name": calib, "digest": "d", "pictures": ["p"], "ranges": {}}).encode()
+    made: dict[str, Path | bytes] = {"model.onnx": graph, "calibration-1.json": ranges}
     (folder / "graph").write_bytes(graph)
     artifacts = []
     for soc in socs or ("rk3566",):
@@ -33,12 +42,17 @@ def make(
         (folder / "rknn").write_bytes(made[f"{stem}.rknn"])
         digest, length = sha256(folder / "rknn"), (folder / "rknn").stat().st_size
         files = {"calibration": "calibration-1.json", "log": f"{stem}.log"}
+        files |= {"calibration_sha256": sha256_of(ranges), "log_sha256": sha256_of(log.encode())}
         one = {"toolkit": "2.3.2", "fingerprint": "f", "placement": PLACEMENT} | files | facts
         artifacts.append(Artifact(soc, precision, f"{stem}.rknn", digest, length, **one))
     origin = {"license": "AGPL-3.0", "versions": {"rknn-toolkit2": "2.3.2"}}
     path = folder / f"{spec.name}_rknn_model"
-    write_bundle(Bundle(path, spec, "flat", "w" * 64, sha256(folder / "graph"), artifacts, origin), made)
+    write_bundle(Bundle(path, spec, "flat", "a" * 64, sha256(folder / "graph"), artifacts, origin), made)
     return read_bundle(path)
+
+
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def cli(*args: object, cwd: Path, board: str = "", **environment: object) -> subprocess.CompletedProcess:

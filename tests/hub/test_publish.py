@@ -178,7 +178,7 @@ def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     for word in (str(tmp_path), "alice", "bob", "carol", token, "/home/", "/Users/"):
         assert word.encode() not in everything, word
     assert b"/model.22/Reshape" in everything
-    (bundle.path / "calibration-1.json").write_text(json.dumps({"name": f"{home}/c", "pictures": []}))
+    bundle = make(home / "again", calib=f"{home}/c")
     out = cli("publish", bundle.path, "--repo", "me/second", "--yes", "--no-draw", cwd=home, **who)
     assert out.returncode == 1 and "holds a path of this machine" in out.stderr and "me/second" not in hub.repos
 

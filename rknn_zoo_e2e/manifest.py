@@ -1,0 +1,140 @@
+"""What ``metadata.yaml`` may hold. Whoever made a bundle wrote it, so nothing in it is believed before this."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rknn_zoo_e2e.document import anything, either, listed, mapping, nothing, number, read_yaml, shown, text, truth
+from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
+
+LARGEST = 4 << 20  # bytes; ten artifacts of 80 classes have 40 KB
+LARGEST_SIDE = 8192  # px
+MOST_POINTS = 1000  # key points
+MOST_ARTIFACTS = 200
+
+COUNT = number(0, 10**15, whole=True)
+AMOUNT = number(0)
+POINT = number(0, MOST_POINTS - 1, whole=True)
+SHA256 = text(64, re.compile("[0-9a-f]{64}"))
+WORD = text(20, re.compile("[a-z0-9]+"))
+STEM = r"[^/\\]+"  # no folder
+NAME = text(250, re.compile(STEM))
+
+
+def file(suffix: str) -> Any:
+    """The name of a file in the bundle."""
+    return text(255, re.compile(rf"{STEM}\.{suffix}"))
+
+
+PLACEMENT = mapping(
+    {
+        "npu": COUNT,
+        "cpu": listed(mapping({"op": text(), "name": text(500), "shape": text()}), 10_000),
+        "traffic_kb": AMOUNT,
+        "cycles": AMOUNT,
+    }
+)
+PARITY = mapping(
+    {"pictures": COUNT, "detections": COUNT, "passed": truth, "cosine": mapping({"scores": number()}, number())},
+    number(),
+)
+EVALUATION = mapping(
+    {
+        "backend": WORD,
+        "data": text(),
+        "images": COUNT,
+        "metrics": mapping({}, mapping({"map50": number(0, 1), "map": number(0, 1)}, anything)),
+    },
+    anything,
+)
+ARTIFACT = mapping(
+    {
+        "soc": WORD,
+        "precision": WORD,
+        "file": file("rknn"),
+        "sha256": SHA256,
+        "bytes": COUNT,
+        "toolkit": text(30, re.compile(r"\d[\w.+-]*")),
+        "fingerprint": text(64, re.compile("[0-9a-f]*")),
+        "hybrid": listed(listed(text(500), 2, 2), 1000),
+        "calibration": either(nothing, file("json")),
+        "calibration_sha256": either(nothing, SHA256),
+        "log": either(nothing, file("log")),
+        "log_sha256": either(nothing, SHA256),
+        "graph": either(nothing, file("onnx")),
+        "graph_sha256": either(nothing, SHA256),
+        "placement": either(nothing, PLACEMENT),
+        "parity": either(nothing, PARITY),
+        "seconds": mapping({}, AMOUNT),
+        "evaluations": listed(EVALUATION, 1000),
+    }
+)
+
+RANGE = listed(number(-1e38, 1e38), 2**16, 1)
+CALIBRATION = mapping(
+    {
+        "name": text(300),
+        "digest": text(64),
+        "pictures": listed(text(300), 100_000),
+        "ranges": mapping({}, listed(RANGE, 2, 2)),
+    }
+)
+
+
+def names(value: Any, where: str) -> None:
+    """Class names by index, without a gap."""
+    if not isinstance(value, dict) or len(value) > MOST_CLASSES or list(value) != list(range(len(value))):
+        raise ValueError(f"{where} does not count from 0 to less than {MOST_CLASSES}")
+    check_names(value.values())
+
+
+METADATA = mapping(
+    {
+        "name": NAME,
+        "task": text(20),
+        "names": names,
+        "imgsz": listed(number(1, LARGEST_SIDE, whole=True), 2, 2),
+        "stride": number(1, 256, whole=True),
+        "kpt_shape": listed(number(1, MOST_POINTS, whole=True), 2, 2),
+        "skeleton": listed(listed(POINT, 2, 2), MOST_POINTS),
+        "masks": number(0, 1024, whole=True),
+        "nms_free": truth,
+        "layout": text(10, re.compile("flat|grid")),
+        "weights_sha256": SHA256,
+        "onnx_sha256": SHA256,
+        "artifacts": listed(ARTIFACT, MOST_ARTIFACTS),
+        "license": text(),
+        "versions": mapping({}, text()),
+    },
+    anything,
+    optional=frozenset({"kpt_shape", "skeleton", "masks", "license", "versions"}),
+)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """``metadata.yaml`` as a mapping; of what it holds only ``format_version`` may be known afterwards."""
+    data = read_yaml(path, LARGEST)
+    if not isinstance(data, dict):
+        raise ValueError("no mapping")
+    return data
+
+
+def check_manifest(data: dict[str, Any]) -> ModelSpec:
+    """Raises ValueError where something in it is not what it should be."""
+    from rknn_zoo_e2e.tasks import TASKS
+
+    METADATA(data, "")
+    if data["task"] not in TASKS:
+        raise ValueError(f"task is {shown(data['task'])}")
+    if any(side % data["stride"] for side in data["imgsz"]):
+        raise ValueError(f"imgsz is not a multiple of the stride {data['stride']}")
+    spec = ModelSpec.from_metadata(data)
+    if spec.task == "pose" and (spec.kpt_shape is None or spec.kpt_shape[1] not in (2, 3)):
+        raise ValueError("kpt_shape is missing, or its values are not 2 or 3")
+    if spec.kpt_shape and any(max(pair) >= spec.kpt_shape[0] for pair in spec.skeleton):
+        raise ValueError("the skeleton joins points there are not")
+    if (spec.task == "segment") != bool(spec.masks):
+        raise ValueError(f"a {spec.task} model of {spec.masks} masks")
+    return spec
