@@ -54,6 +54,8 @@ class StageProgress:
         with self.lock:
             entered = self.stages.get(what) != stage
             self.stages[what] = stage
+            if entered:
+                settings.remember(f"{what}: {stage}")
             if self.live:
                 if what not in self.tasks:
                     self.tasks[what] = self.bars.add_task(what, stage=stage, total=None, detail=detail)
@@ -70,6 +72,7 @@ class StageProgress:
         outcome = "reused" if reused else "done"
         if isinstance(result, UserError):
             outcome = f"failed: {result.what}"
+        settings.remember(f"{what}: {outcome}")
         with self.lock:
             if self.live and what in self.tasks:
                 self.bars.update(self.tasks[what], stage=outcome, total=1, completed=1)
