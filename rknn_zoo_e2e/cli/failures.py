@@ -44,7 +44,7 @@ def reporting_errors(options: Mapping[str, Any] | None = None) -> Iterator[None]
     code = 0
     try:
         yield
-    except typer.Abort:
+    except (typer.Abort, typer.BadParameter):
         raise
     except typer.Exit as end:
         code = end.exit_code

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, graph_of, read_ranges
-from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit
+from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit, require_same_toolkit, require_toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
 
@@ -19,6 +19,8 @@ class SimulatorRuntime:
     backend = "simulator"
 
     def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
+        require_toolkit()
+        require_same_toolkit(artifact.toolkit, artifact.file)
         onnx = graph_of(bundle, artifact)
         self.toolkit = Toolkit(on_stage)
         self.toolkit.__enter__()
