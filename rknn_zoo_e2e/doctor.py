@@ -13,8 +13,8 @@ from rknn_zoo_e2e.soc import SOCS
 RECOMMENDED_DRIVER = "0.8.8"
 # Older ones refuse, or run with warnings, what rknn-toolkit2 2.3 builds ("Invalid RKNN model version 6").
 OLDEST_LIBRARY = "2.3"
-# What convert keeps in the temporary folder at once: TODO
-ROOM = 1e9
+# Bytes for the temporary files of a build: yolov8n's are 0.13 GB (measured), and size x has twenty times its weights.
+ROOM = 3e9
 # rknn-toolkit-lite2 2.5.0 knows the others (its config/cpu_npu_mapper.yml).
 NO_PYTHON = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 

@@ -16,6 +16,7 @@ from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.client import Flag, OnStage, Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.toolkit.versions import advised
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 
@@ -78,7 +79,8 @@ def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
         on_stage(stage, share)
 
     with Toolkit(enter, cancelled) as toolkit:
-        built = toolkit.build(build.job)
+        with advised():
+            built = toolkit.build(build.job)
         log = toolkit.log
         parity = Parity(build.spec)
         for index, check in enumerate(build.checks):

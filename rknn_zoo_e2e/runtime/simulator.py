@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, graph_of, read_ranges
-from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit, require_same_toolkit, require_toolkit
+from rknn_zoo_e2e.toolkit.client import OnStage, Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.toolkit.versions import check_same
 
 
 class SimulatorRuntime:
@@ -19,8 +20,7 @@ class SimulatorRuntime:
     backend = "simulator"
 
     def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
-        require_toolkit()
-        require_same_toolkit(artifact.toolkit, artifact.file)
+        check_same(artifact.toolkit, artifact.file)
         onnx = graph_of(bundle, artifact)
         self.toolkit = Toolkit(on_stage)
         self.toolkit.__enter__()

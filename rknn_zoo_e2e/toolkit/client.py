@@ -22,9 +22,9 @@ from typing import Protocol
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.packages import TOOLKITS, fits, numbers, version_of
 from rknn_zoo_e2e.toolkit.buildlog import readable
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Stage
+from rknn_zoo_e2e.toolkit.versions import check_version
 
 STAGE_LIMIT = 3600.0  # seconds a single stage may take
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
@@ -39,28 +39,13 @@ class Flag(Protocol):
 
 
 def require_toolkit() -> None:
-    """Raises :class:`UserError` where rknn-toolkit2 is not installed, or one that is not known to work."""
+    """Raises :class:`UserError` where rknn-toolkit2 is not installed, or one that was not tried."""
     if find_spec("rknn") is None:
         raise UserError(
             "rknn-toolkit2 is not installed here (Linux x86_64, Python 3.10 to 3.12 only).",
             "Install it with: pip install 'rknn-zoo-e2e[convert]', or use --backend onnx.",
         )
-    installed = version_of("rknn-toolkit2")
-    if installed and not fits(installed, TOOLKITS):
-        raise UserError(
-            f"rknn-toolkit2 {installed} is installed, which is not {TOOLKITS}: it may crash or build wrong models.",
-            "Install the one this is made for: pip install 'rknn-toolkit2==2.3.2'",
-        )
-
-
-def require_same_toolkit(built_with: str, file: str) -> None:
-    """Raises :class:`UserError` where the toolkit here would not build ``file`` as ``built_with`` did."""
-    installed = version_of("rknn-toolkit2")
-    if installed and numbers(installed) != numbers(built_with):
-        raise UserError(
-            f"{file} was built with rknn-toolkit2 {built_with}; the simulator of {installed} would run another model.",
-            f"Use --backend onnx, or: pip install 'rknn-toolkit2=={built_with}'",
-        )
+    check_version()
 
 
 class Toolkit:
