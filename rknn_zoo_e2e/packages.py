@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 
-# What builds here: tried with 2.3.2 and 2.5.0. The extra "convert" takes the usual one: a board's librknnrt has to be as
-# new as what built the model, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
+# What builds here: tried with 2.3.2 and 2.5.0. The extra "convert" takes the usual one: a board's librknnrt has to be
+# as new as what built the model, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
 TOOLKITS, USUAL_TOOLKIT = ">=2.3.2,<2.6", "2.3.2"
 HOST_PACKAGES = ("rknn-toolkit2", "torch", "onnx", "onnxruntime", "numpy", "setuptools", "ultralytics")
 COMPARE = {
