@@ -21,6 +21,7 @@ from rknn_zoo_e2e.doctor import Finding, examine
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.machine import board_soc, read_board, runs_on
 from rknn_zoo_e2e.packages import Host, Package, fits, numbers, read_host, requirements
+from rknn_zoo_e2e.toolkit.versions import known_crash
 
 NOBODY = 65534
 RELEASE = "librknnrt version: 2.3.2 (429f97ae6b@2025-04-09T09:09:27)"
@@ -389,6 +390,21 @@ def test_the_simulator_of_another_toolkit_is_no_stand_in(tmp_path: Path, monkeyp
     with pytest.raises(UserError, match=r"built with rknn-toolkit2 2\.3\.2; the simulator of 2\.5\.0") as caught:
         SimulatorRuntime(bundle, bundle.artifacts[0])
     assert "--backend onnx" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("version", "operators", "crashes"),
+    [
+        ("2.5.0", {"Conv", "Softmax"}, True),
+        ("2.5.0", {"Conv"}, False),
+        ("2.3.2", {"Conv", "Softmax"}, False),
+    ],
+)
+def test_a_crash_that_is_known_is_not_suffered(tmp_path: Path, monkeypatch, version, operators, crashes):
+    another_toolkit(tmp_path, version)
+    monkeypatch.syspath_prepend(tmp_path)
+    told = f"rknn-toolkit2 {version} crashes on attention (Softmax) for rv1106"
+    assert known_crash(operators, "rv1106") == (told if crashes else "")
 
 
 @pytest.mark.parametrize(

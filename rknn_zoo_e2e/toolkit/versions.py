@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.packages import TOOLKITS, USUAL_TOOLKIT, fits, numbers, version_of
 
+CRASHES = ">=2.5,<2.6"  # with SIGSEGV, on attention for the SoCs whose channels are placed (rv1106; YOLO11 and YOLO26)
 INSTALL = f"pip install 'rknn-toolkit2=={USUAL_TOOLKIT}'"
 
 
@@ -29,6 +30,14 @@ def check_same(built_with: str, file: str) -> None:
             f"{file} was built with rknn-toolkit2 {built_with}; the simulator of {installed} would run another model.",
             f"Use --backend onnx, or: pip install 'rknn-toolkit2=={built_with}'",
         )
+
+
+def known_crash(operators: Collection[str], soc: str) -> str:
+    """Why the toolkit here would crash on a graph of these operators for a SoC whose channels are placed, "" if not."""
+    installed = version_of("rknn-toolkit2") or ""
+    if "Softmax" not in operators or not installed or not fits(installed, CRASHES):
+        return ""
+    return f"rknn-toolkit2 {installed} crashes on attention (Softmax) for {soc}"
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import yaml
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Failed, Outputs, Ranges, Stage
 from rknn_zoo_e2e.toolkit.placing import place_channels
+from rknn_zoo_e2e.toolkit.versions import known_crash
 
 PR_SET_PDEATHSIG = 1
 # Passes of the compiler that crash: this one of 2.5.0 on stock attention (IndexError). Others pass over the name.
@@ -70,6 +71,8 @@ def fitted(job: BuildJob) -> BuildJob:
     if not SOCS[job.soc].aligned:
         return job
     model = onnx.load(str(job.onnx))
+    if reason := known_crash({node.op_type for node in model.graph.node}, job.soc):
+        raise VendorError(reason)
     ranges = place_channels(model, job.ranges or {})
     path = Path(f"{job.onnx.stem}-{job.soc}.onnx").resolve()
     onnx.save(model, str(path))
