@@ -104,7 +104,5 @@ def test_a_report_needs_nothing_heavy(tmp_path: Path):
     (path,) = tmp_path.glob("e2erknn-debug-*.txt")
     text = path.read_text()
     assert out.returncode == 1 and f"Report: {path.name}" in out.stderr
-    assert (
-        "torch -" in text and "huggingface_hub -" in text
+    assert "torch -" in text and "huggingface_hub -" in text
     assert "not to be had" not in text and str(tmp_path) not in text
-    )
