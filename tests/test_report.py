@@ -127,6 +127,13 @@ def test_paths_given_on_the_command_line_stay_there(tmp_path: Path):
     assert out.returncode != 0 and f"info {path} --debug" in before and str(tmp_path) not in after
 
 
+def test_secrets_given_on_the_command_line_do_not(tmp_path: Path):
+    out = run("info", f"rtsp://me:hunter2@cam/{TOKEN}", "--debug", cwd=tmp_path)
+    (text,) = reports(tmp_path)
+    assert out.returncode == 2 and "hunter2" not in text and TOKEN not in text
+    assert "info rtsp://(credentials)@cam/(token) --debug" in text
+
+
 def test_success_is_reported_too(tmp_path: Path):
     out = run("list", "shapes", "--json", "--debug", cwd=tmp_path)
     (text,) = reports(tmp_path)
