@@ -143,6 +143,9 @@ def test_success_is_reported_too(tmp_path: Path):
 
 def test_ctrl_c_says_where_it_hung(tmp_path: Path):
     code = BROKEN.format("print('ready', file=sys.stderr, flush=True); time.sleep(60)")
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)" + code
+    )  # ignored in background jobs
     command = [sys.executable, "-c", code, "info", "shapes", "--debug"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stderr and process.stderr.readline() == "ready\n"
