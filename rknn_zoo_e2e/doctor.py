@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.machine import Board, runs_on
-from rknn_zoo_e2e.packages import Host, Package, fits, numbers, requirements
+from rknn_zoo_e2e.packages import TOOLKITS, Host, Package, fits, numbers, requirements
 from rknn_zoo_e2e.soc import SOCS
 
 # What librknnrt 1.5.2 to 2.3 recommends in its log; they do run on 0.8.2 and say so.
 RECOMMENDED_DRIVER = "0.8.8"
 # Older ones refuse, or run with warnings, what rknn-toolkit2 2.3 builds ("Invalid RKNN model version 6").
 OLDEST_LIBRARY = "2.3"
+# Bytes for the temporary files of a build: yolov8n's are 0.13 GB (measured), and size x has twenty times its weights.
+ROOM = 3e9
 # rknn-toolkit-lite2 2.5.0 knows the others (its config/cpu_npu_mapper.yml).
 NO_PYTHON = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 
@@ -121,9 +123,8 @@ def of_library(board: Board, toolkit: str) -> Finding:
     found = f"{board.library_version} ({board.library})"
     if numbers(board.library_version) < numbers(toolkit):
         # convert takes a range of toolkits, so an older one is a way out where it is in that range.
-        older = requirements("rknn-zoo-e2e", "convert").get("rknn-toolkit2", "")
         again = f"; or build the bundle again with rknn-toolkit2 {board.library_version}"
-        fix = put + (again if older and fits(board.library_version, older) else "")
+        fix = put + (again if fits(board.library_version, TOOLKITS) else "")
         return Finding(name, "fail", f"{found} is older than the bundle's toolkit, {toolkit}.", fix)
     if numbers(board.library_version) < numbers(OLDEST_LIBRARY):
         return Finding(name, "fail", f"{found} is too old for what rknn-toolkit2 {OLDEST_LIBRARY} builds.", put)
@@ -170,7 +171,8 @@ def of_host(host: Host) -> list[Finding]:
         fix = f"Convert in Docker or a VM; {onnx} runs a bundle's model.onnx here."
         return [of_python(host), Finding("system", "warn", what, fix)]
     toolkit = any(p.version for p in host.packages if p.name == "rknn-toolkit2")
-    return [of_python(host), Finding("system", "ok", here), *(of_package(p, toolkit) for p in host.packages)]
+    packages = [of_package(package, toolkit) for package in host.packages]
+    return [of_python(host), Finding("system", "ok", here), *packages, of_disk(host)]
 
 
 def of_package(package: Package, toolkit: bool) -> Finding:
@@ -180,9 +182,23 @@ def of_package(package: Package, toolkit: bool) -> Finding:
         return Finding(package.name, "warn", what, INSTALL.format("convert"))
     if not fits(package.version, package.bounds):
         fix = f"pip install '{package.name}{package.bounds}'"
+        if package.name == "rknn-toolkit2" and fits(package.version, TOOLKITS):
+            what = f"{package.version}: what it builds needs librknnrt {package.version} or newer on the board."
+            return Finding(package.name, "warn", what, f"For boards with an older one: {fix}")
         # Without the toolkit nothing here converts, so nothing is broken.
         return Finding(package.name, "fail" if toolkit else "warn", f"{package.version} is not {package.bounds}.", fix)
     return Finding(package.name, "ok", package.version)
+
+
+def of_disk(host: Host) -> Finding:
+    """Whether the folder for temporary files has room for a build."""
+    name, fix = "disk", "Free some space, or name another folder with the environment variable TMPDIR."
+    if not host.temporary:
+        return Finding(name, "fail", "There is no folder for temporary files that can be written.", fix)
+    if host.free < ROOM:
+        what = f"Only {host.free / 1e9:.1f} GB are free for temporary files in {host.temporary}."
+        return Finding(name, "warn", what, fix)
+    return Finding(name, "ok", f"room for temporary files in {host.temporary}")
 
 
 def newest_toolkit(artifacts: list[Artifact]) -> str:

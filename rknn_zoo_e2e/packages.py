@@ -5,9 +5,14 @@ from __future__ import annotations
 import operator
 import platform
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 
+# What builds here: tried with 2.3.2 and 2.5.0. The extra "convert" takes the usual one: a board's librknnrt has to be
+# as new as what built the model, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
+TOOLKITS, USUAL_TOOLKIT = ">=2.3.2,<2.6", "2.3.2"
 HOST_PACKAGES = ("rknn-toolkit2", "torch", "onnx", "onnxruntime", "numpy", "setuptools", "ultralytics")
 COMPARE = {
     ">=": operator.ge,
@@ -38,12 +43,19 @@ class Package:
 
 @dataclass(frozen=True)
 class Host:
-    """What Python runs here and what ``convert`` and the simulator find."""
+    """What Python runs here and what ``convert`` and the simulator find.
+
+    Attributes:
+        temporary: folder for temporary files, "" if none can be written.
+        free: bytes free there.
+    """
 
     system: str
     machine: str
     python: Package
     packages: tuple[Package, ...]
+    temporary: str = "/tmp"
+    free: float = float("inf")
 
 
 def read_host() -> Host:
@@ -54,9 +66,17 @@ def read_host() -> Host:
         for name in HOST_PACKAGES
     )
     python = metadata.metadata("rknn-zoo-e2e")["Requires-Python"] if version_of("rknn-zoo-e2e") else ""
-    return Host(
-        platform.system(), platform.machine(), Package("python", platform.python_version(), python or ""), packages
-    )
+    interpreter = Package("python", platform.python_version(), python or "")
+    return Host(platform.system(), platform.machine(), interpreter, packages, *temporary_folder())
+
+
+def temporary_folder() -> tuple[str, float]:
+    """The folder for temporary files and the bytes free there; ("", 0) if none can be written."""
+    try:
+        folder = tempfile.gettempdir()
+        return folder, shutil.disk_usage(folder).free
+    except OSError:
+        return "", 0
 
 
 def requirements(package: str, extra: str = "") -> dict[str, str]:

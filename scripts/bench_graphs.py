@@ -31,7 +31,8 @@ import typer
 from peers import ZOO, Peer, Stock
 from plain_build import PlainBuild
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, reporting_errors, settings
+from rknn_zoo_e2e.cli.failures import reporting_errors
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.convert.calibration import from_pictures
 from rknn_zoo_e2e.convert.pipeline import convert

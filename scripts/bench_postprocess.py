@@ -33,7 +33,8 @@ from ultralytics.utils.nms import non_max_suppression
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle import SUFFIX, read_bundle
-from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note, reporting_errors
+from rknn_zoo_e2e.cli.failures import reporting_errors
+from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks import task_of

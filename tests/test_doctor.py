@@ -18,8 +18,10 @@ from test_cli import run
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import Bundle
 from rknn_zoo_e2e.doctor import Finding, examine
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.machine import board_soc, read_board, runs_on
 from rknn_zoo_e2e.packages import Host, Package, fits, numbers, read_host, requirements
+from rknn_zoo_e2e.toolkit.versions import known_crash
 
 NOBODY = 65534
 RELEASE = "librknnrt version: 2.3.2 (429f97ae6b@2025-04-09T09:09:27)"
@@ -342,3 +344,104 @@ def test_nothing_heavy_is_loaded():
     code = "import sys, rknn_zoo_e2e.doctor; print(sorted({'torch', 'cv2', 'onnx', 'ultralytics'} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "[]\n"
+
+
+def another_toolkit(folder: Path, version: str) -> dict[str, str]:
+    """An environment in which rknn-toolkit2 says it is ``version``, and fails when it is asked to do anything."""
+    info = folder / f"rknn_toolkit2-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rknn-toolkit2\nVersion: {version}\n")
+    (folder / "rknn").mkdir()
+    (folder / "rknn/api.py").write_text("raise IndexError('list index out of range')\n")
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "what", "refused", "fix"),
+    [
+        ("2.3.0", "fail", "2.3.0 is not ", "2.3.0 is installed; this was tried with >=2.3.2,<2.6", "the usual one"),
+        ("2.6.0", "fail", "2.6.0 is not ", "2.6.0 is installed; this was tried with >=2.3.2,<2.6", "the usual one"),
+        (
+            "2.5.0",
+            "warn",
+            "needs librknnrt 2.5.0",
+            "in stage 'load': list index out of range",
+            "is rknn-toolkit2 2.5.0",
+        ),
+    ],
+)
+def test_another_toolkit_is_told_and_refused(tmp_path: Path, version, state, what, refused, fix):
+    environment = another_toolkit(tmp_path / "site", version)
+    out = run("doctor", "--json", cwd=tmp_path, env=environment)
+    (finding,) = (f for f in json.loads(out.stdout)["findings"] if f["name"] == "rknn-toolkit2")
+    assert finding["state"] == state and what in finding["what"] and "pip install 'rknn-toolkit2" in finding["fix"]
+    out = run("convert", "shapes", "--soc", "rk3566", "--calib-images", 2, cwd=tmp_path, env=environment)
+    assert out.returncode == 1 and refused in out.stderr and "Traceback" not in out.stderr
+    assert fix in out.stderr and "pip install 'rknn-toolkit2==2.3.2'" in out.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_the_simulator_of_another_toolkit_is_no_stand_in(tmp_path: Path, monkeypatch):
+    from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
+
+    another_toolkit(tmp_path / "site", "2.5.0")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    bundle = made(tmp_path)
+    with pytest.raises(UserError, match=r"built with rknn-toolkit2 2\.3\.2; the simulator of 2\.5\.0") as caught:
+        SimulatorRuntime(bundle, bundle.artifacts[0])
+    assert "--backend onnx" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("version", "operators", "crashes"),
+    [
+        ("2.5.0", {"Conv", "Softmax"}, True),
+        ("2.5.0", {"Conv"}, False),
+        ("2.3.2", {"Conv", "Softmax"}, False),
+    ],
+)
+def test_a_crash_that_is_known_is_not_suffered(tmp_path: Path, monkeypatch, version, operators, crashes):
+    another_toolkit(tmp_path, version)
+    monkeypatch.syspath_prepend(tmp_path)
+    told = f"rknn-toolkit2 {version} crashes on attention (Softmax) for rv1106"
+    assert known_crash(operators, "rv1106") == (told if crashes else "")
+
+
+@pytest.mark.parametrize(
+    ("bundles", "library", "lite2", "states"),
+    [
+        ("2.3.2", "2.5.0", "2.5.0", {}),
+        ("2.3.2", "2.5.0", "2.3.2", {}),
+        ("2.5.0", "2.5.0", "2.5.0", {}),
+        ("2.5.0", "2.5.0", "2.3.2", {"rknn-toolkit-lite2": "warn"}),
+        ("2.5.0", "2.3.2", "2.5.0", {"librknnrt": "fail"}),
+        ("2.5.0", "2.3.2", "2.3.2", {"librknnrt": "fail", "rknn-toolkit-lite2": "warn"}),
+    ],
+)
+def test_what_built_the_bundle_against_what_runs_it(tmp_path: Path, bundles, library, lite2, states):
+    root, bundle = healthy(tmp_path / "root"), made(tmp_path)
+    bundle.artifacts[0].toolkit = bundles
+    write(root, "usr/lib/librknnrt.so", RELEASE.replace("2.3.2", library))
+    found = examined(root, bundle, lite2)
+    assert {name: finding.state for name, finding in found.items()} == states
+    if "librknnrt" in states:
+        assert "librknnrt.so 2.5.0 or newer" in found["librknnrt"].fix
+        assert "build the bundle again with rknn-toolkit2 2.3.2" in found["librknnrt"].fix
+
+
+@pytest.mark.parametrize(
+    ("temporary", "free", "state", "what"),
+    [
+        ("/tmp", 50e9, "ok", "/tmp"),
+        ("/tmp", 0.2e9, "warn", "Only 0.2 GB are free for temporary files in /tmp."),
+        ("", 0, "fail", "no folder for temporary files"),
+    ],
+)
+def test_room_for_temporary_files(temporary, free, state, what):
+    host = Host("Linux", "x86_64", Package("python", "3.11.2", ">=3.10,<3.13"), (), temporary, free)
+    found = examine(host, None)[-1]
+    assert (
+        (found.name, found.state) == ("disk", state)
+        and what in found.what
+        and (state == "ok") != ("TMPDIR" in found.fix)
+    )

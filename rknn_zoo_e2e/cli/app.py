@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, publish, pull, zoo
-from rknn_zoo_e2e.cli.output import reporting_errors
-
-
-class Commands(TyperGroup):
-    """Runs a command with our own words for its errors and for Ctrl-C."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        with reporting_errors():
-            return super().invoke(ctx)
-
+from rknn_zoo_e2e.cli.failures import reporting
 
 app = typer.Typer(
     name="e2erknn",
-    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -48,14 +38,18 @@ def _root(
     pass
 
 
-app.command("list")(zoo.list_models)
-app.command("info")(zoo.info)
-app.command("fetch")(fetch.fetch)
-app.command("convert")(convert.convert)
-app.command("inspect")(inspect.inspect)
-app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
-app.command("eval")(eval.evaluate)
-app.command("publish")(publish.publish)
-app.command("pull")(pull.pull)
-app.command("doctor")(doctor.doctor)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": zoo.list_models,
+    "info": zoo.info,
+    "fetch": fetch.fetch,
+    "convert": convert.convert,
+    "inspect": inspect.inspect,
+    "demo": demo.demo,
+    "bench": bench.bench,
+    "eval": eval.evaluate,
+    "publish": publish.publish,
+    "pull": pull.pull,
+    "doctor": doctor.doctor,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(reporting(command))

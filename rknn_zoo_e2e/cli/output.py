@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -19,12 +18,22 @@ from rknn_zoo_e2e.errors import UserError
 
 @dataclass
 class Settings:
-    """What the options every command has were set to, and whether the one document has been printed."""
+    """What the options every command has were set to, whether the one document has been printed, and what was told.
+
+    Attributes:
+        history: the latest lines of progress, notes and errors with the seconds since the start, for a report.
+    """
 
     json: bool = False
     quiet: bool = False
     debug: bool = False
     emitted: bool = False
+    start: float = field(default_factory=time.monotonic)
+    history: deque[str] = field(default_factory=lambda: deque(maxlen=500))
+
+    def remember(self, text: str) -> None:
+        """Keeps a line for a report."""
+        self.history.append(f"[{time.monotonic() - self.start:6.1f} s] {text}")
 
 
 settings = Settings()
@@ -57,7 +66,13 @@ Json = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.", callback=_remember("quiet"))]
 Debug = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks and the vendor's log of an error.", callback=_remember("debug"))
+    bool,
+    typer.Option(
+        "--debug",
+        help="Write a report to attach to an issue: versions, options, vendor's log, traceback; no tokens, no paths "
+        "but those given.",
+        callback=_remember("debug"),
+    ),
 ]
 
 
@@ -68,6 +83,7 @@ def stderr() -> Console:
 
 def note(text: str) -> None:
     """A line for people, on stderr."""
+    settings.remember(text)
     if not settings.quiet:
         stderr().print(printable(text), markup=False, soft_wrap=True)
 
@@ -89,30 +105,9 @@ def emit(document: Any, *shown: RenderableType) -> None:
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
-@contextmanager
-def reporting_errors() -> Iterator[None]:
-    """Turns a :class:`UserError` into two sentences and an exit code; programming errors stay loud."""
-    try:
-        yield
-    except UserError as error:
-        console = stderr()
-        if settings.debug:
-            console.print(error.detail or "", markup=False, soft_wrap=True)
-            console.print(traceback.format_exc(), markup=False, soft_wrap=True)
-        if settings.json and not settings.emitted:
-            emit({"error": {"what": error.what, "fix": error.fix}})
-        show_error(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        stderr().print("Interrupted: nothing was left half-written.\nRun the same command again to go on.")
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has had enough
-        sys.exit(1)
-
-
 def show_error(error: UserError) -> None:
     """The two sentences, on stderr."""
+    settings.remember(f"Error: {error}")
     stderr().print(
         f"[bold red]Error:[/] {escaped(printable(error.what))}\n{escaped(printable(error.fix))}", soft_wrap=True
     )

@@ -55,6 +55,8 @@ class StageProgress:
         with self.lock:
             entered = self.stages.get(what) != stage
             self.stages[what] = stage
+            if entered:
+                settings.remember(f"{what}: {stage}")
             if self.live:
                 if what not in self.tasks:
                     self.tasks[what] = self.bars.add_task(what, stage=stage, total=None, detail=detail)
@@ -72,6 +74,7 @@ class StageProgress:
         if isinstance(result, UserError):
             outcome = f"failed: {printable(result.what)}"
         what = printable(what)
+        settings.remember(f"{what}: {outcome}")
         with self.lock:
             if self.live and what in self.tasks:
                 self.bars.update(self.tasks[what], stage=outcome, total=1, completed=1)

@@ -16,6 +16,7 @@ from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.toolkit.versions import advised
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 
@@ -74,7 +75,8 @@ def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
     """
     enter = Timed(on_stage)
     with Toolkit(enter, cancelled, build.time_limit) as toolkit:
-        built = toolkit.build(build.job)
+        with advised():
+            built = toolkit.build(build.job)
         log = toolkit.log
         parity = Parity(build.spec)
         for index, check in enumerate(build.checks):

@@ -1,4 +1,4 @@
-"""Nothing of the machine a bundle was built on goes to the Hub: no path, no user's name, no token."""
+"""Nothing of the machine a bundle was built on goes to the Hub, or into a report: no path, no user's name, no token."""
 
 from __future__ import annotations
 
@@ -7,22 +7,41 @@ import os
 import re
 import socket
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
 
 SHARED_NAMES = frozenset({"root", "user", "users", "localhost", "ubuntu", "build", "runner"})  # name nobody
-HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|[A-Za-z]:\\Users\\[^\\\s]+"
+HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|[A-Za-z]:(?=\\)"
 REST = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
+# Below / these hold nothing of a user's, and say much about an error.
+SYSTEM = frozenset({"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
+SECRETS = (
+    (r"(?<=://)[^\s/'\"]+(?=@)", "(credentials)"),
+    (r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",]+", r"\1(token)"),
+    (r"(?i)([?&](?:[\w-]*token|[\w-]*signature|api_?key|password|pwd)=)[^\s&'\"]+", r"\1(token)"),
+    (r"(?<![A-Za-z0-9])(?:hf|gh[opsu]|github_pat|glpat)[_-][A-Za-z0-9]{10,}", "(token)"),
+)
 
 
 @cache
 def folders() -> tuple[str, ...]:
     """This machine's own folders, longest first: where things are built and kept."""
-    home = Path(os.path.expanduser("~"))  # a user without one: "~"
-    places = {home, Path.cwd(), Path(tempfile.gettempdir()), Path(tempfile.gettempdir()).resolve()}
+    places: set[Path] = set()
+    for place in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):
+        with suppress(OSError, RuntimeError):  # no home, a working folder that is gone, a disk that is full
+            places |= {place(), place().resolve()}
     return tuple(sorted((str(p) for p in places if len(p.parts) > 1), key=len, reverse=True))
+
+
+@cache
+def roots() -> tuple[str, ...]:
+    """Names of the folders below ``/`` that may hold a user's files, such as "mnt"."""
+    with suppress(OSError):
+        return tuple(name for name in os.listdir("/") if name not in SYSTEM)
+    return ()
 
 
 @cache
@@ -38,21 +57,33 @@ def names() -> tuple[str, ...]:
 
 def secrets() -> tuple[str, ...]:
     """Tokens that may lie around in this process."""
-    from huggingface_hub import get_token
+    found = [os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN")]
+    with suppress(ImportError):  # an extra
+        from huggingface_hub import get_token
 
-    found = (get_token(), os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN"))
+        found.append(get_token())
     return tuple({token for token in found if token})
+
+
+def without_secrets(text: str) -> str:
+    """Text without tokens, passwords and credentials in addresses."""
+    for token in secrets():
+        text = text.replace(token, "(token)")
+    for pattern, instead in SECRETS:
+        text = re.sub(pattern, instead, text)
+    return text
 
 
 def without_traces(text: str) -> str:
     """A log without paths, names and tokens of this machine; names of graph nodes, which look like paths, stay."""
-    own = "|".join([*map(re.escape, folders()), HOMES])
+    top = "|".join(map(re.escape, roots()))
+    own = "|".join([*map(re.escape, folders()), HOMES, *([rf"/(?:{top})(?![\w.-])"] if top else [])])
+    text = without_secrets(text)
+    text = re.sub(rf"""(['"])(?:{own})(?:[/\\][^'"\n]*)?\1""", r"\1(path)\1", text)  # may hold spaces
     text = re.sub(rf"(?<![\w.])(?:{own}){REST}", "(path)", text)
     for name in names():
         text = re.sub(rf"\b{re.escape(name)}\b", "(name)", text)
-    for token in secrets():
-        text = text.replace(token, "(token)")
-    return re.sub(r"\bhf_[A-Za-z0-9]{20,}", "(token)", text)
+    return text
 
 
 def check_private(path: Path, content: Path | bytes) -> None:

@@ -10,6 +10,7 @@ from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.toolkit.versions import check_same
 
 
 class SimulatorRuntime:
@@ -18,6 +19,7 @@ class SimulatorRuntime:
     backend = "simulator"
 
     def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
+        check_same(artifact.toolkit, artifact.file)
         onnx = graph_of(bundle, artifact)
         self.toolkit = Toolkit(on_stage)
         self.toolkit.__enter__()

@@ -14,17 +14,19 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Isolated
 from rknn_zoo_e2e.toolkit.buildlog import last_error, readable
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built
+from rknn_zoo_e2e.toolkit.versions import check_version
 
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
 
 
 def require_toolkit() -> None:
-    """Raises :class:`UserError` where rknn-toolkit2 is not installed."""
+    """Raises :class:`UserError` where rknn-toolkit2 is not installed, or one that was not tried."""
     if find_spec("rknn") is None:
         raise UserError(
             "rknn-toolkit2 is not installed here (Linux x86_64, Python 3.10 to 3.12 only).",
             "Install it with: pip install 'rknn-zoo-e2e[convert]', or use --backend onnx.",
         )
+    check_version()
 
 
 class Toolkit(Isolated):

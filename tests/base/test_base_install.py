@@ -95,3 +95,14 @@ def test_cli_works(tmp_path: Path):
         env=os.environ | {"E2ERKNN_WEIGHTS": "", "XDG_CACHE_HOME": str(tmp_path)},
     )
     assert out.returncode == 1 and "[hub]" in out.stderr and "Traceback" not in out.stderr
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="only where nothing heavy is installed")
+def test_a_report_needs_nothing_heavy(tmp_path: Path):
+    command = [sys.executable, "-m", "rknn_zoo_e2e", "convert", "shapes", "--soc", "rk3566", "--debug"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    (path,) = tmp_path.glob("e2erknn-debug-*.txt")
+    text = path.read_text()
+    assert out.returncode == 1 and f"Report: {path.name}" in out.stderr
+    assert "torch -" in text and "huggingface_hub -" in text
+    assert "not to be had" not in text and str(tmp_path) not in text
