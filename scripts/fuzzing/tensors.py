@@ -23,12 +23,15 @@ def tensors(rng: Random, material: Material, folder: Path) -> Attempt:
 
 
 class Given:
-    """A runtime that is not there: its outputs are given."""
+    """A runtime that answers what it was given."""
 
     backend = "simulator"
 
+    def __init__(self) -> None:
+        self.outputs: list[np.ndarray] = []
+
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
-        raise NotImplementedError
+        return self.outputs
 
     def close(self) -> None:
         pass
@@ -41,17 +44,17 @@ def decode_all(spec: Any, seed: int, image: np.ndarray) -> None:
     from rknn_zoo_e2e.runtime.pool import Pool
     from rknn_zoo_e2e.tasks import task_of
     from rknn_zoo_e2e.tasks.base import Thresholds
-    from rknn_zoo_e2e.vision.letterbox import Letterbox
 
+    given = Given()
     rng, numbers = Random(seed), np.random.default_rng(seed)
     predictor = Predictor(
-        spec, Pool([Given]), Thresholds(rng.choice((0.0, 0.001, 0.25, 1.0)), rng.random(), rng.choice((1, 300)))
+        spec, Pool([lambda: given]), Thresholds(rng.choice((0.0, 0.001, 0.25, 1.0)), rng.random(), rng.choice((1, 300)))
     )
     anchors = sum((spec.imgsz[0] // s) * (spec.imgsz[1] // s) for s in (8, 16, 32))
     for _ in range(TENSORS):
         shapes = [[1, output.count, anchors] for output in task_of(spec).outputs]
         shapes[1:] = [[1, s[1], spec.imgsz[0] // 4, spec.imgsz[1] // 4] for s in shapes[1:]]
-        wanted, outputs = [list(shape) for shape in shapes], []
+        wanted, outputs = [tuple(shape[:2]) for shape in shapes], []
         for shape in shapes:
             if rng.random() < 0.2:
                 shape[rng.randrange(len(shape))] = rng.choice((0, 1, 2, 99))
@@ -63,14 +66,15 @@ def decode_all(spec: Any, seed: int, image: np.ndarray) -> None:
             outputs.append(output)
         if rng.random() < 0.1:
             outputs = outputs[:-1] if rng.random() < 0.5 else [*outputs, outputs[0]]
+        given.outputs = outputs
         try:
-            result = predictor.decode(outputs, Letterbox.of(image, spec.imgsz))
+            result = predictor(image)
         except UserError:
             continue
         values = [v for v in (result.boxes, result.scores, result.keypoints, result.obb) if v is not None]
-        assert [list(output.shape) for output in outputs] == wanted, "outputs of another shape went through"
+        assert [output.shape[:2] for output in outputs] == wanted, "other channels went through"
         assert all(np.isfinite(v).all() for v in values), "a value that is no number went through"
-        scores = outputs[0].reshape(-1, anchors)[4 : 4 + len(spec.names)]
+        scores = outputs[0][0, 4 : 4 + len(spec.names)]
         assert not np.isnan(scores).any(), "a score was NaN, unnoticed"
         height, width = image.shape[:2]
         limits = np.array([width, height, width, height])
