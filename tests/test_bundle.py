@@ -224,6 +224,16 @@ def test_labels_say_what_the_metadata_says(tmp_path: Path):
         read_bundle(path)
 
 
+def test_a_file_is_not_larger_than_its_like_can_be(tmp_path: Path):
+    bundle = made(tmp_path)
+    for name, size in (("labels.txt", 9 << 20), ("x.rknn", 2 << 30)):
+        os.truncate(bundle.path / name, size)  # a hole: it takes no space
+        with pytest.raises(UserError, match=rf"{name} has [\d,]+ bytes, more than"):
+            check_file(bundle, "x.rknn", bundle.artifacts[0].sha256)
+            read_bundle(bundle.path)
+        os.truncate(bundle.path / name, 5)
+
+
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path):
     bundle = made(tmp_path)
     before = (bundle.path / "metadata.yaml").read_bytes()

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e import manifest, onnxfile
+from rknn_zoo_e2e import manifest
 from rknn_zoo_e2e.document import is_printable, shown
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 MOST_FILES = 10_000  # 200 bundles have 1,500
-LARGEST = {
-    ".yaml": manifest.LARGEST, ".txt": 4 << 20, "": 1 << 20, ".json": 64 << 20, ".log": 64 << 20,
-    ".onnx": onnxfile.LARGEST, ".rknn": 1 << 30,
-}  # bytes, by suffix  # fmt: skip
+LARGEST = manifest.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
 
 
 def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
