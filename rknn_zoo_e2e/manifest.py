@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.document import anything, either, listed, mapping, nothing, number, read_yaml, shown, text, truth
+from rknn_zoo_e2e.document import anything, either, exactly, listed, mapping, number, read_yaml, shown, text, truth
 from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
@@ -62,14 +62,14 @@ ARTIFACT = mapping(
         "toolkit": text(30, re.compile(r"\d[\w.+-]*")),
         "fingerprint": text(64, re.compile("[0-9a-f]*")),
         "hybrid": listed(listed(text(500), 2, 2), 1000),
-        "calibration": either(nothing, file("json")),
-        "calibration_sha256": either(nothing, SHA256),
-        "log": either(nothing, file("log")),
-        "log_sha256": either(nothing, SHA256),
-        "graph": either(nothing, file("onnx")),
-        "graph_sha256": either(nothing, SHA256),
-        "placement": either(nothing, PLACEMENT),
-        "parity": either(nothing, PARITY),
+        "calibration": either(exactly(""), file("json")),
+        "calibration_sha256": either(exactly(""), SHA256),
+        "log": either(exactly(""), file("log")),
+        "log_sha256": either(exactly(""), SHA256),
+        "graph": either(exactly(""), file("onnx")),
+        "graph_sha256": either(exactly(""), SHA256),
+        "placement": either(exactly({}), PLACEMENT),
+        "parity": either(exactly({}), PARITY),
         "seconds": mapping({}, AMOUNT),
         "evaluations": listed(EVALUATION, 1000),
     }
