@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import stat
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import Any
 
 from rknn_zoo_e2e.document import shown, write_yaml
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.manifest import CALIBRATION, check_manifest, read_manifest
+from rknn_zoo_e2e.manifest import CALIBRATION, LARGEST, check_manifest, read_manifest
 from rknn_zoo_e2e.onnxfile import refers_outside
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import staged
@@ -123,7 +124,7 @@ class Bundle:
         raise UserError(
             f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip()
             + f" (it holds {self.held}).",
-            f"Build it with: e2erknn convert {self.spec.name} --soc {soc or 'rk3566'}",
+            f"Build it with: e2erknn convert {shlex.quote(self.spec.name)} --soc {soc or 'rk3566'}",
         )
 
     @property
@@ -232,8 +233,10 @@ def read_bundle(path: Path) -> Bundle:
     for name in bundle.files:
         check_kind(path, name)
     labels = path / LABELS
-    if labels.exists() and labels.read_bytes() != bundle.labels_text().encode():
-        raise UserError(f"{labels} does not name the classes {METADATA} does.", AGAIN)
+    if labels.exists():
+        check_size(labels)
+        if labels.read_bytes().replace(b"\r\n", b"\n") != bundle.labels_text().encode():
+            raise UserError(f"{labels} does not name the classes {METADATA} does.", AGAIN)
     return bundle
 
 
@@ -263,6 +266,13 @@ def check_kind(folder: Path, name: str) -> None:
         raise UserError(f"{path} is not a regular file.", DO_NOT_USE)
 
 
+def check_size(path: Path) -> None:
+    """Raises :class:`UserError` where a file is larger than its like can be."""
+    size, most = path.stat().st_size, LARGEST[path.suffix]
+    if size > most:
+        raise UserError(f"{path} has {size:,} bytes, more than {most:,}.", DO_NOT_USE)
+
+
 def check_file(bundle: Bundle, name: str, expected: str) -> Path:
     """A file of the bundle, if its checksum is the recorded one and, of a graph, all of it is in there.
 
@@ -272,6 +282,7 @@ def check_file(bundle: Bundle, name: str, expected: str) -> Path:
     path = bundle.path / name
     if not path.is_file():
         raise UserError(f"{path} is missing.", AGAIN)
+    check_size(path)
     if sha256(path) != expected:
         raise UserError(f"{path} is not the file the bundle was made with (its checksum differs).", AGAIN)
     try:

@@ -148,10 +148,14 @@ def either(*checks: Check) -> Check:
     return check
 
 
-def nothing(value: Any, where: str) -> None:
-    """An empty mapping, list or text, or null."""
-    if value not in ({}, [], "", None):
-        raise ValueError(f"{where} is {shown(value)}")
+def exactly(expected: Any) -> Check:
+    """One value and no other."""
+
+    def check(value: Any, where: str) -> None:
+        if type(value) is not type(expected) or value != expected:
+            raise ValueError(f"{where} is {shown(value)}")
+
+    return check
 
 
 def anything(value: Any, where: str) -> None:

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.document import anything, either, listed, mapping, nothing, number, read_yaml, shown, text, truth
+from rknn_zoo_e2e.document import anything, either, exactly, listed, mapping, number, read_yaml, shown, text, truth
 from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
 
-LARGEST = 4 << 20  # bytes; ten artifacts of 80 classes have 40 KB
+# Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
+LARGEST = {
+    ".yaml": 4 << 20, ".txt": 8 << 20, ".json": 64 << 20, ".log": 64 << 20, ".onnx": 1 << 30, ".rknn": 1 << 30,
+}  # fmt: skip
 LARGEST_SIDE = 8192  # px
 MOST_POINTS = 1000  # key points
 MOST_ARTIFACTS = 200
@@ -59,14 +62,14 @@ ARTIFACT = mapping(
         "toolkit": text(30, re.compile(r"\d[\w.+-]*")),
         "fingerprint": text(64, re.compile("[0-9a-f]*")),
         "hybrid": listed(listed(text(500), 2, 2), 1000),
-        "calibration": either(nothing, file("json")),
-        "calibration_sha256": either(nothing, SHA256),
-        "log": either(nothing, file("log")),
-        "log_sha256": either(nothing, SHA256),
-        "graph": either(nothing, file("onnx")),
-        "graph_sha256": either(nothing, SHA256),
-        "placement": either(nothing, PLACEMENT),
-        "parity": either(nothing, PARITY),
+        "calibration": either(exactly(""), file("json")),
+        "calibration_sha256": either(exactly(""), SHA256),
+        "log": either(exactly(""), file("log")),
+        "log_sha256": either(exactly(""), SHA256),
+        "graph": either(exactly(""), file("onnx")),
+        "graph_sha256": either(exactly(""), SHA256),
+        "placement": either(exactly({}), PLACEMENT),
+        "parity": either(exactly({}), PARITY),
         "seconds": mapping({}, AMOUNT),
         "evaluations": listed(EVALUATION, 1000),
     }
@@ -115,7 +118,7 @@ METADATA = mapping(
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """``metadata.yaml`` as a mapping; of what it holds only ``format_version`` may be known afterwards."""
-    data = read_yaml(path, LARGEST)
+    data = read_yaml(path, LARGEST[".yaml"])
     if not isinstance(data, dict):
         raise ValueError("no mapping")
     return data

@@ -6,12 +6,15 @@ import math
 import pickle
 import re
 import sys
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
+
+from rknn_zoo_e2e.document import is_printable
 
 LAYERS = ("torch.nn.modules.", "ultralytics.nn.modules", "ultralytics.nn.tasks")  # nn.Module classes of these are built
 RENAMED = {
@@ -29,6 +32,9 @@ VALUES = {"datetime", "decimal", "enum", "fractions", "types", "typing", "uuid"}
 
 class UnsafeCheckpoint(Exception):
     """What a checkpoint must not do; the message goes on from its name: "tries to run code ..."."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("".join(filter(is_printable, what[:200])))  # names in it are the file's
 
 
 def runs(what: str) -> UnsafeCheckpoint:
@@ -75,13 +81,22 @@ class Method:
 
 def method(owner: Any, name: str) -> Any:
     """In place of ``getattr``."""
+    if not isinstance(name, str):
+        raise absurd("a name is no text")
     if isinstance(owner, nn.Module):
         return Method(owner, name)
     return Foreign(f"{owner.name if isinstance(owner, Foreign) else 'getattr'}.{name}")
 
 
 def parameter(data: torch.Tensor, *_: Any) -> nn.Parameter:
-    return nn.Parameter(data, requires_grad=False)
+    return nn.Parameter(real_tensor(data), requires_grad=False)
+
+
+def real_tensor(data: Any) -> torch.Tensor:
+    """A layer, say, may have been given methods of a tensor's."""
+    if type(data) is not torch.Tensor:
+        raise absurd("something takes a tensor's place")
+    return data
 
 
 def checked(keys: Iterable[Any]) -> list[Any]:
@@ -169,7 +184,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         """In place of ``torch._utils._rebuild_tensor_v2``."""
         count = math.prod(size)
         self.room -= count
-        if count > len(data) or self.room < 0:
+        if count > len(real_tensor(data)) or self.room < 0:
             raise absurd("a tensor is larger than its data")
         return data.as_strided(size, stride, offset)
 
@@ -202,8 +217,8 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     def load_build(self) -> None:
         state, instance = self.stack.pop(), self.stack[-1]
         if isinstance(instance, nn.Module) and type(state) is dict:
-            # By its class: the instance may have been given a method of that name.
-            type(instance).__setstate__(instance, state)
+            # Not the instance's own, which it may have been given, nor its class's, which loops over what it is told.
+            nn.Module.__setstate__(instance, state)
         elif type(instance) not in (Ignored, OrderedDict):  # of an OrderedDict, the version of a state dict
             raise misuse("a change to", instance)
 
@@ -257,5 +272,7 @@ def misuse(what: str, thing: Any) -> UnsafeCheckpoint:
 
 
 def title(thing: Any) -> str:
-    """What to call something that came up where it should not."""
-    return getattr(thing, "name", None) or getattr(thing, "__name__", None) or type(thing).__name__
+    """What to call something that came up where it should not; an instance's own name is not asked for."""
+    if isinstance(thing, (Foreign, Method)):
+        return thing.name
+    return thing.__name__ if isinstance(thing, (type, types.FunctionType)) else type(thing).__name__

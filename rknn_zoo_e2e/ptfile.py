@@ -116,5 +116,7 @@ def layer_state(layer: nn.Module) -> Iterator[Any]:
             raise runs(f"a layer's {name}")
         yield value
     for name, allowed in (("_modules", nn.Module), ("_parameters", torch.Tensor), ("_buffers", torch.Tensor)):
+        if type(state[name]) not in (dict, OrderedDict):
+            raise absurd(f"a layer's {name} are no mapping")
         if any(not isinstance(value, (allowed, type(None))) for value in state[name].values()):
             raise runs(f"something else among a layer's {name}")

@@ -12,6 +12,7 @@ Ultralytics suppresses overlaps even where the head needs none of it (YOLO26): `
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle, write_bundle
@@ -44,7 +45,7 @@ def single(
     if whole.layout != "flat":
         raise UserError(
             f"{whole.path} has layout {whole.layout}, which Ultralytics cannot read.",
-            f"Build it with: e2erknn convert {whole.spec.name} --layout flat --overwrite",
+            f"Build it with: e2erknn convert {shlex.quote(whole.spec.name)} --layout flat --overwrite",
         )
     alone = len(whole.artifacts) == 1
     soc = soc.lower() if soc else None if alone else board_soc()

@@ -69,6 +69,8 @@ def opcodes(touch: str) -> dict[str, bytes]:
         + b"\x88sb.",
         "APPEND by a method of its own": b"\x80\x02" + new + b"}" + text("append") + system + b"sb"
         + text(touch) + b"a.",
+        "a parameter of its own making": b"\x80\x02" + named("torch._utils._rebuild_parameter") + system + text(touch)
+        + b"\x85R\x85R.",
         "a persistent id": b"\x80\x02(" + text("storage") + system + text(touch) + b"\x85R" + text("0") + text("cpu")
         + b"K\x01tQ.",
         "an attribute of an allowed module": b"\x80\x04" + text("ultralytics.nn.tasks") + text("torch.hub.load")

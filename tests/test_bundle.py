@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
+import random
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +17,9 @@ import pytest
 import yaml
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, read_ranges, write_bundle
+from rknn_zoo_e2e.cli.tables import artifact_table
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.hub.card import make_card
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
@@ -224,6 +229,16 @@ def test_labels_say_what_the_metadata_says(tmp_path: Path):
         read_bundle(path)
 
 
+def test_a_file_is_not_larger_than_its_like_can_be(tmp_path: Path):
+    bundle = made(tmp_path)
+    for name, size in (("labels.txt", 9 << 20), ("x.rknn", 2 << 30)):
+        os.truncate(bundle.path / name, size)  # a hole: it takes no space
+        with pytest.raises(UserError, match=rf"{name} has [\d,]+ bytes, more than"):
+            check_file(bundle, "x.rknn", bundle.artifacts[0].sha256)
+            read_bundle(bundle.path)
+        os.truncate(bundle.path / name, 5)
+
+
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path):
     bundle = made(tmp_path)
     before = (bundle.path / "metadata.yaml").read_bytes()
@@ -286,3 +301,44 @@ def test_what_is_no_graph_is_refused(tmp_path: Path, content):
     (bundle.path / "model.onnx").write_bytes(content)
     with pytest.raises(UserError, match="cannot be used"):
         check_file(bundle, "model.onnx", hashlib.sha256(content).hexdigest())
+
+
+WEIRD = (
+    None, True, -1, 10**30, float("nan"), "", "../x", ESCAPE, "<script>", "a" * 5000, [], {}, [[]], {"a": 1}, {1: 2},
+    "metadata.yaml", "x.rknn", b"x",
+)  # fmt: skip
+
+
+def places(value: object, place: tuple = ()) -> Iterator[tuple]:
+    """Where something stands in a document."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*place, key)
+        yield from places(value[key], (*place, key))
+
+
+def test_changed_metadata_never_surprises(tmp_path: Path):
+    """Whatever stands anywhere in it, a bundle is refused in print, or all that is made of its metadata can be."""
+    run = {"backend": "onnx", "data": "d", "images": 1, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}
+    parity = {"pictures": 1, "detections": 0, "passed": True, "cosine": {"scores": 1.0}}
+    bundle = made(tmp_path, task="pose", kpt_shape=(3, 3), skeleton=((0, 1),))
+    placement = {"npu": 1, "cpu": [{"op": "Reshape", "name": "x", "shape": "(1)"}], "traffic_kb": 1, "cycles": 1}
+    bundle.artifacts = [replace(bundle.artifacts[0], placement=placement, parity=parity, evaluations=[run])]
+    write_bundle(bundle, {})
+    whole, choose, read = yaml.safe_load((bundle.path / "metadata.yaml").read_text()), random.Random(0), 0
+    for *above, last in choose.sample([*places(whole)] * 8, 500):
+        changed = inner = copy.deepcopy(whole)
+        for key in above:
+            inner = inner[key]
+        inner[last] = choose.choice(WEIRD)
+        (bundle.path / "metadata.yaml").write_text(yaml.safe_dump(changed))
+        try:
+            one = read_bundle(bundle.path)
+        except UserError as error:
+            assert str(error).isprintable() and len(str(error)) < 1000
+            continue
+        read += 1
+        artifact_table(one, one.artifacts)
+        one.metadata_text()
+        if one.artifacts:
+            make_card("me/x", [one], None)
+    assert read

@@ -90,6 +90,13 @@ def test_nothing_is_left_to_be_called_or_walked_later(tmp_path: Path, kind):
         load_model(tmp_path / "evil.pt")
 
 
+def test_names_in_a_file_do_not_reach_the_terminal_as_they_are(tmp_path: Path):
+    path = hostile.archive(tmp_path / "x.pt", b"cos\nsystem\x1b]0;owned\x07" + b"x" * 5000 + b"\n(tR.")
+    with pytest.raises(UserError, match="tries to run code") as error:
+        load_model(path)
+    assert error.value.what.isprintable() and len(error.value.what) < 400
+
+
 def rewritten(path: Path, change, compress: int = zipfile.ZIP_STORED) -> Path:
     """The starter model with other members: ``change`` takes and gives a dict of them."""
     with zipfile.ZipFile(SHAPES) as file:

@@ -282,3 +282,16 @@ def test_no_network_and_no_pictures(mirror: Mirror, tmp_path: Path, checkpoint: 
     fetch(mirror, tmp_path, "yolov8n")
     out = run("convert", "yolov8n", "--soc", "rk3566", cwd=tmp_path, env=mirror.env(tmp_path, HF_HUB_OFFLINE="1"))
     assert out.returncode == 1 and "coco128 is not on this machine" in out.stderr and "--calib" in out.stderr
+
+
+def test_an_absurd_size_is_not_fetched(mirror: Mirror, tmp_path: Path, monkeypatch):
+    from rknn_zoo_e2e.card import ReleaseFile
+    from rknn_zoo_e2e.fetch import faults, nobody, release
+
+    mirror.files["/releases/v8.4.0/yolov8x.pt"] = LARGE
+    for name in ("E2ERKNN_RELEASES", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, mirror.env(tmp_path)[name])
+    monkeypatch.setattr(release, "LARGEST", 1_000_000)
+    with pytest.raises(faults.Unreachable, match=r"offers 25,600,\d+ bytes as yolov8x\.pt"):
+        release.from_release(ReleaseFile("v8.4.0", "yolov8x.pt"), "yolov8x", None, None, nobody)
+    assert not mirror.downloads() and not (tmp_path / "cache").exists()

@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 
 from rknn_zoo_e2e.card import HubFile
 from rknn_zoo_e2e.fetch.faults import NotThere, Unreachable, differs, refused
-from rknn_zoo_e2e.fetch.release import TIMEOUT, Got, bar
+from rknn_zoo_e2e.fetch.release import LARGEST, TIMEOUT, Got, bar
 from rknn_zoo_e2e.weights import sha256
 
 
@@ -92,4 +92,6 @@ def _look(file: HubFile, revision: str | None) -> tuple[str | None, str | None]:
         if revision is None:
             raise
         return _look(file, None)  # history was rewritten: the checksum decides
+    if (found.size or 0) > LARGEST:
+        raise Unreachable(f"{constants.ENDPOINT} offers {found.size:,} bytes as {file.file}")
     return found.commit_hash, found.etag if re.fullmatch("[0-9a-f]{64}", found.etag or "") else None

@@ -23,6 +23,7 @@ from rknn_zoo_e2e.weights import sha256
 BASE_VARIABLE = "E2ERKNN_RELEASES"  # where the releases are, for a mirror
 BASE = "https://github.com/ultralytics/assets/releases/download"
 TIMEOUT = 10  # s, for the first answer
+LARGEST = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def from_release(
     stamp = answer.headers.get("etag", "") + answer.headers.get("content-length", "")
     part = records.folder() / f".{file.file}.{hashlib.sha256(stamp.encode()).hexdigest()[:8]}.part"
     size = int(answer.headers["content-length"]) if "content-length" in answer.headers else None
+    if size is not None and size > LARGEST:
+        raise Unreachable(f"{base} offers {size:,} bytes as {file.file}")
     if size is None or (part.exists() and part.stat().st_size > size):
         part.unlink(missing_ok=True)
     try:

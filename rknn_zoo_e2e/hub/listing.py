@@ -7,7 +7,8 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e import manifest, onnxfile
+from rknn_zoo_e2e import manifest
+from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.document import is_printable, shown
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
@@ -17,17 +18,14 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 MOST_FILES = 10_000  # 200 bundles have 1,500
-LARGEST = {
-    ".yaml": manifest.LARGEST, ".txt": 4 << 20, "": 1 << 20, ".json": 64 << 20, ".log": 64 << 20,
-    ".onnx": onnxfile.LARGEST, ".rknn": 1 << 30,
-}  # bytes, by suffix  # fmt: skip
+LARGEST = manifest.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
 
 
 def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
     """A repo's files by path.
 
     Raises:
-        UserError: no such repo, no network, absurdly many files, or a path that leaves the repo.
+        UserError: no such repo, no network, absurdly many files or bundles, or a path that leaves the repo.
     """
     from huggingface_hub.hf_api import RepoFile
 
@@ -41,6 +39,9 @@ def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
                 found[entry.path] = entry
             if len(found) > MOST_FILES:
                 raise UserError(f"{repo} holds more than {MOST_FILES:,} files.", DO_NOT_USE)
+    count = sum(path.endswith(f"/{METADATA}") for path in found)
+    if count > manifest.MOST_ARTIFACTS:
+        raise UserError(f"{repo} holds {count:,} bundles, more than {manifest.MOST_ARTIFACTS}.", DO_NOT_USE)
     return found
 
 

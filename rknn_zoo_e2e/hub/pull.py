@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -106,7 +107,7 @@ def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | N
         what = " ".join(filter(None, (wanted, precision)))
         raise UserError(
             f"{repo} holds nothing for {what} (it holds {', '.join(held)}).",
-            f"Build it with: e2erknn convert {bundles[0].spec.name} --soc {wanted or held[0].split()[0]}",
+            f"Build it with: e2erknn convert {shlex.quote(bundles[0].spec.name)} --soc {wanted or held[0].split()[0]}",
         )
     return max(fitting, key=preference)
 

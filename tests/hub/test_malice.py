@@ -16,6 +16,7 @@ from bundles import SPEC, cli, make
 from huggingface_hub import ModelCard
 from server import Blob, Hub
 
+from rknn_zoo_e2e import manifest
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import client, listing
@@ -128,6 +129,11 @@ def test_absurd_repos_are_not_fetched(published: Hub, monkeypatch):
         fetch("me/tiny")
     monkeypatch.setattr(listing, "MOST_FILES", 5)
     with pytest.raises(UserError, match="holds more than 5 files"):
+        fetch("me/tiny")
+    monkeypatch.setattr(listing, "MOST_FILES", 50)
+    commit(published, **{f"2.3.2/rk{number}/int8/metadata.yaml": b"" for number in range(20)})
+    monkeypatch.setattr(manifest, "MOST_ARTIFACTS", 20)
+    with pytest.raises(UserError, match="holds 21 bundles, more than 20"):
         fetch("me/tiny")
     assert not published.downloaded
 
