@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -115,7 +114,7 @@ def test_fp16_and_two_socs_side_by_side(tmp_path: Path):
     document = json.loads(out.stdout)
     assert [a["parity"]["passed"] for a in document["artifacts"]] == [True, True]
     lines = [line for line in out.stderr.splitlines() if "fp16:" in line]
-    starts = [i for i, line in enumerate(lines) if line.endswith(": load")]
+    starts = [i for i, line in enumerate(lines) if line.endswith(": start")]
     assert starts == [0, 1], "the second build begins before the first one ends"
 
 
@@ -195,17 +194,6 @@ def workers(process: subprocess.Popen) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("stage", ["load", "prepare"])
-def test_killed_worker_leaves_nothing(tmp_path: Path, stage):
-    process = start(tmp_path)
-    until(process, stage)
-    for pid in workers(process):
-        os.kill(pid, signal.SIGKILL)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 1 and "SIGKILL" in error and "Traceback" not in error
-    assert len(error.strip().splitlines()[-2:]) == 2 and not list(tmp_path.iterdir())
-
-
 def test_ctrl_c_leaves_nothing_and_no_process(tmp_path: Path):
     process = start(tmp_path)
     until(process, "prepare")
@@ -214,36 +202,6 @@ def test_ctrl_c_leaves_nothing_and_no_process(tmp_path: Path):
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130 and "Interrupted" in error and "Traceback" not in error
     assert not list(tmp_path.iterdir()) and not Path(f"/proc/{worker}").exists()
-
-
-def test_read_only_folder(tmp_path: Path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    if os.geteuid() == 0:  # permissions do not stop root; a read-only mount does
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder]).returncode:
-            pytest.skip("mount is not allowed here")
-    else:
-        folder.chmod(0o500)
-    try:
-        out = run("convert", "shapes", "--soc", "rk3566", "--no-verify", *QUICK, "-o", folder, cwd=tmp_path)
-        assert out.returncode == 1 and "cannot be written" in out.stderr and "-o" in out.stderr
-        assert not list(folder.iterdir())
-    finally:
-        subprocess.run(["umount", folder], stderr=subprocess.DEVNULL)
-        folder.chmod(0o700)
-
-
-def test_full_disk(tmp_path: Path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True).returncode:
-        pytest.skip("mount is not allowed here")
-    try:
-        out = run("convert", "shapes", "--soc", "rk3566", "--no-verify", *QUICK, "-o", folder, cwd=tmp_path)
-        assert out.returncode == 1 and "No space left" in out.stderr, out.stderr
-        assert not list(folder.iterdir())
-    finally:
-        subprocess.run(["umount", folder])
 
 
 def test_tampered_bundle_is_refused(converted: Path, tmp_path: Path, models: Path):

@@ -133,7 +133,7 @@ def test_where_it_cannot_write_is_said_before_any_work(tmp_path: Path, make, mes
     before = tree(folder)
     out = run("convert", "shapes", *QUICK, "-o", out_folder, cwd=tmp_path)
     assert out.returncode == 1 and message in out.stderr and "Traceback" not in out.stderr, out.stderr
-    assert ": load" not in out.stderr and tree(folder) == before
+    assert ": start" not in out.stderr and tree(folder) == before
     assert "-o" in out.stderr.splitlines()[-1]
 
 
@@ -141,7 +141,16 @@ def test_a_read_only_disk_is_said_before_any_work(tmp_path: Path):
     with small_disk(tmp_path / "disk", "ro") as disk:
         out = run("convert", "shapes", *QUICK, "-o", disk, cwd=tmp_path)
         assert out.returncode == 1 and f"{disk} cannot be written (Read-only file system)" in out.stderr
-        assert ": load" not in out.stderr and not list(disk.iterdir())
+        assert ": start" not in out.stderr and not list(disk.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not stop root")
+def test_another_users_folder_is_said_before_any_work(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    out = run("convert", "shapes", *QUICK, "-o", tmp_path, cwd=tmp_path)
+    tmp_path.chmod(0o700)
+    assert out.returncode == 1 and "cannot be written (Permission denied)" in out.stderr
+    assert ": start" not in out.stderr and not list(tmp_path.iterdir())
 
 
 def test_a_link_to_a_bundle_stays_one(converted: Path, tmp_path: Path):

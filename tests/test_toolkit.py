@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.toolkit.buildlog import layers, placement, readable
+from rknn_zoo_e2e.isolation.worker import LibraryError, in_words
+from rknn_zoo_e2e.toolkit.buildlog import last_error, layers, placement, readable
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
@@ -36,6 +37,28 @@ def test_only_the_last_compilation_counts():
 
 def test_log_is_readable_and_keeps_no_private_path():
     assert readable("\x1b[1;33mW\x1b[0m a  0%\rdone /home/me/x\n\n", "/home/me") == "done ./x\n"
+
+
+def test_the_last_error_the_vendor_prints_is_found():
+    log = "I a\nE load_onnx: first\nW E is no error here\nE RKNN: [12:00:01.000] \nE build: No rule for 'X'.\nI b\n"
+    assert last_error(log) == "E build: No rule for 'X'" and not last_error("W none\nEnd\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (LibraryError("rknn-toolkit2 build returned -1"), "rknn-toolkit2 build returned -1"),
+        (
+            ValueError("Traceback (most recent call last):\n  line\nValueError: Unsupported.\n"),
+            "ValueError: Unsupported",
+        ),
+        (KeyError("x"), "KeyError: 'x'"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit(-1), "SystemExit: -1"),
+    ],
+)
+def test_an_exception_in_words(error, words):
+    assert in_words(error) == words
 
 
 def build_in_background(toolkit: Toolkit, job: BuildJob) -> tuple[threading.Thread, list[BaseException]]:
