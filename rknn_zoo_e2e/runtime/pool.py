@@ -62,9 +62,8 @@ class Pool(Generic[AnyRuntime]):
         number = self._idle.get()
         try:
             if self._failed >= PATIENCE:
-                raise RuntimeGone(
-                    f"The {self.backend} failed {self._failed} times in a row: {self._why.what}", self._why.fix
-                )
+                what = f"The {self.backend} failed {self._failed} times in a row: {self._why.what}"
+                raise RuntimeGone(what, self._why.fix, self._why.detail)
             try:
                 if number not in self._open:
                     self._open[number] = self._openers[number]()
