@@ -32,7 +32,7 @@ class Pool(Generic[AnyRuntime]):
     """
 
     def __init__(self, openers: Sequence[Callable[[], AnyRuntime]]) -> None:
-        self._openers = list(openers)
+        self._openers, self.size = list(openers), len(openers)
         self._open: dict[int, AnyRuntime] = {}
         self._idle: SimpleQueue[int] = SimpleQueue()
         self._failed, self._lock = 0, Lock()  # in a row
@@ -84,7 +84,7 @@ class Pool(Generic[AnyRuntime]):
         Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once
         the results before it were given, and ends it; so does closing the iterator. What runs then is waited for.
         """
-        workers = len(self._openers) + SPARE
+        workers = self.size + SPARE
         executor, pending = ThreadPoolExecutor(workers, "e2erknn"), deque[Future[R]]()
         try:
             supply = iter(items)
