@@ -26,3 +26,8 @@ class UsageError(UserError):
     """The command itself cannot mean anything: an unknown name, a value outside its choices."""
 
     exit_code = 2
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says first, or else its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -45,7 +45,7 @@ class Predictor:
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.
 
-        A runtime that fails is opened anew and asked once more; the result says so.
+        A runtime that fails is opened anew, and the picture run again; the result says so.
 
         Args:
             image: (h, w, 3) uint8 RGB, or a file.
@@ -53,7 +53,7 @@ class Predictor:
         Raises:
             ValueError: an array that is no picture.
             RuntimeGone: the runtime fails over and over.
-            UserError: the file is not a readable picture, the runtime failed twice, or its values mean nothing.
+            UserError: the file is not a readable picture, the runtime failed on it again, or its values mean nothing.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
@@ -72,7 +72,7 @@ class Predictor:
     def _ask(self, rgb: np.ndarray) -> tuple[list[np.ndarray], float, str]:
         """The raw outputs, the milliseconds they took, and how the runtime failed before, "" if it did not."""
         failure = ""
-        while True:
+        for left in reversed(range(1 + self.pool.size)):  # all may have failed at once, and the next one is new
             try:
                 with self.pool.lend() as runtime:
                     start = time.perf_counter()
@@ -81,9 +81,9 @@ class Predictor:
             except RuntimeGone:
                 raise
             except UserError as error:
-                if failure:
+                if not left:
                     raise
-                failure = error.what
+                failure = failure or error.what
         try:
             self.task.check(outputs)
         except ValueError as error:

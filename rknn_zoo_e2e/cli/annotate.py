@@ -35,6 +35,7 @@ class Annotator:
     """Runs a model on sources, in order, and says what comes of each as it comes.
 
     Attributes:
+        model: what its loading is called in ``progress``.
         out: folder for drawn pictures and videos; None to save nothing.
         window: where to show them, if anywhere.
         keep: gather ``images`` and ``failed`` for the JSON document; they grow with every picture and frame.
@@ -46,6 +47,7 @@ class Annotator:
     """
 
     predictor: Predictor
+    model: str
     progress: StageProgress
     out: Path | None
     window: Window | None = None
@@ -120,8 +122,7 @@ class Annotator:
         if self.keep:
             self.images.append(entry)
         path = entry["path"]
-        if "retried" in entry:
-            self.progress.note(again(path, entry["retried"]))
+        self._tell_retried(path, entry.get("retried"))
         kept = f" -> {entry['drawn']}" if self.out else ""
         what = counted(Counter(d["label"] for d in entry["detections"]))
         self.progress.say(f"{path}: {what} ({sum(entry['ms'].values()):.0f} ms){kept}")
@@ -144,8 +145,7 @@ class Annotator:
                         due = round(frames.seconds * reader.fps) if reader.live else 0
                         for _ in range(max(1, due - writer.frames)):
                             writer.write(drawn)
-                    if result.retried:
-                        self.progress.note(again(f"{name}, frame {seen}", result.retried))
+                    self._tell_retried(f"{name}, frame {seen}", result.retried)
                     if self.keep:
                         self.images.append({**entry_of(name, result), "drawn": str(target or ""), "frame": seen})
                     count.update(result.label(i) for i in range(len(result)))
@@ -164,6 +164,12 @@ class Annotator:
                 self.progress.say(f"{name}: {seen} frames{rate}, {counted(count)}{kept}")
                 self.progress.done(name)
 
+    def _tell_retried(self, name: str, failure: str | None) -> None:
+        """A failure that cost nothing but time, if there was one."""
+        if failure:
+            self.progress.done(self.model)  # it was loaded once more
+            self.progress.note(f"{name}: {failure} It was started anew, and this run again.")
+
     def _fail(self, name: str, error: UserError) -> None:
         self.failures += 1
         what = error.what if name in error.what else f"{name}: {error.what}"
@@ -181,11 +187,6 @@ def entry_of(name: str, result: Result) -> dict[str, Any]:
     height, width = result.shape
     retried = {"retried": result.retried} if result.retried else {}
     return {"path": name, "width": width, "height": height, **result.to_dict(), **retried}
-
-
-def again(name: str, failure: str) -> str:
-    """What people read of a failure that cost nothing but time."""
-    return f"{name}: {failure} It was started anew, and this run again."
 
 
 def counted(labels: Counter[str]) -> str:

@@ -72,7 +72,7 @@ def demo(
             load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow, trust)
         )
         progress.done(loading)
-        run = Annotator(predictor, progress, out if save else None, window, keep=settings.json)
+        run = Annotator(predictor, loading, progress, out if save else None, window, keep=settings.json)
         try:
             run.run(found)
         except KeyboardInterrupt:

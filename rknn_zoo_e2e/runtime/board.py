@@ -8,7 +8,7 @@ import numpy as np
 
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UserError, first_line
 
 DOCTOR = "See what is missing with: e2erknn doctor"
 
@@ -80,7 +80,7 @@ class BoardRuntime:
         try:
             outputs = self._lite.inference(inputs=[rgb[None]])
         except Exception as error:  # it checks its inputs and the device with exceptions of any kind
-            raise UserError(f"The NPU's runtime failed ({error}).", DOCTOR) from error
+            raise UserError(f"The NPU's runtime failed ({first_line(error)}).", DOCTOR) from error
         if outputs is None:
             raise UserError("The NPU gave no result; its runtime says why above.", DOCTOR)
         return outputs

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UserError, first_line
 
 AGAIN = "Build it again with: e2erknn convert"
 
@@ -38,8 +38,3 @@ class OnnxRuntime:
 
     def close(self) -> None:
         del self.session
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first, or else its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

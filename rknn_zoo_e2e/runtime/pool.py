@@ -32,7 +32,7 @@ class Pool(Generic[AnyRuntime]):
     """
 
     def __init__(self, openers: Sequence[Callable[[], AnyRuntime]]) -> None:
-        self._openers = list(openers)
+        self._openers, self.size = list(openers), len(openers)
         self._open: dict[int, AnyRuntime] = {}
         self._idle: SimpleQueue[int] = SimpleQueue()
         self._failed, self._lock = 0, Lock()  # in a row
@@ -62,9 +62,8 @@ class Pool(Generic[AnyRuntime]):
         number = self._idle.get()
         try:
             if self._failed >= PATIENCE:
-                raise RuntimeGone(
-                    f"The {self.backend} failed {self._failed} times in a row: {self._why.what}", self._why.fix
-                )
+                what = f"The {self.backend} failed {self._failed} times in a row: {self._why.what}"
+                raise RuntimeGone(what, self._why.fix, self._why.detail)
             try:
                 if number not in self._open:
                     self._open[number] = self._openers[number]()
@@ -85,7 +84,7 @@ class Pool(Generic[AnyRuntime]):
         Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once
         the results before it were given, and ends it; so does closing the iterator. What runs then is waited for.
         """
-        workers = len(self._openers) + SPARE
+        workers = self.size + SPARE
         executor, pending = ThreadPoolExecutor(workers, "e2erknn"), deque[Future[R]]()
         try:
             supply = iter(items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rknn_zoo_e2e.convert.source import load_source
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -26,7 +26,7 @@ class TorchRuntime:
         try:
             return [output.numpy() for output in reference_outputs(self.model, x, self.spec)]
         except RuntimeError as error:  # out of memory, too
-            raise UserError(f"PyTorch failed ({str(error).splitlines()[0]}).", "Try a smaller --imgsz.") from error
+            raise UserError(f"PyTorch failed ({first_line(error)}).", "Try a smaller --imgsz.") from error
 
     def close(self) -> None:
         del self.model
