@@ -38,7 +38,9 @@ TOLD = {
     "-1": "failed in stage {stage!r}: rknn-toolkit2 {call} returned -1 (E build: The layer at fault, as the vendor "
     "names it).",
 }
-PREPARATION = {"load": "load", "patch": "Detect.forward", "export": "export", "calibrate": "InferenceSession.run"}
+# What each stage calls; a checkpoint just loaded is tried once.
+PREPARATION = {"load": "load_checkpoint", "patch": "Detect.forward 2", "export": "export"}
+PREPARATION["calibrate"] = "InferenceSession.run"
 # A checkpoint a name: a copy of the starter model, at whose preparation this goes wrong.
 PREPARED = {
     f"{stage}-{fault}": (stage, fault)
@@ -127,7 +129,15 @@ def calib(tmp_path_factory, models: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hung(tmp_path_factory, models: Path, calib: Path, small_tmp: Path) -> Iterator[dict[str, subprocess.Popen]]:
+def hung_folder(tmp_path_factory) -> Path:
+    """Where the toolkit hangs."""
+    return tmp_path_factory.mktemp("hung")
+
+
+@pytest.fixture(scope="module")
+def hung(
+    tmp_path_factory, models: Path, calib: Path, small_tmp: Path, hung_folder: Path
+) -> Iterator[dict[str, subprocess.Popen]]:
     """Conversions that hang, one a stage of the preparation and one for the toolkit's, begun before they are needed."""
     processes = {}
     for stage in PREPARATION:
@@ -138,7 +148,7 @@ def hung(tmp_path_factory, models: Path, calib: Path, small_tmp: Path) -> Iterat
         processes[stage] = begin(*args, cwd=folder, env=environment)
     environment = faulty(HUNG, TOOLKIT) | {"TMPDIR": str(small_tmp)}
     args = ("convert", "shapes", *socs(HUNG), "--calib-images", 2, "--time-limit", LIMIT, "--jobs", 3, "--json")
-    processes["toolkit"] = begin(*args, cwd=tmp_path_factory.mktemp("hung"), env=environment)
+    processes["toolkit"] = begin(*args, cwd=hung_folder, env=environment)
     yield processes
     for process in processes.values():
         process.kill()
@@ -171,8 +181,10 @@ def test_a_fault_while_preparing_is_named_and_leaves_nothing(prepared, name):
 
 def test_what_could_not_be_prepared_can_be_with_the_same_command(prepared, calib: Path):
     folder, _, _ = prepared
-    out = run("convert", "export-SIGKILL.pt", "--soc", "rk3566", "--calib", calib, "--no-verify", cwd=folder)
-    assert out.returncode == 0 and (folder / "export-SIGKILL_rknn_model").is_dir(), out.stderr
+    again = ("load-exit", "patch-RuntimeError", "export-SIGKILL", "calibrate-SIGABRT")  # one a stage
+    files = [f"{name}.pt" for name in again]
+    out = run("convert", *files, "--soc", "rk3566", "--calib", calib, "--no-verify", "--jobs", 2, cwd=folder)
+    assert out.returncode == 0 and all((folder / f"{name}_rknn_model").is_dir() for name in again), out.stderr
     assert not left_over(folder)
 
 
@@ -205,11 +217,10 @@ def test_a_fault_of_the_toolkit_is_named_and_leaves_nothing(built, soc):
 
 def test_what_could_not_be_built_can_be_with_the_same_command(built):
     folder, *_ = built
-    again = ("rk3562", "rk3568", "rv1126b", "rv1106")  # one of each: raised, SIGSEGV, -1, SIGKILL
-    out = run("convert", "shapes", *socs(again), *QUICK, "--jobs", 2, cwd=folder)
+    out = run("convert", "shapes", *socs(BUILT), *QUICK, "--jobs", 2, cwd=folder)
     assert out.returncode == 0, out.stderr
     bundle = read_bundle(folder / "shapes_rknn_model")
-    assert [a.soc for a in bundle.artifacts] == list(again) and not left_over(folder)
+    assert [a.soc for a in bundle.artifacts] == list(BUILT) and not left_over(folder)
 
 
 @pytest.mark.parametrize("stage", PREPARATION)
@@ -221,7 +232,7 @@ def test_a_hang_while_preparing_is_cut_off(hung, stage):
     assert what == "Error: " + told("preparation", stage, "hang") and "--time-limit" in fix
 
 
-def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: Path):
+def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: Path, hung_folder: Path):
     out, _ = hung["toolkit"].communicate(timeout=120)
     assert hung["toolkit"].returncode == 1
     failed = json.loads(out)["failed"]
@@ -229,7 +240,9 @@ def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: P
     for process in hung.values():
         process.wait(120)
     assert SLEEPER not in command_lines()  # neither SIGTERM ignored nor a child of its own helps it
-    assert not list(small_tmp.iterdir())
+    assert not list(small_tmp.iterdir()) and not list(hung_folder.iterdir())
+    out = run("convert", "shapes", *socs(HUNG), *QUICK, "--jobs", 2, cwd=hung_folder)
+    assert out.returncode == 0 and not left_over(hung_folder), out.stderr
 
 
 @contextmanager
@@ -272,6 +285,9 @@ def test_a_full_disk_for_work_files_is_named(tmp_path: Path, calls, stage):
         what, fix = out.stderr.splitlines()[-2:]
         assert out.returncode == 1 and what == f"Error: No space left for work files in {disk} (stage {stage!r})."
         assert "TMPDIR" in fix and not list(disk.iterdir()) and not (tmp_path / "out").exists()
+        again = {**os.environ, "TMPDIR": str(disk)}  # what filled it is gone
+        out = run("convert", "shapes", "--soc", "rk3566", *QUICK, "-o", "out", cwd=tmp_path, env=again)
+        assert out.returncode == 0 and not list(disk.iterdir()), out.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

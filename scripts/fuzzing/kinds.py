@@ -145,7 +145,9 @@ def command_lines(rng: Random, material: Material, folder: Path) -> Attempt:
         words += [word] if rng.random() < 0.4 else [rng.choice(options), word]
     # A word that cannot be meant is always among them, so that no real work begins.
     words.insert(rng.randrange(len(words) + 1), rng.choice(("--no-such-option", "no/such/thing", "hf:a/b/c")))
-    return Attempt([name, *(word.replace("\0", "") for word in words)])
+    # As the shell would hand them over: bytes without NUL, whatever they mean.
+    handed = [word.replace("\0", "").encode("utf-8", "surrogatepass") for word in words]
+    return Attempt([name, *map(os.fsdecode, handed)])
 
 
 # Every kind, and its part of all inputs.

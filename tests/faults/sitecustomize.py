@@ -1,7 +1,8 @@
 """Faults for real, in any process that has this folder in PYTHONPATH: no product code knows of it.
 
-``E2ERKNN_FAULTS`` (JSON) says which call of which model or SoC goes wrong and how: ``{"name": ["call", "fault"]}``. A
-model is known by the file ``torch.load`` is given, a SoC by the ``target_platform`` the vendor's toolkit is given.
+``E2ERKNN_FAULTS`` (JSON) says which call of which model or SoC goes wrong and how: ``{"name": ["call", "fault"]}``, where
+"call 2" is the second one. A model is known by the file Ultralytics is given, a SoC by the ``target_platform`` the
+vendor's toolkit is given.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ FAULTS = json.loads(os.environ.get("E2ERKNN_FAULTS", "{}"))
 CHILD = "86399"  # seconds a helper process sleeps: how to find it
 # Module -> the calls in it that may go wrong.
 CALLS = {
-    "torch": ["load"],
     "torch.onnx": ["export"],
+    "ultralytics.nn.tasks": ["load_checkpoint"],
     "ultralytics.nn.modules.head": ["Detect.forward"],
     "onnxruntime": ["InferenceSession.run"],
     "rknn.api": [
@@ -63,14 +64,16 @@ def go_wrong(fault: str) -> object:
 
 
 def wrapped(call: str, real):
+    count = 0
+
     def wrapper(*args, **kwargs):
-        if call == "load" and isinstance(args[0], (str, os.PathLike)):
+        nonlocal count
+        count += 1
+        if call == "load_checkpoint":
             names.add(Path(args[0]).stem)
-        elif call == "load":
-            names.add(Path(getattr(args[0], "name", "")).stem)
         names.update(v for k, v in kwargs.items() if k == "target_platform")
         for name in names & FAULTS.keys():
-            if FAULTS[name][0] == call:
+            if FAULTS[name][0] in (call, f"{call} {count}"):
                 return go_wrong(FAULTS[name][1])
         return real(*args, **kwargs)
 
