@@ -75,10 +75,14 @@ def spec_of(
     )
 
 
-def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path) -> None:
-    """Writes the patched graph: input ``images`` (1, 3, H, W) float32 RGB 0..1, outputs as the task names them."""
+def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floats: bool = True) -> None:
+    """Writes the patched graph: input ``images`` (1, 3, H, W) float32 RGB 0..1, outputs as the task names them.
+
+    Args:
+        floats: for an NPU that computes in fp16.
+    """
     task = task_of(spec)
-    with patched(model, task.tail(), spec.imgsz, layout):
+    with patched(model, task.tail(), spec.imgsz, layout, floats):
         torch.onnx.export(
             model,
             (torch.zeros(1, 3, *spec.imgsz),),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rknn_zoo_e2e.bundle import ONNX
@@ -13,13 +14,12 @@ from rknn_zoo_e2e.convert.progress import Stages
 from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
 
-SOFTMAX_FREE = "model-softmax-free"  # the graph for SoCs whose NPU has no Softmax
 CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
@@ -42,7 +42,7 @@ class Preparation:
         return {path.name: path for path in (self.onnx, *self.graphs.values())}
 
     def export(self) -> ModelSpec:
-        """Writes the graph, and beside it the one for SoCs that need another. Returns the model's facts.
+        """Writes the graph, and beside it those for SoCs that need another. Returns the model's facts.
 
         Raises:
             UserError: the checkpoint is no model this tool converts.
@@ -59,20 +59,21 @@ class Preparation:
             check_decode(model, spec)
         with self.stages.stage("export"):
             export_onnx(model, spec, self.options.layout, self.onnx)
-            without = [soc.name for soc in self.options.socs if not soc.softmax]
-            if without and attentions(model):
-                own = self.work / SOFTMAX_FREE
-                with attention_patched(model, spec.imgsz):
-                    export_onnx(model, spec, self.options.layout, own)
+            attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
+            needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in self.options.socs}
+            for need in sorted({*needs.values()} - {(False, False)}):
+                softmax_free, integer = need
+                own = self.work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"
+                with attention_patched(model, spec.imgsz) if softmax_free else nullcontext():
+                    export_onnx(model, spec, self.options.layout, own, floats=not integer)
                 # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
-                named = own.rename(self.work / f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx")
-                self.graphs = dict.fromkeys(without, named)
+                named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
+                self.graphs |= {soc: named for soc, its in needs.items() if its == need}
         return spec
 
     def builds(self, spec: ModelSpec, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
-        """A build for each SoC, with ranges measured once: they do not depend on the SoC."""
-        from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
-        from rknn_zoo_e2e.convert.ranges import measure_ranges
+        """A build for each SoC; those made from one graph share its ranges."""
+        from rknn_zoo_e2e.convert.plan import hybrid_regions
 
         int8 = self.options.precision == "int8"
         checks: list[Check] = []
@@ -81,26 +82,41 @@ class Preparation:
             with self.stages.stage("pictures"):
                 checks = self.checks(spec, calibration) if self.options.verify else []
                 pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
-        ranges = None
-        if int8:
-            with self.stages.stage("calibrate") as share:
-                tensors, count = int8_tensors(self.onnx), len(pictures)
-                ranges = measure_ranges(self.onnx, map(read_image, pictures), tensors, lambda done: share(done / count))
+        # Graphs differ in attention and tail alone. Where these are fp16 they need no ranges of their own.
+        graphs = {soc.name: self.graphs.get(soc.name, self.onnx) for soc in socs}
+        measured_on = {soc.name: self.onnx if soc.fp16 else graphs[soc.name] for soc in socs}
+        ranges = self.ranges(dict.fromkeys(measured_on.values()), pictures) if int8 else {}
         builds = []
         for soc in socs:
-            graph = self.graphs.get(soc.name, self.onnx)
+            graph = graphs[soc.name]
             job = BuildJob(
                 onnx=graph,
                 soc=soc.name,
                 precision=self.options.precision,
                 hybrid=hybrid_regions(graph, soc) if int8 else (),
                 pictures=pictures,
-                ranges=ranges,
+                ranges=ranges.get(measured_on[soc.name]),
                 rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
                 custom_string=essentials(spec, soc, self.options.layout),
             )
             builds.append(Build(job, spec, checks))
         return builds
+
+    def ranges(self, graphs: Collection[Path], pictures: Sequence[Path]) -> dict[Path, Ranges]:
+        """Ranges of each graph's tensors over the letterboxed pictures."""
+        from rknn_zoo_e2e.convert.plan import int8_tensors
+        from rknn_zoo_e2e.convert.ranges import measure_ranges
+
+        found: dict[Path, Ranges] = {}
+        total = len(graphs) * len(pictures)
+        with self.stages.stage("calibrate") as share:
+            for graph in graphs:
+
+                def follow(done: int, before: int = len(found) * len(pictures)) -> None:
+                    share((before + done) / total)
+
+                found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
+        return found
 
     def checks(self, spec: ModelSpec, calibration: Calibration) -> list[Check]:
         """Some of the pictures, spread evenly, to verify with."""
