@@ -9,6 +9,7 @@ from ultralytics.nn.modules.block import C2f, C3k2
 from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.heads.csp import Increments, blocks
+from rknn_zoo_e2e.heads.patch import blocks_patched
 
 
 def trained(block: nn.Module) -> nn.Module:
@@ -49,3 +50,14 @@ def test_equals_ultralytics(block):
 def test_finds_the_blocks_of(family, count):
     found = blocks(DetectionModel(f"{family}.yaml", verbose=False))
     assert len(found) == count and all(hasattr(block, "cv2") for block in found.values())
+
+
+def test_patch_restores_the_blocks_even_after_an_error():
+    model = DetectionModel("yolov8n.yaml", verbose=False).eval()
+    before = blocks(model)
+    with pytest.raises(RuntimeError), blocks_patched(model):
+        assert not blocks(model) and sum(isinstance(m, Increments) for m in model.modules()) == len(before)
+        raise RuntimeError
+    after = blocks(model)
+    assert after.keys() == before.keys() and all(after[path] is before[path] for path in before)
+    assert all(m.add for path in ("model.2", "model.4") for m in before[path].m)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.spec import ModelSpec, check_imgsz
 from rknn_zoo_e2e.tasks import TASKS, task_of
 
@@ -82,7 +82,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floa
         floats: for an NPU that computes in fp16.
     """
     task = task_of(spec)
-    with patched(model, task.tail(), spec.imgsz, layout, floats):
+    with blocks_patched(model), patched(model, task.tail(), spec.imgsz, layout, floats):
         torch.onnx.export(
             model,
             (torch.zeros(1, 3, *spec.imgsz),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from torch import nn
@@ -15,10 +15,17 @@ ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inp
 
 
 @contextmanager
+def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
+    """The model with its ``C2f`` and ``C3k2`` blocks rewritten; the blocks are back when the ``with`` ends."""
+    with replaced(model, {path: Increments(block) for path, block in blocks(model).items()}):
+        yield model
+
+
+@contextmanager
 def patched(
     model: nn.Module, tail: type[DetectTail], imgsz: tuple[int, int], layout: str, floats: bool = True
 ) -> Iterator[nn.Module]:
-    """The model with its blocks rewritten and its head answering through ``tail``; all is back when the ``with`` ends.
+    """The model with its head answering through ``tail``; the head itself is back when the ``with`` ends.
 
     Args:
         model: Ultralytics model (``model.model[-1]`` is the head), fused or not.
@@ -28,9 +35,14 @@ def patched(
         floats: for an NPU that computes in fp16.
     """
     head = model.model[-1]
-    others: dict[str, nn.Module] = {path: Increments(block) for path, block in blocks(model).items()}
     grid = Grid(imgsz, tuple(int(s) for s in head.stride))
-    others[f"model.{len(model.model) - 1}"] = tail(head, grid, layout, floats)
+    with replaced(model, {f"model.{len(model.model) - 1}": tail(head, grid, layout, floats)}):
+        yield model
+
+
+@contextmanager
+def replaced(model: nn.Module, others: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Other modules in the place of some, by path."""
     with ExitStack() as undo:
         for path, other in others.items():
             parent, _, name = path.rpartition(".")
@@ -40,4 +52,4 @@ def patched(
                     setattr(other, attribute, getattr(module, attribute))
             undo.callback(setattr, owner, name, module)
             setattr(owner, name, other.eval())
-        yield model
+        yield
