@@ -5,8 +5,8 @@ INT8 0.3580; only sigmoids and decode in fp16 0.3787; from the input of every br
 Attention in INT8 costs yolo11n 2.6 of 44.5 points; in fp16 too it keeps 44.1.
 
 Key points are distances in cells, so the noise of eight bits moves them further on coarser levels. There the second
-convolution of their stems leaves INT8 too: the median error of yolo26n-pose falls by a fifth, OKS rises from 55.2 to
-56.0 of 56.5, for 7 % more cycles (yolov8n-pose: by a quarter, 49.3 to 49.4 of 49.5, 3 %). On the finest level it costs
+convolution of their stems leaves INT8 too: the median error of yolo26n-pose falls by a fifth, OKS rises from 55.1 to
+55.6 of 56.5, for 6 % more cycles (yolov8n-pose: by a quarter, 49.3 to 49.4 of 49.5, 3 %). On the finest level it costs
 three times as much and gains nothing.
 """
 
@@ -52,8 +52,8 @@ def regions(path: Path) -> tuple[tuple[str, str], ...]:
     earlier = {
         f"{match[1]}/act/Mul_output_0": node.input[0] for node in graph.node if (match := KEY_POINTS.match(node.name))
     }
-    last = [node.input[0] for node in graph.node if LAST.search(node.name)]
-    starts = dict.fromkeys(earlier.get(start, start) for start in last)
+    inputs = [node.input[0] for node in graph.node if LAST.search(node.name)]
+    starts = dict.fromkeys(earlier.get(name, name) for name in inputs)
     found = [(start, output) for start in starts]
     tensors = {name for node in graph.node for name in node.output}
     blocks = dict.fromkeys(match[1] for node in graph.node if (match := ATTENTION.match(node.name)))
