@@ -31,7 +31,7 @@ class Soc:
 
     @property
     def fp16(self) -> bool:
-        """Whether the NPU computes in fp16."""
+        """Whether the NPU computes in fp16; one that does not decodes boxes without a division (``heads.dfl``)."""
         return self.tail == "fp16"
 
 

@@ -13,6 +13,7 @@ from rknn_zoo_e2e.convert.export import spec_of
 from rknn_zoo_e2e.heads.dfl import TreeDFL, softmax_mean
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.heads.quotient import QuotientDFL
 from rknn_zoo_e2e.heads.reference import check_decode, reference_outputs
 from rknn_zoo_e2e.tasks import task_of
 
@@ -44,31 +45,38 @@ def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Modu
     return model
 
 
-def tree(logits: torch.Tensor, bins: int) -> torch.Tensor:
-    """The tree on raw logits: its folded first level applied by hand."""
-    dfl = TreeDFL(bins)
+def decoded(form: type, logits: torch.Tensor, bins: int) -> torch.Tensor:
+    """A form of DFL on raw logits: what it wants folded into their convolution is applied by hand."""
+    dfl = form(bins)
     matrix, bias = (torch.from_numpy(np.asarray(a)).to(logits.dtype) for a in (dfl.matrix, dfl.bias))
     return dfl.to(logits.dtype)(torch.einsum("oc,bchw->bohw", matrix, logits) + bias[:, None, None])
 
 
+FORMS = pytest.mark.parametrize("form", [TreeDFL, QuotientDFL])
+
+
+@FORMS
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from([0.1, 1.0, 5.0, 30.0]), st.sampled_from([2, 4, 8, 16, 32]))
-def test_tree_equals_softmax(seed, spread, bins):
+def test_dfl_equals_softmax(form, seed, spread, bins):
     logits = torch.randn(1, 4 * bins, 3, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * spread
-    torch.testing.assert_close(tree(logits, bins), softmax_mean(logits, bins), atol=1e-6, rtol=0)
+    torch.testing.assert_close(decoded(form, logits, bins), softmax_mean(logits, bins), atol=1e-6, rtol=0)
 
 
+@FORMS
 @pytest.mark.parametrize("value", [-1e4, 0.0, 1e4])
-def test_tree_is_tame_at_extremes(value):
+def test_dfl_is_tame_at_extremes(form, value):
     logits = torch.full((1, 64, 2, 2), value)
     logits[:, 3] = -value
-    out = tree(logits, 16)
+    out = decoded(form, logits, 16)
     assert torch.isfinite(out).all() and (out >= 0).all() and (out <= 15).all()
 
 
-def test_tree_pads_odd_bin_counts():
-    logits = torch.randn(1, 4 * 13, 2, 2)
-    torch.testing.assert_close(tree(logits, 13), softmax_mean(logits, 13), atol=1e-4, rtol=0)
+@FORMS
+@pytest.mark.parametrize("bins", [3, 13])
+def test_dfl_pads_odd_bin_counts(form, bins):
+    logits = torch.randn(1, 4 * bins, 2, 2)
+    torch.testing.assert_close(decoded(form, logits, bins), softmax_mean(logits, bins), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("imgsz", [(640, 640), (320, 320), (480, 640), (1024, 1024), (32, 96)])
@@ -96,6 +104,20 @@ def test_any_key_point_shape(family, shape):
     model = built(family, "-pose", classes=2, data_kpt_shape=shape)
     spec = spec_of(model, "built", (320, 320))
     assert spec.kpt_shape == shape and check_decode(model, spec) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", BUILDERS)
+def test_integer_graph_is_the_same_function(suffix):
+    model = built("yolov8", suffix)
+    spec = spec_of(model, "built", (320, 320))
+    x = torch.rand(1, 3, 320, 320)
+    results = []
+    for floats in (True, False):
+        with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, "flat", floats):
+            y = model(x)
+            assert isinstance(model.model[-1].distances.dfl, QuotientDFL if floats else TreeDFL)
+        results.append(y[0] if isinstance(y, tuple) else y)
+    torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("suffix", BUILDERS)

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from rknn_zoo_e2e.bundle import graph_of, read_bundle
 from rknn_zoo_e2e.convert.clipping import SHARES, Sample, quantise
 from rknn_zoo_e2e.toolkit.placing import place_channels
 
@@ -65,6 +66,22 @@ def test_clipping_costs_less_than_the_whole_range(size, freedom):
     clipped, whole = (np.square(values - quantise(values, *r)).mean() for r in (sample.clip(*ends), ends))
     assert clipped <= 1.02 * whole
     assert quantise(np.zeros(1), -0.28, 7.0) == 0 and len(np.unique(quantise(values, -1.0, 3.0))) <= 256
+
+
+def test_integer_npus_have_a_graph_of_their_own(tmp_path: Path):
+    """One without a division, which they leave to the CPU, and with ranges of its own: their tail is INT16."""
+    from test_cli import run
+
+    args = ("--soc", "rk3588", "--soc", "rv1106", "--layout", "grid", "--calib-images", 2, "--no-verify")
+    out = run("convert", "shapes", *args, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    bundle = read_bundle(tmp_path / "shapes_rknn_model")
+    floats, integers = bundle.artifacts
+    assert (floats.soc, floats.graph) == ("rk3588", "") and integers.graph.startswith("model-integer-")
+    kinds = [{node.op_type for node in onnx.load(str(graph_of(bundle, a))).graph.node} for a in bundle.artifacts]
+    assert ["Elu" in ops for ops in kinds] == [True, False], "the exponential whose sums are divided"
+    assert floats.calibration != integers.calibration
+    assert not floats.placement["cpu"] and not integers.placement["cpu"]
 
 
 def test_rv1106_leaves_nothing_to_the_cpu(models: Path, tmp_path: Path):

@@ -9,7 +9,7 @@ from torch import nn
 
 from rknn_zoo_e2e.document import shown
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.manifest import NAME
 from rknn_zoo_e2e.spec import ModelSpec, check_imgsz, check_names
 from rknn_zoo_e2e.tasks import TASKS, task_of
@@ -83,10 +83,14 @@ def spec_of(
     )
 
 
-def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path) -> None:
-    """Writes the patched graph: input ``images`` (1, 3, H, W) float32 RGB 0..1, outputs as the task names them."""
+def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floats: bool = True) -> None:
+    """Writes the patched graph: input ``images`` (1, 3, H, W) float32 RGB 0..1, outputs as the task names them.
+
+    Args:
+        floats: for an NPU that computes in fp16.
+    """
     task = task_of(spec)
-    with patched(model, task.tail(), spec.imgsz, layout):
+    with blocks_patched(model), patched(model, task.tail(), spec.imgsz, layout, floats):
         torch.onnx.export(
             model,
             (torch.zeros(1, 3, *spec.imgsz),),

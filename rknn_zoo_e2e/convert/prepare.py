@@ -7,7 +7,8 @@ out of memory on what somebody trained, and what they took is given back before 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,12 @@ from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options, artifact_name
 from rknn_zoo_e2e.isolation.worker import Enter, serve
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import Source
 
-SOFTMAX_FREE = "model-softmax-free"  # the graph for SoCs whose NPU has no Softmax
 CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
@@ -45,7 +45,7 @@ class Preparation:
         return {"export": lambda given: self.export(*given), "builds": lambda given: self.builds(*given)}
 
     def export(self, source: Source, options: Options, work: Path) -> tuple[ModelSpec, dict[str, Path]]:
-        """Writes the graph, and beside it the one for SoCs that need another.
+        """Writes the graph, and beside it those for SoCs that need another.
 
         Returns:
             The model's facts, and all graphs by name.
@@ -62,27 +62,28 @@ class Preparation:
         from rknn_zoo_e2e.heads.reference import check_decode
 
         self.options, self.work, self.onnx = options, work, work / ONNX
-        self.graphs: dict[str, Path] = {}
         self.enter("load")
         model, self.spec = load_source(source, options.imgsz)
         self.enter("patch")
         check_decode(model, self.spec)
         self.enter("export")
         export_onnx(model, self.spec, options.layout, self.onnx)
-        without = [soc.name for soc in options.socs if not soc.softmax]
-        if without and attentions(model):
-            own = work / SOFTMAX_FREE
-            with attention_patched(model, self.spec.imgsz):
-                export_onnx(model, self.spec, options.layout, own)
+        self.graphs: dict[str, Path] = {}
+        attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
+        needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in options.socs}
+        for need in sorted({*needs.values()} - {(False, False)}):
+            softmax_free, integer = need
+            own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"
+            with attention_patched(model, self.spec.imgsz) if softmax_free else nullcontext():
+                export_onnx(model, self.spec, options.layout, own, floats=not integer)
             # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
-            named = own.rename(work / f"{SOFTMAX_FREE}-{sha256(own)[:8]}.onnx")
-            self.graphs = dict.fromkeys(without, named)
+            named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
+            self.graphs |= {soc: named for soc, its in needs.items() if its == need}
         return self.spec, {path.name: path for path in (self.onnx, *self.graphs.values())}
 
     def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
-        """A build for each SoC, with ranges measured once: they do not depend on the SoC."""
-        from rknn_zoo_e2e.convert.plan import hybrid_regions, int8_tensors
-        from rknn_zoo_e2e.convert.ranges import measure_ranges
+        """A build for each SoC; those made from one graph share its ranges."""
+        from rknn_zoo_e2e.convert.plan import hybrid_regions
 
         int8, spec = self.options.precision == "int8", self.spec
         checks: list[Check] = []
@@ -91,27 +92,41 @@ class Preparation:
             self.enter("pictures")
             checks = self.checks(calibration) if self.options.verify else []
             pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
-        ranges = None
-        if int8:
-            self.enter("calibrate")
-            tensors, count = int8_tensors(self.onnx), len(pictures)
-            images = map(read_image, pictures)
-            ranges = measure_ranges(self.onnx, images, tensors, lambda done: self.enter("calibrate", done / count))
+        # Graphs differ in attention and tail alone. Where these are fp16 they need no ranges of their own.
+        graphs = {soc.name: self.graphs.get(soc.name, self.onnx) for soc in socs}
+        measured_on = {soc.name: self.onnx if soc.fp16 else graphs[soc.name] for soc in socs}
+        ranges = self.ranges(dict.fromkeys(measured_on.values()), pictures) if int8 else {}
         builds = []
         for soc in socs:
-            graph = self.graphs.get(soc.name, self.onnx)
+            graph = graphs[soc.name]
             job = BuildJob(
                 onnx=graph,
                 soc=soc.name,
                 precision=self.options.precision,
                 hybrid=hybrid_regions(graph, soc) if int8 else (),
                 pictures=pictures,
-                ranges=ranges,
+                ranges=ranges.get(measured_on[soc.name]),
                 rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
                 custom_string=essentials(spec, soc, self.options.layout),
             )
             builds.append(Build(job, spec, checks, self.options.time_limit))
         return builds
+
+    def ranges(self, graphs: Collection[Path], pictures: Sequence[Path]) -> dict[Path, Ranges]:
+        """Ranges of each graph's tensors over the letterboxed pictures."""
+        from rknn_zoo_e2e.convert.plan import int8_tensors
+        from rknn_zoo_e2e.convert.ranges import measure_ranges
+
+        self.enter("calibrate")
+        found: dict[Path, Ranges] = {}
+        total = len(graphs) * len(pictures)
+        for graph in graphs:
+
+            def follow(done: int, before: int = len(found) * len(pictures)) -> None:
+                self.enter("calibrate", (before + done) / total)
+
+            found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
+        return found
 
     def checks(self, calibration: Calibration) -> list[Check]:
         """Some of the pictures, spread evenly, to verify with."""

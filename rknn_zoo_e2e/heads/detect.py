@@ -12,6 +12,7 @@ from rknn_zoo_e2e.heads.branch import StemmedBranch
 from rknn_zoo_e2e.heads.dfl import TreeDFL
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import constant
+from rknn_zoo_e2e.heads.quotient import QuotientDFL
 
 # left, top, right, bottom to: shift of the centre in x and y, width, height (ultralytics.utils.tal.dist2bbox)
 LTRB_TO_BOX = np.array([[-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5], [1, 0, 1, 0], [0, 1, 0, 1]])
@@ -20,11 +21,11 @@ LTRB_TO_BOX = np.array([[-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5], [1, 0, 1, 0], [0, 
 class Distances(nn.Module):
     """Distances (1, 4, H', W') from the anchor to the left, top, right and bottom side, in cells of the level."""
 
-    def __init__(self, box_head: Sequence[nn.Sequential], reg_max: int, grid: Grid) -> None:
+    def __init__(self, box_head: Sequence[nn.Sequential], reg_max: int, grid: Grid, floats: bool) -> None:
         super().__init__()
-        self.dfl = TreeDFL(reg_max) if reg_max > 1 else nn.Identity()
+        self.dfl = (QuotientDFL if floats else TreeDFL)(reg_max) if reg_max > 1 else nn.Identity()
         folded = {}
-        if isinstance(self.dfl, TreeDFL):
+        if not isinstance(self.dfl, nn.Identity):
             folded = {"matrix": [self.dfl.matrix] * len(grid.levels), "bias": [self.dfl.bias] * len(grid.levels)}
         self.logits = StemmedBranch(box_head, grid, **folded)
 
@@ -37,13 +38,17 @@ class DetectTail(nn.Module):
 
     Output (1, 4 + classes + extra, A) in layout ``flat`` or (1, ..., H', W') in ``grid``: cx, cy, w, h normalised to
     the input (0..1), class scores (0..1), then the task's own channels.
+
+    Args:
+        head: the trained head.
+        floats: for an NPU that computes in fp16, which divides.
     """
 
-    def __init__(self, head: nn.Module, grid: Grid, layout: str) -> None:
+    def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
         super().__init__()
         self.grid, self.flat = grid, layout == "flat"
         self.branches = head.one2one if head.end2end else head.one2many
-        self.distances = Distances(self.branches["box_head"], head.reg_max, grid)
+        self.distances = Distances(self.branches["box_head"], head.reg_max, grid, floats)
         self.scores = StemmedBranch(self.branches["cls_head"], grid, activation=torch.sigmoid)
         self.to_box = constant(LTRB_TO_BOX)
         cell, centres = grid.cell(), grid.centres()

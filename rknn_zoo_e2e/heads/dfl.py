@@ -1,7 +1,8 @@
-"""Distribution focal loss decoding without exponentials.
+"""Distribution focal loss decoding without exponentials and divisions, for NPUs that compute in integers.
 
-Ultralytics decodes each box side as the mean of a softmax over ``bins`` logits. Softmax and Exp run on the CPU of some
-SoCs, so the same number is computed by a pairwise tree of operators that every NPU has. A node keeps the log-sum-exp L
+Ultralytics decodes each box side as the mean of a softmax over ``bins`` logits. Exp and Div run on the CPU of these
+SoCs, so the same number is computed by a pairwise tree of operators that every NPU has (those with fp16 have a shorter
+way: :mod:`~rknn_zoo_e2e.heads.quotient`). A node keeps the log-sum-exp L
 of its leaves and their mean m, counted from its first leaf; merging an even node e (of n leaves) and its odd
 neighbour o, with d = Lo - Le:
 

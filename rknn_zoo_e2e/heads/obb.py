@@ -63,8 +63,8 @@ class ObbTail(DetectTail):
     Formula: ultralytics.utils.tal.dist2rbox. x and y are divided by the input's width and height, w and h too.
     """
 
-    def __init__(self, head: nn.Module, grid: Grid, layout: str) -> None:
-        super().__init__(head, grid, layout)
+    def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
+        super().__init__(head, grid, layout, floats)
         # YOLO26 gives the angle itself (mostly in Ultralytics' range; half a turn to either side is decoded),
         # the others a logit.
         self.bounded = not isinstance(head, OBB26)

@@ -1,34 +1,55 @@
-"""Putting a decode tail into an Ultralytics model for the length of a ``with`` block."""
+"""Making an Ultralytics model what is exported, for the length of a ``with`` block: leaner blocks and a decode tail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
+from rknn_zoo_e2e.heads.csp import Increments, blocks
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
 
+ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inputs, type, parameters
+
 
 @contextmanager
-def patched(model: nn.Module, tail: type[DetectTail], imgsz: tuple[int, int], layout: str) -> Iterator[nn.Module]:
-    """The model with its head answering through ``tail``; the head itself is back when the block ends.
+def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
+    """The model with its ``C2f`` and ``C3k2`` blocks rewritten; the blocks are back when the ``with`` ends."""
+    with replaced(model, {path: Increments(block) for path, block in blocks(model).items()}):
+        yield model
+
+
+@contextmanager
+def patched(
+    model: nn.Module, tail: type[DetectTail], imgsz: tuple[int, int], layout: str, floats: bool = True
+) -> Iterator[nn.Module]:
+    """The model with its head answering through ``tail``; the head itself is back when the ``with`` ends.
 
     Args:
         model: Ultralytics model (``model.model[-1]`` is the head), fused or not.
         tail: the task's tail.
         imgsz: input (height, width) in px.
         layout: "flat" or "grid".
+        floats: for an NPU that computes in fp16.
     """
     head = model.model[-1]
-    replacement = tail(head, Grid(imgsz, tuple(int(s) for s in head.stride)), layout)
-    # parse_model's routing attributes: index, inputs, type
-    for name in ("i", "f", "type", "np"):
-        if hasattr(head, name):
-            setattr(replacement, name, getattr(head, name))
-    model.model[-1] = replacement.eval()
-    try:
+    grid = Grid(imgsz, tuple(int(s) for s in head.stride))
+    with replaced(model, {f"model.{len(model.model) - 1}": tail(head, grid, layout, floats)}):
         yield model
-    finally:
-        model.model[-1] = head
+
+
+@contextmanager
+def replaced(model: nn.Module, others: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Other modules in the place of some, by path."""
+    with ExitStack() as undo:
+        for path, other in others.items():
+            parent, _, name = path.rpartition(".")
+            owner, module = model.get_submodule(parent), model.get_submodule(path)
+            for attribute in ROUTING:
+                if hasattr(module, attribute):
+                    setattr(other, attribute, getattr(module, attribute))
+            undo.callback(setattr, owner, name, module)
+            setattr(owner, name, other.eval())
+        yield

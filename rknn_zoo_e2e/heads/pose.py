@@ -24,8 +24,8 @@ class PoseTail(DetectTail):
     Formula: ``Pose.kpts_decode`` and ``Pose26.kpts_decode`` of Ultralytics.
     """
 
-    def __init__(self, head: nn.Module, grid: Grid, layout: str) -> None:
-        super().__init__(head, grid, layout)
+    def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
+        super().__init__(head, grid, layout, floats)
         points, values = head.kpt_shape
         if isinstance(head, Pose26):
             stems, last = list(self.branches["pose_head"]), list(self.branches["kpts_head"])

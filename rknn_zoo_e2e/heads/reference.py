@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.heads.patch import patched
+from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
 
-TOLERANCE = 1e-3  # px; fp32 rounding at 640 px is 2e-4
+TOLERANCE = 1e-3  # px, on the same features; fp32 rounding at 640 px is up to 7e-4
+# px, of a whole network summed in another order: Ultralytics' own boxes move by 2e-3 with the number of threads.
+ROUNDING = 1e-2
 
 
 def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tensor]:
@@ -37,21 +39,26 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
 
 
 def check_decode(model: nn.Module, spec: ModelSpec) -> float:
-    """Largest difference between the patched graph and Ultralytics' decode, in px, on a picture of noise.
+    """Largest difference between the tail's decode and Ultralytics', in px, on a picture of noise.
 
     Raises:
-        UserError: it is more than fp32 rounding explains, so this head is not one the tail understands.
+        UserError: it is more than fp32 rounding explains, so this head is not one the tail understands; or the
+            rewritten blocks change the output.
     """
     x = torch.rand(1, 3, *spec.imgsz, generator=torch.Generator().manual_seed(0))
-    expected = reference_outputs(model, x, spec)
-    with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, "flat"):
-        actual = model(x)
-    actual = actual if isinstance(actual, tuple) else (actual,)
     scale = torch.from_numpy(task_of(spec).input_scale())
-    worst = float(((actual[0] - expected[0]) * scale).abs().max())
-    if worst > TOLERANCE * max(1.0, max(spec.imgsz) / 640):
-        raise UserError(
-            f"The decode of {spec.name} differs from Ultralytics' by {worst:.4f} px.",
-            "Report this with the checkpoint's origin; its head is not one this tool knows.",
-        )
+    stock = reference_outputs(model, x, spec)[0]
+    with blocks_patched(model):
+        expected = reference_outputs(model, x, spec)[0]
+        with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, "flat"):
+            actual = model(x)
+    actual = actual[0] if isinstance(actual, tuple) else actual
+    worst, moved = (float(((a - expected) * scale).abs().max()) for a in (actual, stock))
+    larger = max(1.0, max(spec.imgsz) / 640)
+    for what, px, limit in (("decode", worst, TOLERANCE), ("rewritten graph", moved, ROUNDING)):
+        if px > limit * larger:
+            raise UserError(
+                f"The {what} of {spec.name} differs from Ultralytics' by {px:.4f} px.",
+                "Report this with the checkpoint's origin; it holds something this tool does not know.",
+            )
     return worst

@@ -15,8 +15,8 @@ from rknn_zoo_e2e.heads.grid import Grid
 class SegmentTail(DetectTail):
     """Adds the mask coefficients (unbounded); ``output1`` (1, masks, h, w) holds the prototypes."""
 
-    def __init__(self, head: nn.Module, grid: Grid, layout: str) -> None:
-        super().__init__(head, grid, layout)
+    def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
+        super().__init__(head, grid, layout, floats)
         self.coefficients = StemmedBranch(self.branches["mask_head"], grid)
         self.proto = head.proto
 

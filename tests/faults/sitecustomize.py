@@ -1,8 +1,8 @@
 """Faults for real, in any process that has this folder in PYTHONPATH: no product code knows of it.
 
-``E2ERKNN_FAULTS`` (JSON) says which call of which model or SoC goes wrong and how: ``{"name": ["call", "fault"]}``, where
-"call 2" is the second one. A model is known by the file Ultralytics is given, a SoC by the ``target_platform`` the
-vendor's toolkit is given.
+``E2ERKNN_FAULTS`` (JSON) says which call of which model or SoC goes wrong and how: ``{"name": ["call", "fault"]}``,
+where "call 2" is the second one. A model is known by the file Ultralytics is given, a SoC by the ``target_platform``
+the vendor's toolkit is given.
 """
 
 from __future__ import annotations
