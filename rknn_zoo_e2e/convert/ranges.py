@@ -1,8 +1,9 @@
 """Quantisation ranges, measured with ONNX Runtime.
 
 The vendor's ``normal`` algorithm runs every picture through its own simulator, for the smallest and largest value of
-each tensor over all pictures, with three rules of its own: a range includes 0, a MaxPool has its input's range, and
-what only a sigmoid reads is cut off where int8 sigmoids saturate. The same is had here in a tenth of the time.
+each tensor over all pictures, with three rules of its own: a range includes 0, a MaxPool and the only Slice of a tensor
+have their input's range, and what only a sigmoid reads is cut off where int8 sigmoids saturate. The same is had here in
+a tenth of the time.
 
 A single outlier then makes the step of a whole tensor coarse (in yolov8n the second convolution reaches 158 where its
 channels' root mean square is 5), so tensors that are INT8 are clipped where their mean square error is least
@@ -11,6 +12,7 @@ channels' root mean square is 5), so tensors that are INT8 are clipped where the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
@@ -118,9 +120,10 @@ class _Rules:
         self.saturating = [name for name, nodes in readers.items() if [n.op_type for n in nodes] == ["Sigmoid"]]
 
     def apply(self, found: dict[str, tuple[float, float]], all_copies: bool) -> dict[str, tuple[float, float]]:
-        kinds = COPIES if all_copies else {"MaxPool"}
+        sliced = Counter(source for kind, source, _ in self.copies if kind == "Slice")
         for kind, source, copy in self.copies:  # in graph order, so that copies of copies follow
-            if kind in kinds and source in found and copy in found:
+            vendors = kind == "MaxPool" or (kind == "Slice" and sliced[source] == 1)
+            if (all_copies or vendors) and source in found and copy in found:
                 found[copy] = found[source]
         for name in self.saturating:
             low, high = found[name]
