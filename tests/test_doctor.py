@@ -365,7 +365,7 @@ def another_toolkit(folder: Path, version: str) -> dict[str, str]:
             "2.5.0",
             "warn",
             "needs librknnrt 2.5.0",
-            "in stage 'load': list index out of range",
+            "in stage 'start': IndexError: list index out of range",
             "is rknn-toolkit2 2.5.0",
         ),
     ],

@@ -131,7 +131,7 @@ def test_eval_waits_with_its_figures_and_loses_nobody_elses(converted: Path, tmp
         time.sleep(0.5)
         assert thread.is_alive() and not read_bundle(path).artifacts[0].evaluations
         changed = read_bundle(path)
-        changed.artifacts[0].evaluations = [{"backend": "simulator", "data": "other"}]
+        changed.artifacts[0].evaluations = [{"backend": "simulator", "data": "other", **found}]
         write_bundle(changed, {})
     thread.join(30)
     kept = read_bundle(path).artifacts[0].evaluations
@@ -148,7 +148,7 @@ def test_readers_find_the_old_bundle_or_the_new_one(converted: Path, tmp_path: P
         for turn in range(60):
             new = read_bundle(path)
             name = new.artifacts[0].file
-            new.artifacts[0].evaluations = [{"turn": turn}]
+            new.artifacts[0].evaluations = [{"backend": "onnx", "data": f"turn {turn}", "images": 1, "metrics": {}}]
             content = contents[turn % 2] if replace else None
             made = {} if content is None else {name: content}
             if content is not None:
