@@ -7,25 +7,21 @@ import json
 import os
 import shlex
 import shutil
-import stat
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
+from rknn_zoo_e2e.bundlefile import AGAIN, DO_NOT_USE, check_kind, check_size, checked, leads_out
 from rknn_zoo_e2e.document import shown, write_yaml
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.manifest import CALIBRATION, LARGEST, check_manifest, read_manifest
-from rknn_zoo_e2e.onnxfile import refers_outside
+from rknn_zoo_e2e.manifest import CALIBRATION, check_manifest, read_manifest
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import staged
-from rknn_zoo_e2e.weights import sha256
 
 FORMAT_VERSION = 3
 SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
 MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
-AGAIN = "Copy the whole bundle again, or build it again with: e2erknn convert"
-DO_NOT_USE = "Do not use it; ask whoever made it."
 
 
 @dataclass
@@ -240,58 +236,9 @@ def read_bundle(path: Path) -> Bundle:
     return bundle
 
 
-def leads_out(artifacts: Any) -> bool:
-    """Whether a file is named that lies elsewhere."""
-    entries = [a for a in artifacts if isinstance(a, dict)] if isinstance(artifacts, list) else []
-    names = [a.get(key, "") for a in entries for key in ("file", "log", "calibration", "graph")]
-    return any(isinstance(n, str) and (n in (".", "..") or PureWindowsPath(n).name != n) for n in names if n)
-
-
-def check_kind(folder: Path, name: str) -> None:
-    """Raises :class:`UserError` where a bundle's file is a link, or none that can be read to its end.
-
-    The Hub's client keeps a repo as links into its own store of blobs; those may be.
-    """
-    path = folder / name
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        return  # not there, or not readable: said where it is needed
-    if stat.S_ISLNK(mode):
-        store = next((p.parent / "blobs" for p in path.absolute().parents if p.name == "snapshots"), None)
-        target = Path(os.path.normpath(path.absolute().parent / path.readlink()))
-        if store is None or target.parent != store:
-            raise UserError(f"{path} is a link, as no file of a bundle is.", DO_NOT_USE)
-    elif not stat.S_ISREG(mode):
-        raise UserError(f"{path} is not a regular file.", DO_NOT_USE)
-
-
-def check_size(path: Path) -> None:
-    """Raises :class:`UserError` where a file is larger than its like can be."""
-    size, most = path.stat().st_size, LARGEST[path.suffix]
-    if size > most:
-        raise UserError(f"{path} has {size:,} bytes, more than {most:,}.", DO_NOT_USE)
-
-
 def check_file(bundle: Bundle, name: str, expected: str) -> Path:
-    """A file of the bundle, if its checksum is the recorded one and, of a graph, all of it is in there.
-
-    Raises:
-        UserError: it is missing, another, or refers to other files.
-    """
-    path = bundle.path / name
-    if not path.is_file():
-        raise UserError(f"{path} is missing.", AGAIN)
-    check_size(path)
-    if sha256(path) != expected:
-        raise UserError(f"{path} is not the file the bundle was made with (its checksum differs).", AGAIN)
-    try:
-        outside = path.suffix == ".onnx" and refers_outside(path)
-    except ValueError as error:
-        raise UserError(f"{path} cannot be used: {error}.", DO_NOT_USE) from error
-    if outside:
-        raise UserError(f"{path} refers to data in other files, as no graph of a bundle does.", DO_NOT_USE)
-    return path
+    """A file of the bundle, checked by its recorded checksum. Raises :class:`UserError` as :func:`checked` does."""
+    return checked(bundle.path / name, expected)
 
 
 def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
