@@ -48,7 +48,7 @@ def convert(
     ] = "flat",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 1,
     executor: Annotated[
-        str | None, typer.Option(metavar="dask://HOST:PORT", help="Build on a Dask cluster instead of here.")
+        str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
