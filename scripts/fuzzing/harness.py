@@ -21,6 +21,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 CHANGES = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.truncate", "os.chmod"})
 STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect"})
+SIGNS = ("Traceback (most recent", "This is a bug in e2erknn")  # of an exception nobody expected
 CACHES = (".cache", ".config")  # what libraries keep in the home folder
 
 
@@ -75,7 +76,7 @@ def judge(kind: str, number: int, make: Callable[[Path], Attempt], folder: Path)
         faults["hang"] = f"over {LIMIT:.0f} s"
     elif code < 0:
         faults["crash"] = signal.Signals(-code).name
-    elif "Traceback (most recent" in said["stderr"] + said["stdout"] or code not in (0, 1, 2):
+    elif any(sign in said["stderr"] + said["stdout"] for sign in SIGNS) or code not in (0, 1, 2):
         faults["traceback"] = f"exit code {code}: {said['stderr'][-400:]}"
     elif code and not said["stderr"].strip():
         faults["silence"] = f"exit code {code} without a word"
