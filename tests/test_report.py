@@ -27,7 +27,7 @@ TOKEN = "hf_" + "aB3" * 10
 BROKEN = """
 import sys, time
 from rknn_zoo_e2e import cli, errors, zoo
-def resolve(*_):
+def resolve(*_, **__):
     {}
 zoo.resolve = resolve
 cli.main()
@@ -76,7 +76,7 @@ def test_the_vendors_log_is_in_the_report(tmp_path: Path):
     out = run(*args, "--debug", cwd=tmp_path, env=environment)
     (text,) = reports(tmp_path)
     assert out.returncode == 1 and "vendor: no such op" not in out.stderr
-    assert "## Log\nE vendor: no such op" in text and "s] shapes: export" in text and "in stage 'load'" in text
+    assert "## Log\nE vendor: no such op" in text and "s] shapes: export" in text and "in stage 'start'" in text
 
 
 def test_nothing_private_is_in_the_report(tmp_path: Path):
@@ -201,6 +201,7 @@ def test_a_broken_machine_still_gets_its_report(monkeypatch):
         (MemoryError(), "not enough memory"),
         (OSError(errno.ENOSPC, "No space left on device", "a.png"), "a.png: No space left on device."),
         (PermissionError(errno.EACCES, "Permission denied", "a.png"), "a.png: Permission denied."),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), f"{'a' * 60}: File name too long."),
         (FileNotFoundError(errno.ENOENT, "No such file", "a.png"), "This is a bug"),
         (AssertionError(), "This is a bug in e2erknn: AssertionError (outside its own code)."),
     ],

@@ -20,6 +20,7 @@ from rknn_zoo_e2e.errors import UserError
 OURS = Path(__file__).parents[1]
 # The machine's doing, wherever it strikes.
 FULL, BROKEN = (errno.ENOSPC, errno.EDQUOT), (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE)
+PATHS = (errno.ENAMETOOLONG, errno.ELOOP)  # no path at all
 
 
 def reporting(command: Callable[..., None]) -> Callable[..., None]:
@@ -76,6 +77,8 @@ def explained(error: Exception) -> UserError:
         where = error.filename if isinstance(error.filename, str) else "A file"
         fix = "Free some space" if error.errno in FULL else "Put that right"
         return UserError(f"{where}: {error.strerror}.", f"{fix}, then run the same command again.")
+    if isinstance(error, OSError) and error.errno in PATHS:
+        return UserError(f"{str(error.filename)[:60]}: {error.strerror}.", "Check the path.")
     lines = [line for line in str(error).splitlines() if line.strip()]
     kind = f"{type(error).__name__}: {lines[-1].strip()[:300]}" if lines else type(error).__name__
     fix = "Attach the report to an issue." if settings.debug else "Run it again with --debug and attach the report."
