@@ -1,10 +1,11 @@
 """A model's outputs as a runtime hands them over: float32, or as the NPU keeps them, fp16 or INT8.
 
-What nobody asks :func:`highest`, :func:`part` or :func:`real` for stays as it is.
+What nobody asks :func:`ceiling`, :func:`part` or :func:`real` for stays as it is.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,9 @@ class Quantized:
         return replace(self, values=self.values[index])
 
 
+# Whether BLAS was told to use one thread, as the command line does: its other threads wait by spinning, and on a
+# small board there is better work for the cores.
+ONE_THREAD = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
 Raw = np.ndarray | Quantized  # an output: (1, C, A) or (1, C, H, W)
 NOT_FINITE = "values that are not finite numbers"
 
@@ -58,6 +62,25 @@ def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
         output: (C, A).
     """
     return real(output[first:last].take(anchors, 1))
+
+
+def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
+    """A bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32: the largest of them or more.
+
+    They are sigmoids, never negative, so their sum bounds them; a matrix product gives it in 0.6 of the time of the
+    maximum. Where a sum is negative or no number they are something else, and the maximum is taken after all.
+
+    Args:
+        output: (C, A).
+
+    Raises:
+        FloatingPointError: one is NaN or infinite.
+    """
+    if ONE_THREAD and last - first > 1 and isinstance(output, np.ndarray) and output.dtype == np.float32:
+        total = np.ones(last - first, np.float32) @ output[first:last]
+        if total.min(initial=0) >= 0 and total.max(initial=0) < np.inf:
+            return total
+    return below(highest(output, first, last), np.inf, NOT_FINITE)
 
 
 def highest(output: Raw, first: int, last: int) -> np.ndarray:

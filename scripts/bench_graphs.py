@@ -34,10 +34,10 @@ from plain_build import PlainBuild
 from rknn_zoo_e2e.cli.failures import reporting_errors
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.cli.progress import StageProgress
-from rknn_zoo_e2e.convert.calibration import from_pictures
-from rknn_zoo_e2e.convert.pipeline import convert
-from rknn_zoo_e2e.convert.recipe import DEFAULT_PICTURES, Options, package_versions
-from rknn_zoo_e2e.convert.source import load_source
+from rknn_zoo_e2e.conversion.calibration import from_pictures
+from rknn_zoo_e2e.conversion.pipeline import convert
+from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES, Options, package_versions
+from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.evaluate import evaluate
 from rknn_zoo_e2e.loading import load

@@ -123,7 +123,7 @@ def main(
         import ultralytics.nn.tasks  # noqa: F401
 
         import rknn_zoo_e2e.cli.app
-        import rknn_zoo_e2e.convert.export  # noqa: F401
+        import rknn_zoo_e2e.conversion.export  # noqa: F401
 
         jobs_ = [(kind, number)] if kind and number is not None else list(attempts(count, kind))
         work = partial(attempt, seed=seed, material=material, base=base)

@@ -72,7 +72,7 @@ class Peer(ABC):
         import torch
         from ultralytics.utils.export.engine import torch2onnx
 
-        from rknn_zoo_e2e.convert.export import OPSET
+        from rknn_zoo_e2e.conversion.export import OPSET
 
         x = torch.zeros(1, 3, *self.spec.imgsz)
         with torch.no_grad():

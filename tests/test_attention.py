@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 from ultralytics.nn.modules.block import Attention
 from ultralytics.nn.tasks import DetectionModel
 
-from rknn_zoo_e2e.convert.export import export_onnx, spec_of
-from rknn_zoo_e2e.convert.plan import hybrid_regions
+from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
+from rknn_zoo_e2e.conversion.plan import hybrid_regions
 from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling
 from rknn_zoo_e2e.soc import find_soc
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from rknn_zoo_e2e.convert.export import export_onnx
-from rknn_zoo_e2e.convert.source import load_source
+from rknn_zoo_e2e.conversion.export import export_onnx
+from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.toolkit.client import Toolkit

@@ -217,7 +217,7 @@ def pictures(models: Path) -> list[tuple[str, bytes, int]]:
 
 
 def test_coco128_calibrates_official_models(mirror: Mirror, tmp_path: Path, checkpoint: bytes, pictures, monkeypatch):
-    from rknn_zoo_e2e.convert.recipe import Options, calibration_for
+    from rknn_zoo_e2e.conversion.recipe import Options, calibration_for
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.zoo import resolve
 

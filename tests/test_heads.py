@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
-from rknn_zoo_e2e.convert.export import spec_of
+from rknn_zoo_e2e.conversion.export import spec_of
 from rknn_zoo_e2e.heads.dfl import TreeDFL, softmax_mean
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.patch import patched
@@ -148,7 +148,7 @@ def test_patch_restores_the_model_even_after_an_error():
 
 
 def test_shared_checkpoints_decode_as_ultralytics(weights):
-    from rknn_zoo_e2e.convert.source import load_source
+    from rknn_zoo_e2e.conversion.source import load_source
     from rknn_zoo_e2e.zoo import Source
 
     found = sorted(weights.glob("*.pt"))

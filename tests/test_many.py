@@ -17,10 +17,10 @@ from test_cli import run
 
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.cli import live
-from rknn_zoo_e2e.convert.build import BuildResult
-from rknn_zoo_e2e.convert.pipeline import convert_all
-from rknn_zoo_e2e.convert.recipe import Options
-from rknn_zoo_e2e.convert.selection import select
+from rknn_zoo_e2e.conversion.build import BuildResult
+from rknn_zoo_e2e.conversion.pipeline import convert_all
+from rknn_zoo_e2e.conversion.recipe import Options
+from rknn_zoo_e2e.conversion.selection import select
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.soc import SOCS, find_soc
 from rknn_zoo_e2e.zoo import Source, resolve

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from rknn_zoo_e2e.bundle import graph_of, read_bundle
-from rknn_zoo_e2e.convert.clipping import SHARES, Sample, quantise
+from rknn_zoo_e2e.conversion.clipping import SHARES, Sample, quantise
 from rknn_zoo_e2e.toolkit.placing import place_channels
 
 

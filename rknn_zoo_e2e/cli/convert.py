@@ -16,9 +16,9 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.convert.pipeline import Conversion
-    from rknn_zoo_e2e.convert.progress import Progress
-    from rknn_zoo_e2e.convert.recipe import Options
+    from rknn_zoo_e2e.conversion.pipeline import Conversion
+    from rknn_zoo_e2e.conversion.progress import Progress
+    from rknn_zoo_e2e.conversion.recipe import Options
     from rknn_zoo_e2e.zoo import Source
 
 
@@ -66,10 +66,10 @@ def convert(
     Example: e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2
     """
     from rknn_zoo_e2e.cli.live import BuildTable
-    from rknn_zoo_e2e.convert.executor import open_executor
-    from rknn_zoo_e2e.convert.pipeline import convert_all
-    from rknn_zoo_e2e.convert.recipe import Options
-    from rknn_zoo_e2e.convert.selection import select
+    from rknn_zoo_e2e.conversion.executor import open_executor
+    from rknn_zoo_e2e.conversion.pipeline import convert_all
+    from rknn_zoo_e2e.conversion.recipe import Options
+    from rknn_zoo_e2e.conversion.selection import select
     from rknn_zoo_e2e.soc import find_soc
 
     options = Options(
@@ -108,8 +108,8 @@ def find_all(
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
     """
-    from rknn_zoo_e2e.convert.pipeline import Conversion
-    from rknn_zoo_e2e.convert.recipe import artifact_name
+    from rknn_zoo_e2e.conversion.pipeline import Conversion
+    from rknn_zoo_e2e.conversion.recipe import artifact_name
     from rknn_zoo_e2e.zoo import catalogue, resolve
 
     for name in names:

@@ -38,7 +38,7 @@ class Row:
 
 
 class BuildTable(StageProgress):
-    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.convert.progress.Progress``)."""
+    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``)."""
 
     def __init__(self) -> None:
         super().__init__()

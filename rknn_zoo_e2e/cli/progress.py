@@ -18,7 +18,7 @@ WIDTH = 26
 
 
 class StageProgress:
-    """Follows any number of things through their stages (``rknn_zoo_e2e.convert.progress.Progress``)."""
+    """Follows any number of things through their stages (``rknn_zoo_e2e.conversion.progress.Progress``)."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

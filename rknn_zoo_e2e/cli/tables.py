@@ -12,7 +12,7 @@ from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.parity import parity_text
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.convert.pipeline import Conversion
+    from rknn_zoo_e2e.conversion.pipeline import Conversion
 
 
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:

@@ -89,7 +89,7 @@ def info(
         if card is not None and local_weights(card) is None:
             show(card_facts(card))
             return
-        from rknn_zoo_e2e.convert.source import load_source
+        from rknn_zoo_e2e.conversion.source import load_source
         from rknn_zoo_e2e.zoo import resolve
 
         found = resolve(model, trusted=trust)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.raw import Raw, below, finite, highest, part
+from rknn_zoo_e2e.raw import Raw, below, ceiling, finite, part
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
@@ -108,9 +108,8 @@ class Task(ABC):
         Raises:
             FloatingPointError: a score is no number or above 1, or a box is nowhere near the picture.
         """
-        best = below(highest(output, 4, self.extra_from), TOP, "scores above 1")
-        anchors = (best > thresholds.conf).nonzero()[0]
-        table = part(output, 4, self.extra_from, anchors)
+        anchors = (ceiling(output, 4, self.extra_from) > thresholds.conf).nonzero()[0]
+        table = below(part(output, 4, self.extra_from, anchors), TOP, "scores above 1")
         if self.spec.nms_free:
             class_ids, index = (table > thresholds.conf).nonzero()
             scores = table[class_ids, index]
@@ -129,8 +128,8 @@ class Task(ABC):
         geometry = self.geometry(output, anchors)
         below(np.abs(geometry), FAR, "boxes far from the picture")
         found = Candidates(anchors, geometry, np.minimum(scores, 1), class_ids)
-        real = (self.sides(geometry) > 0).all(0)
-        return found if real.all() else found.take(real)
+        sides = self.sides(geometry)
+        return found if sides.min(initial=1) > 0 else found.take((sides > 0).all(0))
 
     def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
         """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px."""
@@ -173,9 +172,9 @@ class Task(ABC):
             kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
             found = found.take(kept[: thresholds.max_det])
             boxes = self.boxes(found, letterbox)
-            inside = (boxes[:, 2:] > boxes[:, :2]).all(1)  # others lie in the padding
+            inside = boxes[:, 2:] > boxes[:, :2]  # others lie in the padding
             if not inside.all():
-                found, boxes = found.take(inside), boxes[inside]
+                found, boxes = found.take(inside.all(1)), boxes[inside.all(1)]
             extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
             result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
             self.finish(result, extra.T, found, outputs, letterbox)

@@ -106,3 +106,15 @@ def test_a_report_needs_nothing_heavy(tmp_path: Path):
     assert out.returncode == 1 and f"Report: {path.name}" in out.stderr
     assert "torch -" in text and "huggingface_hub -" in text
     assert "not to be had" not in text and str(tmp_path) not in text
+
+
+def test_the_api_is_what_it_says_however_often_it_is_imported():
+    """No module of the package has the name of a function in it: importing one would put it in the other's place."""
+    code = (
+        "import inspect, rknn_zoo_e2e as e, rknn_zoo_e2e.cli.app\n"
+        "from rknn_zoo_e2e import convert, load\nfrom rknn_zoo_e2e.conversion import pipeline\n"
+        "from rknn_zoo_e2e import convert, load\n"
+        "assert all(inspect.isfunction(f) for f in (convert, load, e.convert, e.load))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr

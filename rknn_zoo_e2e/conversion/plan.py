@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnx
 
-from rknn_zoo_e2e.convert.ranges import quantised_tensors, readers_of
+from rknn_zoo_e2e.conversion.ranges import quantised_tensors, readers_of
 from rknn_zoo_e2e.soc import Soc
 
 LAST = re.compile(r"/last\.\d+/Conv$")  # heads.branch.Branch.last

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rknn_zoo_e2e.convert.calibration import Calibration, from_pictures, from_shapes
+from rknn_zoo_e2e.conversion.calibration import Calibration, from_pictures, from_shapes
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.fetch import Follow, fetch, nobody
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.convert.progress import Timed
-from rknn_zoo_e2e.convert.verify import Parity
+from rknn_zoo_e2e.conversion.progress import Timed
+from rknn_zoo_e2e.conversion.verify import Parity
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag, OnStage
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement

@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
-from rknn_zoo_e2e.convert.build import Build
-from rknn_zoo_e2e.convert.executor import Executor, Local
-from rknn_zoo_e2e.convert.interrupt import ctrl_c_sets, wait_until
-from rknn_zoo_e2e.convert.preparer import Preparer
-from rknn_zoo_e2e.convert.progress import Progress, Silent, Timed
-from rknn_zoo_e2e.convert.recipe import Options, artifact_name
-from rknn_zoo_e2e.convert.store import Store
+from rknn_zoo_e2e.conversion.build import Build
+from rknn_zoo_e2e.conversion.executor import Executor, Local
+from rknn_zoo_e2e.conversion.interrupt import ctrl_c_sets, wait_until
+from rknn_zoo_e2e.conversion.preparer import Preparer
+from rknn_zoo_e2e.conversion.progress import Progress, Silent, Timed
+from rknn_zoo_e2e.conversion.recipe import Options, artifact_name
+from rknn_zoo_e2e.conversion.store import Store
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import Flag
 from rknn_zoo_e2e.isolation.workfolder import work_folder

@@ -7,7 +7,7 @@ a tenth of the time.
 
 A single outlier then makes the step of a whole tensor coarse (in yolov8n the second convolution reaches 158 where its
 channels' root mean square is 5), so tensors that are INT8 are clipped where their mean square error is least
-(:mod:`~rknn_zoo_e2e.convert.clipping`).
+(:mod:`~rknn_zoo_e2e.conversion.clipping`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from rknn_zoo_e2e.convert.clipping import Sample
+from rknn_zoo_e2e.conversion.clipping import Sample
 from rknn_zoo_e2e.toolkit.job import Ranges
 
 SATURATION = 7.0  # |x| beyond which the vendor takes a sigmoid for 0 or 1

@@ -36,7 +36,7 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     import torch
 
     from rknn_zoo_e2e.checkpoint import load_model
-    from rknn_zoo_e2e.convert.export import spec_of
+    from rknn_zoo_e2e.conversion.export import spec_of
 
     model = load_model(source.path, source.trusted)
     try:

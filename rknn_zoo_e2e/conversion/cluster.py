@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
+from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Flag, OnStage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
@@ -93,7 +93,7 @@ def build_parcel(packed: bytes, topic: str) -> tuple[BuildResult, bytes]:
 
 
 class Cluster:
-    """Runs builds on the workers of a Dask scheduler (:class:`~rknn_zoo_e2e.convert.executor.Executor`)."""
+    """Runs builds on the workers of a Dask scheduler (:class:`~rknn_zoo_e2e.conversion.executor.Executor`)."""
 
     def __init__(self, client: Client, address: str, jobs: int) -> None:
         self.client, self.address = client, address

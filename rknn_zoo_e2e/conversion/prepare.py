@@ -1,7 +1,7 @@
 """What all builds of a model share: load, patch, export, pictures, calibrate.
 
-It runs in a process of its own (:mod:`rknn_zoo_e2e.convert.preparer`): PyTorch and ONNX Runtime may crash, hang or run
-out of memory on what somebody trained, and what they took is given back before the builds begin.
+It runs in a process of its own (:mod:`rknn_zoo_e2e.conversion.preparer`): PyTorch and ONNX Runtime may crash, hang or
+run out of memory on what somebody trained, and what they took is given back before the builds begin.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.bundle import ONNX
-from rknn_zoo_e2e.convert.build import Build, Check, fp32_checks
-from rknn_zoo_e2e.convert.calibration import Calibration
-from rknn_zoo_e2e.convert.recipe import VERIFY_PICTURES, Options, artifact_name
+from rknn_zoo_e2e.conversion.build import Build, Check, fp32_checks
+from rknn_zoo_e2e.conversion.calibration import Calibration
+from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_name
 from rknn_zoo_e2e.isolation.worker import Enter, serve
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
@@ -53,11 +53,11 @@ class Preparation:
         Raises:
             UserError: the checkpoint is no model this tool converts.
         """
-        from rknn_zoo_e2e.convert.source import load_source, require_torch
+        from rknn_zoo_e2e.conversion.source import load_source, require_torch
 
         require_torch()
         from rknn_zoo_e2e import checkpoint  # noqa: F401 - slow imports, in no stage
-        from rknn_zoo_e2e.convert.export import export_onnx
+        from rknn_zoo_e2e.conversion.export import export_onnx
         from rknn_zoo_e2e.heads.attention import attention_patched, attentions
         from rknn_zoo_e2e.heads.reference import check_decode
 
@@ -83,7 +83,7 @@ class Preparation:
 
     def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
         """A build for each SoC; those made from one graph share its ranges."""
-        from rknn_zoo_e2e.convert.plan import hybrid_regions
+        from rknn_zoo_e2e.conversion.plan import hybrid_regions
 
         int8, spec = self.options.precision == "int8", self.spec
         checks: list[Check] = []
@@ -114,8 +114,8 @@ class Preparation:
 
     def ranges(self, graphs: Collection[Path], pictures: Sequence[Path]) -> dict[Path, Ranges]:
         """Ranges of each graph's tensors over the letterboxed pictures."""
-        from rknn_zoo_e2e.convert.plan import int8_tensors
-        from rknn_zoo_e2e.convert.ranges import measure_ranges
+        from rknn_zoo_e2e.conversion.plan import int8_tensors
+        from rknn_zoo_e2e.conversion.ranges import measure_ranges
 
         self.enter("calibrate")
         found: dict[Path, Ranges] = {}

@@ -20,8 +20,8 @@ from rknn_zoo_e2e.bundle import (
     read_bundle,
     write_bundle,
 )
-from rknn_zoo_e2e.convert.build import Build, BuildResult
-from rknn_zoo_e2e.convert.recipe import Options, calibration_for, fingerprint, package_versions
+from rknn_zoo_e2e.conversion.build import Build, BuildResult
+from rknn_zoo_e2e.conversion.recipe import Options, calibration_for, fingerprint, package_versions
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import Follow, nobody
 from rknn_zoo_e2e.soc import Soc

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rknn_zoo_e2e.convert.build import Build
-from rknn_zoo_e2e.convert.calibration import Calibration
-from rknn_zoo_e2e.convert.recipe import Options
+from rknn_zoo_e2e.conversion.build import Build
+from rknn_zoo_e2e.conversion.calibration import Calibration
+from rknn_zoo_e2e.conversion.recipe import Options
 from rknn_zoo_e2e.isolation.parent import Isolated
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
@@ -15,9 +15,9 @@ from rknn_zoo_e2e.zoo import Source
 
 
 class Preparer(Isolated):
-    """One model's preparation (:class:`~rknn_zoo_e2e.convert.prepare.Preparation`)."""
+    """One model's preparation (:class:`~rknn_zoo_e2e.conversion.prepare.Preparation`)."""
 
-    module = "rknn_zoo_e2e.convert.prepare"
+    module = "rknn_zoo_e2e.conversion.prepare"
     who = "The preparation"
     log_is = "what was printed"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rknn_zoo_e2e.convert.build import Build, BuildResult, run_build
+from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.isolation.parent import Flag, OnStage
 from rknn_zoo_e2e.toolkit.client import require_toolkit
@@ -30,7 +30,7 @@ class Executor(Protocol):
         ...
 
     def run(self, build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
-        """One build, its artifact written to ``build.rknn``; see :func:`~rknn_zoo_e2e.convert.build.run_build`."""
+        """One build, its artifact written to ``build.rknn``; see :func:`~rknn_zoo_e2e.conversion.build.run_build`."""
         ...
 
 
@@ -68,7 +68,7 @@ def open_executor(address: str | None, jobs: int) -> Iterator[Executor]:
             f"{address!r} is not an executor.",
             "Give a Dask scheduler as dask://host:port, or leave --executor out to build here.",
         )
-    from rknn_zoo_e2e.convert.cluster import connected
+    from rknn_zoo_e2e.conversion.cluster import connected
 
     with connected(f"{host}:{port}", jobs) as cluster:
         yield cluster
