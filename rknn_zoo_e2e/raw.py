@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,13 +75,18 @@ def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
         output: (C, A).
 
     Raises:
-        FloatingPointError: one is NaN or infinite.
+        FloatingPointError: one is NaN; infinite ones may still be among the scores of anchors over any threshold.
     """
     if ONE_THREAD and last - first > 1 and isinstance(output, np.ndarray) and output.dtype == np.float32:
-        total = np.ones(last - first, np.float32) @ output[first:last]
-        if total.min(initial=0) >= 0 and total.max(initial=0) < np.inf:
+        total = ones(last - first) @ output[first:last]
+        if total.min(initial=0) >= 0:
             return total
     return below(highest(output, first, last), np.inf, NOT_FINITE)
+
+
+@cache
+def ones(count: int) -> np.ndarray:
+    return np.ones(count, np.float32)
 
 
 def highest(output: Raw, first: int, last: int) -> np.ndarray:

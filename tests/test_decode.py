@@ -8,6 +8,7 @@ import torch
 from ultralytics.utils import ops
 from ultralytics.utils.nms import non_max_suppression
 
+from rknn_zoo_e2e import raw
 from rknn_zoo_e2e.raw import Quantized
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import TASKS, task_of
@@ -42,8 +43,10 @@ def outputs_of(task: Task, seed: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("conf", [0.25, 0.001])
 @pytest.mark.parametrize("classes", [None, (1, 3)])
+@pytest.mark.parametrize("one_thread", [False, True])
 @pytest.mark.parametrize("name", TASKS)
-def test_decode_equals_ultralytics(name, classes, conf):
+def test_decode_equals_ultralytics(name, one_thread, classes, conf, monkeypatch):
+    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
     limits = Thresholds(conf, 0.6, 50, classes)
     outputs = outputs_of(task, 3)
@@ -111,9 +114,11 @@ def test_an_nms_free_head_keeps_overlaps_and_several_classes_an_anchor():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("one_thread", [False, True])
 @pytest.mark.parametrize("name", TASKS)
-def test_what_is_no_number_is_never_passed_over(name, dtype, value):
+def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value, monkeypatch):
     """In any score, and in any channel of a detection or its mask; elsewhere nobody looks."""
+    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
     good = [o.astype(dtype) for o in outputs_of(task, 2)]
     best = int(good[0][0, 4 : task.extra_from].max(0).argmax())
@@ -128,3 +133,14 @@ def test_what_is_no_number_is_never_passed_over(name, dtype, value):
         good[1][:] = value
         with pytest.raises(FloatingPointError):
             task.decode(good, letterbox, Thresholds())
+
+
+@pytest.mark.parametrize("one_thread", [False, True])
+def test_the_bound_of_the_scores_bounds_them(one_thread, monkeypatch):
+    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float16):
+        scores = rng.uniform(0, 1, (80, 999)).astype(dtype)
+        assert (raw.ceiling(scores, 0, 80) >= scores.max(0)).all()
+    logits = rng.normal(-3, 1, (80, 999)).astype(np.float32)
+    assert (raw.ceiling(logits, 0, 80) == logits.max(0)).all(), "their sums say that they are no sigmoids"

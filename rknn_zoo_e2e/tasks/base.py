@@ -24,6 +24,7 @@ MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
 TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
 # px; beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model means it
 FAR = 1e6
+NO_EXTRA = np.empty((0, 0), np.float32)  # of a task that has no channels of its own
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,13 @@ class Task(ABC):
             FloatingPointError: a score is no number or above 1, or a box is nowhere near the picture.
         """
         anchors = (ceiling(output, 4, self.extra_from) > thresholds.conf).nonzero()[0]
-        table = below(part(output, 4, self.extra_from, anchors), TOP, "scores above 1")
+        table = part(output, 4, self.extra_from, anchors)
         if self.spec.nms_free:
-            class_ids, index = (table > thresholds.conf).nonzero()
+            class_ids, index = (below(table, TOP, "scores above 1") > thresholds.conf).nonzero()
             scores = table[class_ids, index]
         else:
-            class_ids = table.argmax(0)
-            scores = table[class_ids, np.arange(len(anchors))]
+            class_ids = table.argmax(0)  # of NaN if there is one
+            scores = below(table[class_ids, np.arange(len(anchors))], TOP, "scores above 1")
             index = (scores > thresholds.conf).nonzero()[0]
             class_ids, scores = class_ids[index], scores[index]
         anchors = anchors[index]
@@ -175,7 +176,9 @@ class Task(ABC):
             inside = boxes[:, 2:] > boxes[:, :2]  # others lie in the padding
             if not inside.all():
                 found, boxes = found.take(inside.all(1)), boxes[inside.all(1)]
-            extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
+            extra = NO_EXTRA
+            if self.extra_from < len(self.scale):
+                extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
             result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
             self.finish(result, extra.T, found, outputs, letterbox)
         return result
