@@ -146,6 +146,7 @@ def hung(
         environment = faulty({"custom": (stage, "hang")}, PREPARATION) | {"TMPDIR": str(small_tmp)}
         args = ("convert", "custom.pt", "--soc", "rk3566", "--calib", calib, "--no-verify", "--time-limit", LIMIT)
         processes[stage] = begin(*args, cwd=folder, env=environment)
+        processes[stage].folder = folder
     environment = faulty(HUNG, TOOLKIT) | {"TMPDIR": str(small_tmp)}
     args = ("convert", "shapes", *socs(HUNG), "--calib-images", 2, "--time-limit", LIMIT, "--jobs", 3, "--json")
     processes["toolkit"] = begin(*args, cwd=hung_folder, env=environment)
@@ -181,10 +182,9 @@ def test_a_fault_while_preparing_is_named_and_leaves_nothing(prepared, name):
 
 def test_what_could_not_be_prepared_can_be_with_the_same_command(prepared, calib: Path):
     folder, _, _ = prepared
-    again = ("load-exit", "patch-RuntimeError", "export-SIGKILL", "calibrate-SIGABRT")  # one a stage
-    files = [f"{name}.pt" for name in again]
+    files = [f"{name}.pt" for name in PREPARED]
     out = run("convert", *files, "--soc", "rk3566", "--calib", calib, "--no-verify", "--jobs", 2, cwd=folder)
-    assert out.returncode == 0 and all((folder / f"{name}_rknn_model").is_dir() for name in again), out.stderr
+    assert out.returncode == 0 and all((folder / f"{name}_rknn_model").is_dir() for name in PREPARED), out.stderr
     assert not left_over(folder)
 
 
@@ -224,12 +224,16 @@ def test_what_could_not_be_built_can_be_with_the_same_command(built):
 
 
 @pytest.mark.parametrize("stage", PREPARATION)
-def test_a_hang_while_preparing_is_cut_off(hung, stage):
+def test_a_hang_while_preparing_is_cut_off(hung, stage, calib: Path):
     process = hung[stage]
     _, error = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" not in error
     what, fix = error.splitlines()[-2:]
     assert what == "Error: " + told("preparation", stage, "hang") and "--time-limit" in fix
+    folder = process.folder
+    assert [path.name for path in folder.iterdir()] == ["custom.pt"]
+    out = run("convert", "custom.pt", "--soc", "rk3566", "--calib", calib, "--no-verify", cwd=folder)
+    assert out.returncode == 0 and not left_over(folder), out.stderr
 
 
 def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: Path, hung_folder: Path):
