@@ -74,6 +74,11 @@ def is_printable(text: str) -> bool:
     return not any(c in BIDI or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
+def harmless(text: str, most: int) -> str:
+    """The first ``most`` characters of a text, without those a terminal would obey."""
+    return "".join(filter(is_printable, text[:most]))
+
+
 def text(most: int = 200, pattern: re.Pattern[str] = ANY) -> Check:
     """One printable line that matches."""
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.spec import ModelSpec
@@ -112,8 +112,9 @@ def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any
         validator.names = dict(enumerate(spec.names))
         validator.dataloader = validator.get_dataloader(validator.data.get(split), 1)
     except (OSError, KeyError, SyntaxError, RuntimeError, ValueError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{data} cannot be used ({reason}).", f"Check its path, names and {split} entries.") from error
+        raise UserError(
+            f"{data} cannot be used ({first_line(error)}).", f"Check its path, names and {split} entries."
+        ) from error
     validator.init_metrics(SimpleNamespace(names=validator.names, end2end=spec.nms_free, format="rknn"))
     return validator
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from rknn_zoo_e2e.document import is_printable
+from rknn_zoo_e2e.document import harmless
 
 LAYERS = ("torch.nn.modules.", "ultralytics.nn.modules", "ultralytics.nn.tasks")  # nn.Module classes of these are built
 RENAMED = {
@@ -34,7 +34,7 @@ class UnsafeCheckpoint(Exception):
     """What a checkpoint must not do; the message goes on from its name: "tries to run code ..."."""
 
     def __init__(self, what: str) -> None:
-        super().__init__("".join(filter(is_printable, what[:200])))  # names in it are the file's
+        super().__init__(harmless(what, 200))  # names in it are the file's
 
 
 def runs(what: str) -> UnsafeCheckpoint:

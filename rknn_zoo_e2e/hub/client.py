@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from rknn_zoo_e2e.document import is_printable
+from rknn_zoo_e2e.document import harmless
 from rknn_zoo_e2e.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -164,5 +164,5 @@ def answered(repo: str, error: Any) -> UserError:
         return UserError("Hugging Face had too many requests from here (429).", AGAIN)
     if status >= 500:
         return UserError(f"Hugging Face has a problem (HTTP {status}).", AGAIN)
-    said = "".join(filter(is_printable, (error.server_message or str(error)).strip().splitlines()[-1][:300]))
+    said = harmless((error.server_message or str(error)).strip().splitlines()[-1], 300)
     return UserError(f"Hugging Face refuses this for {repo} (HTTP {status}: {said}).", "Change it accordingly.")
