@@ -78,8 +78,8 @@ def ceiling(output: Raw, first: int, last: int) -> np.ndarray:
         FloatingPointError: one is NaN; infinite ones may still be among the scores of anchors over any threshold.
     """
     if ONE_THREAD and last - first > 1 and isinstance(output, np.ndarray) and output.dtype == np.float32:
-        total = ones(last - first) @ output[first:last]
-        if total.min(initial=0) >= 0:
+        total = np.dot(ones(last - first), output[first:last])
+        if least(total) >= 0:
             return total
     return below(highest(output, first, last), np.inf, NOT_FINITE)
 
@@ -103,9 +103,19 @@ def highest(output: Raw, first: int, last: int) -> np.ndarray:
     return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
 
 
+def greatest(values: np.ndarray) -> float:
+    """NaN where one is, -inf of none. Of few values it takes a third of ``max``'s time, as does :func:`least`."""
+    return values.item(values.argmax()) if values.size else -np.inf
+
+
+def least(values: np.ndarray) -> float:
+    """NaN where one is, inf of none."""
+    return values.item(values.argmin()) if values.size else np.inf
+
+
 def below(values: np.ndarray, limit: float, what: str) -> np.ndarray:
     """The values themselves. Raises :class:`FloatingPointError` where one is no number, or not below ``limit``."""
-    if (top := values.max(initial=-np.inf)) < limit:
+    if (top := greatest(values)) < limit:
         return values
     raise FloatingPointError(what if np.isfinite(top) else NOT_FINITE)
 

@@ -149,26 +149,20 @@ class Theirs:
 def difference(ours: Result, theirs: dict[str, Any]) -> dict[str, float]:
     """Largest differences of one picture's detections: px, radians as they come; masks as 1 - IoU, the mean.
 
-    Boxes without an area in the picture, which Ultralytics keeps, are left out of its own.
-
     Raises:
         AssertionError: not the same set in the same order.
     """
-    boxes = theirs["boxes"]
-    solid = slice(None) if ours.obb is not None else (boxes[:, 2:] > boxes[:, :2]).all(1)
-    other = {key: value[solid].numpy() for key, value in theirs.items()}
-    # What they lose to the most there may be, ours have beyond theirs.
-    count = len(other["scores"]) if len(boxes) == len(ours) else len(ours)
-    np.testing.assert_array_equal(ours.class_ids[:count], other["class_ids"])
-    np.testing.assert_array_equal(ours.scores[:count], other["scores"])
+    other = {key: value.numpy() for key, value in theirs.items()}
+    np.testing.assert_array_equal(ours.class_ids, other["class_ids"])
+    np.testing.assert_array_equal(ours.scores, other["scores"])
     kinds = ("boxes", "keypoints") if ours.obb is None else ("obb",)
-    pairs = [(getattr(ours, kind)[:count], other[kind]) for kind in kinds if getattr(ours, kind) is not None]
-    if not count:
+    pairs = [(getattr(ours, kind), other[kind]) for kind in kinds if getattr(ours, kind) is not None]
+    if not len(ours):
         return {}
     out = {"px": max(float(np.abs(a - b).max()) for a, b in pairs)}
     if ours.masks is not None and other["masks"].shape[1:] == ours.shape:
-        full = [(mask.full(*ours.shape), other["masks"][i].astype(bool)) for i, mask in enumerate(ours.masks[:count])]
-        out["mask"] = float(np.mean([1 - (a & b).sum() / max((a | b).sum(), 1) for a, b in full]))
+        full = [(mask.full(*ours.shape), other["masks"][i].astype(bool)) for i, mask in enumerate(ours.masks)]
+        out["mask"] = float(np.mean([(a ^ b).sum() / max((a | b).sum(), 1) for a, b in full]))
     return out
 
 

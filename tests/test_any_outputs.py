@@ -79,7 +79,7 @@ def check(result: Result, limits: Thresholds) -> None:
     assert len(box) == len(scores) == len(result.class_ids) <= limits.max_det
     assert ((scores > limits.conf) | (scores == 1)).all() and (scores <= 1).all() and (np.diff(scores) <= 0).all()
     assert (box >= 0).all() and (box[:, ::2] <= width).all() and (box[:, 1::2] <= height).all()
-    assert (box[:, 2:] > box[:, :2]).all()
+    assert (box[:, 2:] >= box[:, :2]).all()
     assert (result.class_ids >= 0).all() and (result.class_ids < len(result.spec.names)).all()
     if result.keypoints is not None:
         xy = result.keypoints[..., :2]

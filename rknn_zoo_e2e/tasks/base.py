@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.raw import Raw, below, ceiling, finite, part
+from rknn_zoo_e2e.raw import Raw, below, ceiling, finite, greatest, least, part
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
 TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
-# px; beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model means it
-FAR = 1e6
-NO_EXTRA = np.empty((0, 0), np.float32)  # of a task that has no channels of its own
+# Input sizes; much beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model
+# means it.
+FAR = 1e3
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Thresholds:
             raise UsageError(f"max_det {self.max_det} leaves no detection.", "Give 1 or more.")
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(NamedTuple):
     """Anchors above the score threshold.
 
     Attributes:
@@ -62,7 +61,24 @@ class Candidates:
     class_ids: np.ndarray
 
     def take(self, index: np.ndarray) -> Candidates:
-        return Candidates(self.anchors[index], self.geometry[:, index], self.scores[index], self.class_ids[index])
+        anchors, geometry = self.anchors.take(index), self.geometry.take(index, 1)
+        return Candidates(anchors, geometry, self.scores.take(index), self.class_ids.take(index))
+
+
+def capped(scores: np.ndarray) -> np.ndarray:
+    """The scores themselves, 1 where rounding took them above it. Raises :class:`FloatingPointError` where one is no
+    number or none that can be meant."""
+    if greatest(scores) <= 1:
+        return scores
+    return np.minimum(below(scores, TOP, "scores above 1"), 1)
+
+
+def near(geometry: np.ndarray) -> np.ndarray:
+    """The normalised coordinates themselves. Raises :class:`FloatingPointError` where one is no number or nowhere near
+    the picture."""
+    if not float(np.vdot(geometry, geometry)) < FAR**2:  # their sum of squares bounds each, and is quick
+        below(np.abs(geometry), FAR, "boxes far from the picture")
+    return geometry
 
 
 class Task(ABC):
@@ -112,11 +128,12 @@ class Task(ABC):
         anchors = (ceiling(output, 4, self.extra_from) > thresholds.conf).nonzero()[0]
         table = part(output, 4, self.extra_from, anchors)
         if self.spec.nms_free:
-            class_ids, index = (below(table, TOP, "scores above 1") > thresholds.conf).nonzero()
+            table = capped(table)
+            class_ids, index = (table > thresholds.conf).nonzero()
             scores = table[class_ids, index]
         else:
             class_ids = table.argmax(0)  # of NaN if there is one
-            scores = below(table[class_ids, np.arange(len(anchors))], TOP, "scores above 1")
+            scores = capped(table[class_ids, np.arange(len(anchors))])
             index = (scores > thresholds.conf).nonzero()[0]
             class_ids, scores = class_ids[index], scores[index]
         anchors = anchors[index]
@@ -126,16 +143,18 @@ class Task(ABC):
         if len(scores) > MAX_NMS:
             index = best_first(scores)[:MAX_NMS]
             anchors, class_ids, scores = anchors[index], class_ids[index], scores[index]
-        geometry = self.geometry(output, anchors)
-        below(np.abs(geometry), FAR, "boxes far from the picture")
-        found = Candidates(anchors, geometry, np.minimum(scores, 1), class_ids)
-        sides = self.sides(geometry)
-        return found if sides.min(initial=1) > 0 else found.take((sides > 0).all(0))
+        found = Candidates(anchors, self.geometry(output, anchors), scores, class_ids)
+        sides = self.sides(found.geometry)
+        return found if least(sides) > 0 else found.take((sides > 0).all(0).nonzero()[0])
 
     def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
-        """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px."""
-        out = self.read(output, 0, 4, anchors)
-        half = out[2:] / 2
+        """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px.
+
+        Raises:
+            FloatingPointError: a box is nowhere near the picture.
+        """
+        out = near(part(output, 0, 4, anchors)) * self.scale[:4]
+        half = out[2:] * np.float32(0.5)
         np.add(out[:2], half, out=out[2:])
         out[:2] -= half
         return out
@@ -157,7 +176,9 @@ class Task(ABC):
         check_fit(outputs, self.outputs)
 
     def decode(self, outputs: Sequence[Raw], letterbox: Letterbox, thresholds: Thresholds) -> Result:
-        """The model's raw outputs to detections in source px, each with a box inside the picture that is not empty.
+        """The model's raw outputs to detections in source px, the same that Ultralytics' post-processing finds.
+
+        Their boxes lie inside the picture; one that was found in the padding has no area there.
 
         Args:
             outputs: in the order of :attr:`outputs`, layout flat or grid; passed by :meth:`check`.
@@ -167,20 +188,16 @@ class Task(ABC):
             FloatingPointError: a score of any anchor, or whatever a detection depends on, is no number or none that
                 can be meant. Of anchors below the threshold nothing else is looked at.
         """
-        with np.errstate(all="ignore"):  # what overflows is noticed
-            output = outputs[0].reshape(len(self.scale), -1)
-            found = self.candidates(output, thresholds)
-            kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
-            found = found.take(kept[: thresholds.max_det])
-            boxes = self.boxes(found, letterbox)
-            inside = boxes[:, 2:] > boxes[:, :2]  # others lie in the padding
-            if not inside.all():
-                found, boxes = found.take(inside.all(1)), boxes[inside.all(1)]
-            extra = NO_EXTRA
-            if self.extra_from < len(self.scale):
+        output = outputs[0].reshape(len(self.scale), -1)
+        found = self.candidates(output, thresholds)
+        kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)
+        found = found.take(kept[: thresholds.max_det])
+        boxes = self.boxes(found, letterbox)
+        result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
+        if self.extra_from < len(self.scale):
+            with np.errstate(all="ignore"):  # what overflows is noticed
                 extra = finite(self.read(output, self.extra_from, len(self.scale), found.anchors))
-            result = Result(self.spec, letterbox.source, boxes, found.scores, found.class_ids)
-            self.finish(result, extra.T, found, outputs, letterbox)
+                self.finish(result, extra.T, found, outputs, letterbox)
         return result
 
     def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:

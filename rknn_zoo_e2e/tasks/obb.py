@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Raw
+from rknn_zoo_e2e.raw import Raw, part
 from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds
+from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds, near
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
@@ -36,8 +36,8 @@ class ObbTask(Task):
     def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
         """(5, N) float32 of some anchors: cx, cy, w, h in input px, radians."""
         angle = len(self.scale) - 1
-        parts = ((0, 4), (angle, angle + 1))
-        return np.concatenate([self.read(output, first, last, anchors) for first, last in parts])
+        box, radians = part(output, 0, 4, anchors), part(output, angle, angle + 1, anchors)
+        return near(np.concatenate([box, radians])) * self.scale[[0, 1, 2, 3, angle]]
 
     def suppress(self, found: Candidates, thresholds: Thresholds) -> np.ndarray:
         return rotated_nms(found.geometry, found.scores, found.class_ids, thresholds.iou, thresholds.max_det)

@@ -37,9 +37,14 @@ class Letterbox:
         return cls(source, imgsz, inner, left, top)
 
     @property
+    def gains(self) -> tuple[float, float]:
+        """Input px per source px in x and y; rounding to whole px makes them differ a little."""
+        return self.inner[1] / self.source[1], self.inner[0] / self.source[0]
+
+    @property
     def gain(self) -> np.ndarray:
-        """(2,) float32 input px per source px in x and y; rounding to whole px makes them differ a little."""
-        return np.array([self.inner[1] / self.source[1], self.inner[0] / self.source[0]], np.float32)
+        """The same, (2,) float32."""
+        return np.array(self.gains, np.float32)
 
     @classmethod
     def of(cls, rgb: np.ndarray, imgsz: tuple[int, int]) -> Letterbox:
@@ -62,12 +67,15 @@ class Letterbox:
 
     def boxes(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in input px to source px, clipped to the picture."""
-        gain = self.gain.tolist()
-        moved: np.ndarray = xyxy - np.array([self.left, self.top, self.left, self.top], np.float32)
-        moved /= np.array(gain + gain, np.float32)
-        return self.clip(moved)
+        corner, size = (self.left, self.top), self.source[::-1]
+        start, scale, limit = np.array([corner + corner, self.gains + self.gains, size + size], np.float32)
+        return clip((xyxy - start) / scale, limit)
 
     def clip(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in source px, clipped to the picture."""
-        height, width = self.source
-        return np.minimum(np.maximum(xyxy, 0), np.array([width, height, width, height], xyxy.dtype))
+        return clip(xyxy, np.array(self.source[::-1] * 2, xyxy.dtype))
+
+
+def clip(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """From 0 to the limit."""
+    return np.minimum(np.maximum(values, np.float32(0)), limit)

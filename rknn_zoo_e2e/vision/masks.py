@@ -56,9 +56,10 @@ def instance_masks(protos: Raw, coefficients: np.ndarray, boxes: np.ndarray, let
     scale = letterbox.gain.astype(np.float64) / per_cell  # prototype cells per source px, in x and y
     # Centre of source pixel X lies at ((X + 0.5) * gain + pad) / per_cell - 0.5 in prototype cells.
     offset = np.array([letterbox.left, letterbox.top]) / per_cell + 0.5 * scale - 0.5
+    last = np.array([letterbox.source[1] - 1, letterbox.source[0] - 1])  # a box in the padding may begin after it
     masks = []
     for box, weights in zip(boxes, coefficients, strict=True):
-        left, top = np.floor(box[:2]).astype(int)
+        left, top = np.minimum(np.floor(box[:2]).astype(int), last)
         right, bottom = np.maximum(np.ceil(box[2:]).astype(int), (left + 1, top + 1))
         low = np.floor(np.array([left, top]) * scale + offset).astype(int).clip(0)
         high = np.ceil(np.array([right, bottom]) * scale + offset).astype(int) + 1

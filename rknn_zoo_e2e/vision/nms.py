@@ -1,4 +1,4 @@
-"""Non-maximum suppression: OpenCV's for upright boxes, probabilistic IoU for rotated ones that are near each other."""
+"""Non-maximum suppression: of upright boxes by OpenCV or all at once, of rotated ones by probabilistic IoU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 BLOCK = 128  # rotated candidates at a time: small matrices stay in the cache
-FEW = 200  # upright candidates that are quicker together than class by class
+FEW = 200  # upright candidates for which OpenCV, one pair after the other, is quicker
+MANY = 1_000_000  # pairs of them that may touch, beyond which memory (60 bytes each) is dearer than OpenCV's time
 # Classes are moved apart by this many px (ultralytics.utils.nms, max_wh), in float32 as there: its rounding, up to
 # 1/16 px for the last of 80 classes, decides the closest calls the same way.
 CLASS_OFFSET = np.float32(7680)
@@ -33,18 +34,67 @@ def nms(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, threshold:
         Indices kept, best first; equal scores in the order given.
     """
     apart = boxes + class_ids.astype(np.float32) * CLASS_OFFSET
+    if len(scores) > FEW:
+        order = best_first(scores)
+        pairs = overlapping(apart.take(order, 1), threshold)
+        if pairs is not None:
+            return order[standing(len(order), *pairs)]
     apart[2:] -= apart[:2]
-    if len(scores) <= FEW:
-        return greedy(apart, scores, threshold)
-    order = class_ids.argsort(kind="stable")
-    ends = [*np.flatnonzero(np.diff(class_ids[order])) + 1, len(order)]
-    groups = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    kept = np.sort(np.concatenate([group[greedy(apart[:, group], scores[group], threshold)] for group in groups]))
-    return kept[best_first(scores[kept])]
+    return greedy(apart, scores, threshold)
+
+
+def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """The pairs of boxes whose IoU is above ``threshold``, as two index arrays, the lower index first.
+
+    An overlap above t is wider than t times either box, so the second of two boxes in the order of their left edges
+    starts within 1 - t of the first one's width: only such pairs are looked at.
+
+    Args:
+        boxes: (4, N) float32 x1, y1, x2, y2.
+
+    Returns:
+        None where more than :data:`MANY` pairs would have to be looked at.
+    """
+    by_left = boxes[0].argsort()
+    boxes = boxes.take(by_left, 1)
+    sides = boxes[2:] - boxes[:2]
+    left, after = boxes[0].astype(np.float64), np.arange(1, len(by_left) + 1)
+    counts = left.searchsorted(left + sides[0] * (1 - threshold + 1e-6), "right") - after
+    ends = counts.cumsum()
+    if (total := int(ends[-1])) > MANY:
+        return None
+    first = (after - 1).repeat(counts)
+    second = np.arange(total) + (after - ends + counts).repeat(counts)
+    one, other = boxes.take(first, 1), boxes.take(second, 1)
+    inter = np.minimum(one[2:], other[2:])
+    inter -= np.maximum(one[:2], other[:2])
+    inter = np.maximum(inter, 0, out=inter).prod(0)
+    area = sides.prod(0)
+    with np.errstate(invalid="ignore"):  # 0 / 0: neither has an area
+        iou = inter / (area.take(first) + area.take(second) - inter)
+    over = (iou > threshold).nonzero()[0]
+    first, second = by_left[first[over]], by_left[second[over]]
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def standing(count: int, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+    """(count,) bool: what greedy suppression keeps, given each pair of which only one may stay.
+
+    A box with no better one left stays, and those it beats go; what they would have beaten is free again.
+    """
+    stays = np.ones(count, bool)
+    while len(worse):
+        beaten = np.zeros(count, bool)
+        beaten[worse] = True
+        stays[worse[~beaten[better]]] = False
+        open_ = stays[better] & stays[worse]
+        better, worse = better[open_], worse[open_]
+    return stays
 
 
 def greedy(xywh: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices kept of boxes (4, N) left, top, w, h, best first. OpenCV takes lists several times faster than arrays."""
+    """Indices kept of boxes (4, N) left, top, w, h, best first."""
+    # OpenCV takes a list of boxes several times faster than an array of them.
     return np.array(cv2.dnn.NMSBoxes(xywh.T.tolist(), scores.tolist(), 0.0, threshold), np.int64)
 
 
