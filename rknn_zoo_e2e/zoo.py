@@ -10,13 +10,15 @@ from functools import cache
 from pathlib import Path
 
 from rknn_zoo_e2e import weights
+from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.card import CardError, Entry, ModelCard, ReleaseFile, read_family, read_yaml, release
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.fetch import Asset, Follow, cached, fetch, nobody
 
+WILD = "*?["  # of shell patterns
+BUILT = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
 PACKAGE = Path(__file__).parent
 # Inside the wheel, or beside the package in a checkout.
-WILD = "*?["  # of shell patterns
 MODELS = PACKAGE / "models" if (PACKAGE / "models").is_dir() else PACKAGE.parent / "models"
 
 
@@ -115,6 +117,12 @@ def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Sourc
     if path.suffix == ".pt" or there:
         if not there:
             raise UsageError(f"{model} is not a file.", "Check the path, or see the zoo with: e2erknn list")
+        if path.suffix in BUILT:
+            home = path.absolute().parent
+            fix = f"its bundle's folder, {home}" if (home / METADATA).is_file() else "the folder of a bundle"
+            raise UsageError(
+                f"{model} is a built model, not a checkpoint.", f"Give {fix}, or the .pt it was made from."
+            )
         return Source(path, path.stem, catalogue().get(path.stem), trusted=trusted)
     card = catalogue().get(model)
     if card is None:

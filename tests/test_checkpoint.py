@@ -188,6 +188,14 @@ def test_a_classifier_is_refused(tmp_path: Path):
         spec_of(load_model(tmp_path / "cls.pt"), "cls")
 
 
+def test_a_diverged_training_is_named(tmp_path: Path, models: Path):
+    model = load_model(models / "weights/shapes.pt")
+    next(model.parameters()).data.view(-1)[0] = torch.nan
+    torch.save({"model": model}, tmp_path / "diverged.pt")
+    with pytest.raises(UserError, match=r"weights that are no finite numbers \(1 tensors, first model\.0"):
+        load_source(Source(tmp_path / "diverged.pt", "diverged"))
+
+
 def test_starter_models_load(models: Path):
     for name, task in (("shapes", "detect"), ("shapes-pose", "pose"), ("shapes-seg", "segment"), ("shapes-obb", "obb")):
         spec = spec_of(load_model(models / f"weights/{name}.pt"), name)

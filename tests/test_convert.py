@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from test_cli import COMMAND, cpu_seconds, run
 
 from rknn_zoo_e2e.bundle import read_bundle
@@ -154,6 +155,18 @@ def test_custom_model_of_any_size(tmp_path: Path, models: Path, imgsz):
     assert metadata["imgsz"] == ([320, 320] if imgsz == "320" else [480, 640])
     out = run("demo", pictures / "sample.jpg", "--backend", "simulator", "--conf", "0.001", cwd=tmp_path)
     assert out.returncode == 0, out.stderr
+
+
+def test_verified_on_pictures_that_show_something(tmp_path: Path, models: Path):
+    """Where two of twelve do, and not those an even choice would take."""
+    for index in range(12):
+        if index in (3, 9):
+            shutil.copy(models / "sample.jpg", tmp_path / f"{index:02}.jpg")
+        else:
+            Image.new("RGB", (320, 320), (index, 90, 160)).save(tmp_path / f"{index:02}.jpg")
+    args = ("convert", "shapes", "--soc", "rk3588", "--calib", tmp_path, "--json")
+    parity = json.loads(run(*args, cwd=tmp_path).stdout)["artifacts"][0]["parity"]
+    assert parity["pictures"] == 6 and parity["detections"] >= 4
 
 
 def test_nothing_private_is_left_in_a_bundle(converted: Path):

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from test_cli import run
+
+from rknn_zoo_e2e.conversion.export import export_onnx
+from rknn_zoo_e2e.conversion.source import load_source
+from rknn_zoo_e2e.heads.reference import reference_outputs
+from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
+from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.zoo import Source
 
 CASES = [
     # model, calibration pictures, what its picture shows at least
@@ -43,3 +54,25 @@ def test_convert_and_demo(weights: Path, data: Path, bus: Path, tmp_path: Path, 
             points = np.array(person["keypoints"])
             head, feet = points[:5][points[:5, 2] > 0.5], points[15:][points[15:, 2] > 0.5]
             assert len(feet) and (not len(head) or head[:, 1].max() < feet[:, 1].min()), "heads are above feet"
+
+
+@pytest.mark.parametrize("imgsz", [(320, 320), (640, 640), (480, 640)])
+def test_fp32_graph_equals_ultralytics(weights: Path, data: Path, tmp_path: Path, imgsz):
+    """The exported file in ONNX Runtime against the untouched checkpoint in PyTorch, what is found on photographs."""
+    pictures = [read_image(path) for path in sorted((data / "calib-coco").glob("*.jpg"))[:1]]
+    pictures.append(read_image(sorted((data / "calib-aerial").glob("*.jpg"))[0]))
+    seen = 0
+    for path in sorted(weights.glob("*.pt")):
+        model, spec = load_source(Source(path, path.stem), imgsz)
+        task = task_of(spec)
+        export_onnx(model, spec, "flat", tmp_path / "model.onnx")
+        with closing(OnnxRuntime(tmp_path / "model.onnx")) as runtime:
+            for picture in pictures:
+                rgb = Letterbox.of(picture, imgsz).apply(picture)
+                x = torch.from_numpy(rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+                expected = reference_outputs(model, x, spec)[0].numpy()[0]
+                found = expected[4 : task.extra_from].max(0) > 0.25
+                apart = np.abs((runtime.infer(rgb)[0][0] - expected) * task.scale)[:, found]
+                assert apart.max(initial=0) < 1e-3, path.name
+                seen += found.sum()
+    assert seen > 50

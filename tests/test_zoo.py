@@ -13,6 +13,7 @@ import yaml
 from test_cli import run
 from test_heads import BUILDERS
 
+from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.card import CardError, read_family
 from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching
 
@@ -40,6 +41,19 @@ def test_every_entry_resolves(tmp_path: Path, monkeypatch):
         assert card.hub is None or (card.hub.repo, card.hub.file) == (card.base_model, f"{name}.pt")
     for card in matching("shapes*"):
         assert local_weights(card) == card.shipped and card.shipped and card.shipped.is_file()
+
+
+def test_a_built_model_is_no_checkpoint(tmp_path: Path):
+    """What to give instead is said; within a bundle it is the bundle."""
+    lone, bundle = tmp_path / "lone.rknn", tmp_path / "a_rknn_model"
+    bundle.mkdir()
+    for path in (lone, bundle / "model.onnx", bundle / METADATA):
+        path.write_bytes(b"-")
+    out = run("convert", lone, "--soc", "rk3566", cwd=tmp_path)
+    assert out.returncode == 2 and "is a built model, not a checkpoint" in out.stderr
+    for command in (("bench",), ("inspect",)):
+        out = run(*command, bundle / "model.onnx", cwd=tmp_path)
+        assert out.returncode and str(bundle) in out.stderr.splitlines()[-1], out.stderr
 
 
 def test_figures_grow_with_the_size():

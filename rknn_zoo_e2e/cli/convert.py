@@ -42,16 +42,16 @@ def convert(
     calib: Annotated[
         Path | None, typer.Option(help="Calibration pictures: a folder, a data.yaml or a list.txt.")
     ] = None,
-    calib_images: Annotated[int, typer.Option(min=1, help="How many of them to use.")] = 40,
+    calib_images: Annotated[int, typer.Option(metavar="N", min=1, help="How many of them to use.")] = 40,
     layout: Annotated[
         str, typer.Option(help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU.")
     ] = "flat",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Builds side by side.")] = 1,
     executor: Annotated[
         str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare each build with fp32.")] = True,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the builds with fp32.")] = False,
     time_limit: Annotated[
         int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
     ] = TIME_LIMIT,
@@ -81,7 +81,7 @@ def convert(
         layout=layout.lower(),
         jobs=jobs,
         out=out,
-        verify=verify,
+        verify=not no_verify,
         overwrite=overwrite,
         time_limit=time_limit,
     )

@@ -22,12 +22,14 @@ def evaluate(
     soc: SocOf = None,
     precision: Precision = None,
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
-    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
+    images: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the first so many pictures. Default: all.")
+    ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     trust: Trust = False,
-    keep: Annotated[
-        bool, typer.Option("--keep/--no-keep", help="Note the figures in the bundle, for its card.")
-    ] = True,
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Do not note the figures in the bundle, for its card.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -65,7 +67,7 @@ def evaluate(
     for kind, values in found["metrics"].items():
         table.add_row(kind, f"{values['map50']:.4f}", f"{values['map']:.4f}")
     emit(document, table)
-    if keep and artifact:
+    if artifact and not no_keep:
         keep_figures(model, artifact, name, data, found)
 
 

@@ -85,13 +85,3 @@ def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
     report = parity.report() if build.checks else {}
     ranges = built.ranges or build.job.ranges
     return BuildResult(ranges, built.toolkit, log, placement(log), report, enter.seconds())
-
-
-def fp32_checks(onnx: Path, pictures: Sequence[tuple[np.ndarray, Letterbox]]) -> list[Check]:
-    """The fp32 graph's outputs for letterboxed pictures."""
-    from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
-
-    runtime = OnnxRuntime(onnx)
-    checks = [Check(rgb, letterbox, runtime.infer(rgb)) for rgb, letterbox in pictures]
-    runtime.close()
-    return checks

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.bundle import ONNX
-from rknn_zoo_e2e.conversion.build import Build, Check, fp32_checks
+from rknn_zoo_e2e.conversion.build import Build, Check
 from rknn_zoo_e2e.conversion.calibration import Calibration
 from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_name
+from rknn_zoo_e2e.conversion.verify import SURE
 from rknn_zoo_e2e.isolation.worker import Enter, serve
+from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
@@ -129,14 +132,22 @@ class Preparation:
         return found
 
     def checks(self, calibration: Calibration) -> list[Check]:
-        """Some of the pictures, spread evenly, to verify with."""
-        chosen = []
+        """Pictures to verify with, spread evenly: those on which fp32 finds something, as far as there are such."""
         step = max(1, len(calibration) // VERIFY_PICTURES)
-        for index in range(0, len(calibration), step)[:VERIFY_PICTURES]:
-            image = calibration.read(index)
-            letterbox = Letterbox.of(image, self.spec.imgsz)
-            chosen.append((letterbox.apply(image), letterbox))
-        return fp32_checks(self.onnx, chosen)
+        spread = sorted(range(len(calibration)), key=lambda index: (index % step, index))
+        showing: list[Check] = []
+        empty: list[Check] = []
+        with closing(OnnxRuntime(self.onnx)) as runtime:
+            for index in spread[: 3 * VERIFY_PICTURES]:
+                image = calibration.read(index)
+                letterbox = Letterbox.of(image, self.spec.imgsz)
+                rgb = letterbox.apply(image)
+                check = Check(rgb, letterbox, runtime.infer(rgb))
+                found = task_of(self.spec).decode(check.outputs, letterbox, SURE)
+                (showing if len(found) else empty).append(check)
+                if len(showing) == VERIFY_PICTURES:
+                    break
+        return (showing + empty)[:VERIFY_PICTURES]
 
 
 def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:

@@ -39,6 +39,12 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     from rknn_zoo_e2e.conversion.export import spec_of
 
     model = load_model(source.path, source.trusted)
+    lost = [name for name, weights in model.state_dict().items() if not weights.isfinite().all()]
+    if lost:
+        raise UserError(
+            f"{source.path} holds weights that are no finite numbers ({len(lost)} tensors, first {lost[0]}).",
+            "Its training diverged, or the file was damaged: give an earlier checkpoint.",
+        )
     try:
         spec = spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
         with torch.no_grad():  # the smallest picture shows whether its layers fit together

@@ -56,7 +56,7 @@ def check_decode(model: nn.Module, spec: ModelSpec) -> float:
     worst, moved = (float(((a - expected) * scale).abs().max()) for a in (actual, stock))
     larger = max(1.0, max(spec.imgsz) / 640)
     for what, px, limit in (("decode", worst, TOLERANCE), ("rewritten graph", moved, ROUNDING)):
-        if px > limit * larger:
+        if not px <= limit * larger:  # also NaN
             raise UserError(
                 f"The {what} of {spec.name} differs from Ultralytics' by {px:.4f} px.",
                 "Report this with the checkpoint's origin; it holds something this tool does not know.",
