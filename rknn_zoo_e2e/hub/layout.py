@@ -65,6 +65,20 @@ def sums_text(files: Mapping[str, Content]) -> str:
     return "".join(f"{digest(content)}  {name}\n" for name, content in sorted(files.items()))
 
 
+def sums_in(files: Mapping[str, Content]) -> dict[str, str]:
+    """What the ``SHA256SUMS`` among a repo's files say, by path in the repo."""
+    found: dict[str, str] = {}
+    for path, content in files.items():
+        if isinstance(content, bytes) and path.endswith(f"/{SUMS}"):
+            found |= {path.removesuffix(SUMS) + name: value for name, value in parsed(content.decode()).items()}
+    return found
+
+
+def parsed(text: str) -> dict[str, str]:
+    """Checksums by name, from the lines of ``SHA256SUMS``."""
+    return {name: value for value, _, name in (line.partition("  ") for line in text.splitlines())}
+
+
 def read_folder(path: Path, repo: str) -> Bundle:
     """The bundle of one folder of a repo, as far as its metadata goes.
 
@@ -84,10 +98,9 @@ def read_folder(path: Path, repo: str) -> Bundle:
 def read_sums(path: Path) -> dict[str, str]:
     """The checksums of a fetched folder by file name; none where it has no readable ``SHA256SUMS``."""
     try:
-        lines = (path / SUMS).read_text("utf-8").splitlines()
+        return parsed((path / SUMS).read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         return {}
-    return {name: value for value, _, name in (line.partition("  ") for line in lines)}
 
 
 def damaged_files(bundle: Bundle, repo: str) -> list[str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rknn_zoo_e2e.bundle import Bundle
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors, quiet_client
+from rknn_zoo_e2e.hub.layout import sums_in
 from rknn_zoo_e2e.hub.plan import OnStage, Plan, Wishes, look, make_plan
 
 ATTEMPTS = 4  # where others publish into the same repo at the same time
@@ -28,12 +30,11 @@ def apply(plan: Plan, on_stage: OnStage) -> Outcome:
         Outdated: somebody committed since the plan was made.
         UserError: no token, no permission, no network, a failing Hub.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
     api, wishes, repo = hub_api(), plan.wishes, plan.repo
     url = f"{api.endpoint}/{repo}"
     if not plan.changed and not plan.removed:
         return Outcome(None, url)
+    operations = operations_of(plan)
     with hub_errors(repo):
         head = plan.state.head
         if head is None:
@@ -50,11 +51,6 @@ def apply(plan: Plan, on_stage: OnStage) -> Outcome:
         ):
             api.create_branch(repo, branch=wishes.branch, revision=head, exist_ok=True)
         on_stage("upload", 0.0)
-        operations: list[Any] = [CommitOperationDelete(path) for path in plan.removed]
-        operations += [
-            CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
-            for path, content in ((path, plan.files[path]) for path in plan.changed)
-        ]
         # The parent makes it a plan for this state alone: what others published meanwhile is never lost.
         made = api.create_commit(
             repo,
@@ -65,6 +61,20 @@ def apply(plan: Plan, on_stage: OnStage) -> Outcome:
             create_pr=wishes.pull_request,
         )
     return Outcome(made.oid, made.pr_url or made.commit_url)
+
+
+def operations_of(plan: Plan) -> list[Any]:
+    """What the client is to commit. Raises :class:`UserError` where a file is no longer the one of the plan."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    sums, operations = sums_in(plan.files), list[Any]()
+    for path in plan.changed:
+        content = plan.files[path]
+        adding = CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
+        if sums.get(path, "") not in ("", adding.upload_info.sha256.hex()):
+            raise UserError(f"{path} was changed while it was to be published.", "Run the same command again.")
+        operations.append(adding)
+    return [CommitOperationDelete(path) for path in plan.removed] + operations
 
 
 def message(plan: Plan) -> str:

@@ -167,6 +167,19 @@ def test_a_damaged_bundle_is_not_published(hub: Hub, tmp_path: Path):
     assert not hub.repos
 
 
+def test_a_bundle_that_changes_meanwhile_is_not_published(hub: Hub, tmp_path: Path):
+    """As by a convert while the user is asked: the repo's checksums would not fit its files."""
+    bundle = make(tmp_path)
+
+    def agree(_: object) -> bool:
+        (bundle.path / bundle.artifacts[0].file).write_bytes(b"newer")
+        return True
+
+    with pytest.raises(UserError, match="was changed while it was to be published"):
+        publish([bundle], "me/tiny", NO_DRAWING, agree)
+    assert not hub.repos
+
+
 def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     home, token = tmp_path / "home" / "alice", "hf_writer"
     log = f"load {home}/models/a.pt\nD /model.22/Reshape on alice's\nfrom /Users/bob/x and /home/carol/y\n{token}\n"
