@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rknn_zoo_e2e.bundle import Artifact
-from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
@@ -33,9 +34,8 @@ class Predictor:
     def __init__(self, spec: ModelSpec, pool: Pool, thresholds: Thresholds, artifact: Artifact | None = None) -> None:
         self.spec, self.pool, self.thresholds, self.artifact = spec, pool, thresholds, artifact
         self.task = task_of(spec)
-        if unknown := [str(i) for i in thresholds.classes or () if not 0 <= i < len(spec.names)]:
-            known = ", ".join(f"{i} {name}" for i, name in enumerate(spec.names[:20]))
-            raise UsageError(f"{spec.name} has no class {', '.join(unknown)}.", f"It has {len(spec.names)}: {known}.")
+        if thresholds.classes is not None:
+            self.thresholds = replace(thresholds, classes=spec.class_ids(thresholds.classes))
 
     @property
     def backend(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,19 @@ class ModelSpec:
         if self.masks:
             data["masks"] = self.masks
         return data
+
+    def class_ids(self, wanted: Iterable[int | str]) -> tuple[int, ...]:
+        """Ids of classes given by id or name. Raises :class:`UsageError` for one the model does not have."""
+        ids = {name.casefold(): index for index, name in reversed([*enumerate(self.names)])}
+        asked = [str(one).casefold() for one in wanted]
+        found = [int(one) if one.isdecimal() else ids.get(one, -1) for one in asked]
+        unknown = [one for one, index in zip(asked, found, strict=True) if not 0 <= index < len(self.names)]
+        if unknown:
+            near = [ids[name] for name in difflib.get_close_matches(unknown[0], ids, 3)]
+            listed = ", ".join(f"{index} {self.names[index]}" for index in near or range(len(self.names[:20])))
+            hint = f"Did you mean {listed}?" if near else f"It has {len(self.names)}: {listed}."
+            raise UsageError(f"{self.name} has no class {', '.join(unknown)}.", hint)
+        return tuple(found)
 
     @classmethod
     def from_metadata(cls, data: dict[str, Any]) -> ModelSpec:

@@ -248,6 +248,7 @@ def test_an_npu_that_is_gone_ends_the_work(tiny, models, tmp_path):
         (("--conf", "nan"), "not from 0 to 1"),
         (("--classes", "7"), "has no class 7. It has 2: 0 a, 1 b"),
         (("--classes", "-1"), "has no class -1"),
+        (("--classes", "aa"), "has no class aa. Did you mean 0 a?"),
     ],
 )
 def test_options_that_would_find_nothing_are_refused(tiny, models, tmp_path, arguments, said):

@@ -29,7 +29,9 @@ def demo(
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
     iou: Annotated[float, typer.Option(min=0, max=1, help="Overlap above which the weaker box goes.")] = 0.7,
     max_det: Annotated[int, typer.Option(min=1, help="Most detections a picture.")] = 300,
-    classes: Annotated[list[int] | None, typer.Option(help="Only these class ids; repeat for several.")] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Only this class, by name or id; repeat for several.")
+    ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what is drawn.")] = Path("e2erknn-demo"),
     save: Annotated[bool, typer.Option("--save/--no-save", help="Save what is drawn.")] = True,

@@ -30,12 +30,16 @@ FAR = 1e3
 @dataclass(frozen=True)
 class Thresholds:
     """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
-    of ``classes`` only (all by default). Raises :class:`UsageError` for values that mean nothing."""
+    of ``classes`` only (all by default; ids, which :class:`~rknn_zoo_e2e.predictor.Predictor` finds for names).
+
+    Raises:
+        UsageError: values that mean nothing.
+    """
 
     conf: float = 0.25
     iou: float = 0.7
     max_det: int = 300
-    classes: tuple[int, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("conf", "iou"):
