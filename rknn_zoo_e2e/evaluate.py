@@ -49,6 +49,29 @@ def evaluate(
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
     """
+    spec = predictor.spec
+    with fed_validator(predictor, data, split, limit, on_picture) as (validator, total):
+        stats = validator.get_stats()
+    metrics = {}
+    for kind in dict.fromkeys(("obb",) if spec.task == "obb" else ("box", task_of(spec).metric)):
+        letter = KINDS[kind]
+        metrics[kind] = {
+            "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
+            "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
+        }
+    return {"images": total, "metrics": metrics}
+
+
+@contextmanager
+def fed_validator(
+    predictor: Predictor,
+    data: Path,
+    split: str = "val",
+    limit: int | None = None,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[tuple[Any, int]]:
+    """Ultralytics' validator with what the model found on each picture, and their number; arguments and errors as of
+    :func:`evaluate`."""
     if find_spec("ultralytics") is None:
         raise UserError("ultralytics must be installed to evaluate.", "pip install 'rknn-zoo-e2e[convert]'")
     os.environ.setdefault("YOLO_VERBOSE", "False")
@@ -68,15 +91,7 @@ def evaluate(
             batch = validator.preprocess(batch)
             with torch.no_grad():
                 validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)
-        stats = validator.get_stats()
-    metrics = {}
-    for kind in dict.fromkeys(("obb",) if spec.task == "obb" else ("box", task_of(spec).metric)):
-        letter = KINDS[kind]
-        metrics[kind] = {
-            "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
-            "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
-        }
-    return {"images": total, "metrics": metrics}
+        yield validator, total
 
 
 def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any:

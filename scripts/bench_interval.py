@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""How sure a loss of mAP is: INT8 against fp32 on the same pictures, and its spread over other choices of pictures.
+
+    E2ERKNN_DATA=../shared/data python scripts/bench_interval.py yolov8n yolov8n-pose
+
+Both are run on every labelled picture (INT8 for rk3566 in the vendor's simulator). Then as many pictures are drawn from
+them with replacement, again and again, and mAP50-95 of both is taken on each draw: the standard deviation of their
+difference says how far the loss would move with other pictures (paired bootstrap). Markdown on stdout, or JSON with
+--json.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from bench_graphs import DATA
+from ultralytics.utils.metrics import ap_per_class
+
+from rknn_zoo_e2e import convert, load
+from rknn_zoo_e2e.bundle import SUFFIX
+from rknn_zoo_e2e.cli.failures import reporting_errors
+from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES
+from rknn_zoo_e2e.evaluate import fed_validator
+from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.zoo import catalogue
+
+MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric
+Statistics = dict[str, list[np.ndarray]]  # of each picture: what was found right, how sure, of which class
+
+
+@dataclass
+class Row:
+    """One model's loss in points of mAP50-95 x 100, over ``images`` pictures."""
+
+    model: str
+    metric: str
+    images: int
+    fp32: float
+    int8: float
+    loss: float
+    deviation: float
+    low: float
+    high: float
+
+
+def statistics(predictor: Predictor, data: Path) -> Statistics:
+    """What Ultralytics' validator counts on each picture."""
+    with fed_validator(predictor, data) as (validator, _):
+        return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
+
+
+def mean_ap(found: Statistics, metric: str, pictures: np.ndarray) -> float:
+    """mAP50-95 x 100 on some of the pictures, each as often as it is named."""
+    keys = (MATCHES[metric], "conf", "pred_cls", "target_cls")
+    parts = [np.concatenate([found[key][i] for i in pictures]) for key in keys]
+    return 100 * float(ap_per_class(*parts)[5].mean())
+
+
+def compare(model: str, data: Path, calib_images: int, resamples: int) -> Row:
+    """Builds, runs and resamples one model."""
+    task = catalogue()[model].task
+    labelled, pictures = (data / part for part in DATA[task])
+    with tempfile.TemporaryDirectory() as folder:
+        note(f"{model}: convert")
+        made = Path(folder)
+        convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=made, verify=False)
+        both: list[Statistics] = []
+        for place, backend in ((model, "torch"), (made / f"{model}{SUFFIX}", "simulator")):
+            note(f"{model}: {backend}")
+            with load(place, backend=backend) as predictor:
+                metric = task_of(predictor.spec).metric
+                both.append(statistics(predictor, labelled))
+    count = len(both[0]["conf"])
+    draws = [np.arange(count), *np.random.default_rng(0).integers(0, count, (resamples, count))]
+    fp32, int8 = ([mean_ap(found, metric, draw) for draw in draws] for found in both)
+    losses = np.subtract(fp32, int8)
+    low, high = np.percentile(losses[1:], [2.5, 97.5])
+    figures = fp32[0], int8[0], losses[0], losses[1:].std(), low, high
+    return Row(model, metric, count, *(round(float(v), 2) for v in figures))
+
+
+def main(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names.")],
+    data: Annotated[
+        Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
+    ],
+    calib_images: Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")] = DEFAULT_PICTURES,
+    resamples: Annotated[int, typer.Option(min=10, help="How many draws.")] = 400,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Loss of mAP by INT8, and how sure it is."""
+    with reporting_errors():
+        rows = [compare(model, data.resolve(), calib_images, resamples) for model in models]
+    lines = ["| model | metric | pictures | fp32 | INT8 | loss | ± | 95 % |", "|---|---|---:|---:|---:|---:|---:|---|"]
+    for r in rows:
+        between = f"{r.low:.2f} to {r.high:.2f}"
+        lines.append(
+            f"| {r.model} | {r.metric} | {r.images} | {r.fp32} | {r.int8} | {r.loss} | {r.deviation} | {between} |"
+        )
+    emit([asdict(row) for row in rows], "\n".join(lines))
+
+
+if __name__ == "__main__":
+    typer.run(main)
