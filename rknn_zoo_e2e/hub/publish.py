@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.bundle import Bundle
@@ -70,9 +71,12 @@ def operations_of(plan: Plan) -> list[Any]:
     sums, operations = sums_in(plan.files), list[Any]()
     for path in plan.changed:
         content = plan.files[path]
+        changed = UserError(f"{path} was changed while it was to be published.", "Run the same command again.")
+        if isinstance(content, Path) and not content.is_file():
+            raise changed
         adding = CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
         if sums.get(path, "") not in ("", adding.upload_info.sha256.hex()):
-            raise UserError(f"{path} was changed while it was to be published.", "Run the same command again.")
+            raise changed
         operations.append(adding)
     return [CommitOperationDelete(path) for path in plan.removed] + operations
 

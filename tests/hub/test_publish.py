@@ -169,14 +169,15 @@ def test_a_damaged_bundle_is_not_published(hub: Hub, tmp_path: Path):
 
 def test_a_bundle_that_changes_meanwhile_is_not_published(hub: Hub, tmp_path: Path):
     """As by a convert while the user is asked: the repo's checksums would not fit its files."""
-    bundle = make(tmp_path)
+    for index, change in enumerate([lambda file: file.write_bytes(b"newer"), Path.unlink]):
+        bundle = make(tmp_path / str(index))
 
-    def agree(_: object) -> bool:
-        (bundle.path / bundle.artifacts[0].file).write_bytes(b"newer")
-        return True
+        def agree(_: object, bundle=bundle, change=change) -> bool:
+            change(bundle.path / bundle.artifacts[0].file)
+            return True
 
-    with pytest.raises(UserError, match="was changed while it was to be published"):
-        publish([bundle], "me/tiny", NO_DRAWING, agree)
+        with pytest.raises(UserError, match="was changed while it was to be published"):
+            publish([bundle], "me/tiny", NO_DRAWING, agree)
     assert not hub.repos
 
 
