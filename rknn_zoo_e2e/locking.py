@@ -20,7 +20,9 @@ NAP = 0.2  # seconds
 
 
 @contextmanager
-def locked(target: Path, say: Callable[[str], None], name: str = "") -> Iterator[None]:
+def locked(
+    target: Path, say: Callable[[str], None], name: str = "", check: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Waits until no other process changes ``target``, and keeps them off for the length of the block.
 
     The lock is the kernel's, on a file beside ``target`` that is there only as long as it is held: it ends with its
@@ -30,6 +32,7 @@ def locked(target: Path, say: Callable[[str], None], name: str = "") -> Iterator
         target: a folder; it need not exist.
         say: told, once, that there is something to wait for, or that this file system has no locks.
         name: what is being changed, for that line.
+        check: called while there is something to wait for; what it raises ends the wait.
 
     Raises:
         UserError: nothing can be written beside ``target``.
@@ -39,7 +42,7 @@ def locked(target: Path, say: Callable[[str], None], name: str = "") -> Iterator
     with ExitStack() as stack:
         try:
             stack.enter_context(made_folder(target.parent))
-            descriptor = _acquire(path, say, name or target.name)
+            descriptor = _acquire(path, say, name or target.name, check)
             if descriptor is not None:
                 stack.callback(_release, path, descriptor)
                 remove_stale(target)
@@ -48,12 +51,13 @@ def locked(target: Path, say: Callable[[str], None], name: str = "") -> Iterator
         yield
 
 
-def _acquire(path: Path, say: Callable[[str], None], name: str) -> int | None:
+def _acquire(path: Path, say: Callable[[str], None], name: str, check: Callable[[], None]) -> int | None:
     """The descriptor that holds the lock, None where there are no locks."""
     if fcntl is None:
         return None
     told = False
     while True:
+        check()
         descriptor = _open(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from rich.console import Console
 from test_cli import run
 
 from rknn_zoo_e2e.bundle import read_bundle
-from rknn_zoo_e2e.cli import live
+from rknn_zoo_e2e.cli import end, live
 from rknn_zoo_e2e.conversion.build import BuildResult
+from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
 from rknn_zoo_e2e.conversion.pipeline import convert_all
 from rknn_zoo_e2e.conversion.recipe import Options
 from rknn_zoo_e2e.conversion.selection import select
@@ -151,3 +153,25 @@ def test_the_table_shows_what_matters_where_not_all_fits(monkeypatch):
     assert "It broke." in text and "build" in text and "reused" not in text.split("1 under way")[0]
     assert "1 under way, 1 failed, 2 waiting, 1 reused; 2 not shown" in text
     assert table.finished == 1
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_ends_the_wait_and_strikes_nowhere_else(number, raised):
+    """Raised where it strikes, it leaves a future locked now and then, and its build never ends."""
+    event, future = threading.Event(), Future()
+    own = signal.signal(signal.SIGTERM, end)
+    try:
+        with held_back(event) as check:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            assert event.is_set()
+            with pytest.raises(raised):
+                wait_until([future], 0, check)
+            future.set_result(None)
+            with pytest.raises(raised):
+                check()
+        with pytest.raises(raised):
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+    finally:
+        signal.signal(signal.SIGTERM, own)

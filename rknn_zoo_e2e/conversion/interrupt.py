@@ -1,40 +1,53 @@
-"""Ctrl-C while builds are under way."""
+"""Ctrl-C, and being asked to end, while builds are under way."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 NAP = 0.2  # seconds
+ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 @contextmanager
-def ctrl_c_sets(event: threading.Event) -> Iterator[None]:
-    """Ctrl-C sets ``event`` too: a KeyboardInterrupt alone is lost if it strikes inside a callback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def held_back(event: threading.Event) -> Iterator[Callable[[], None]]:
+    """What ends us sets ``event``, and raises what it would have raised when the function given here is called.
 
-    def handler(*_: object) -> None:
-        event.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def wait_until(futures: Collection[Future[Any]], left: int) -> None:
-    """Waits until no more than ``left`` are waiting or running.
-
-    In naps: Python looks for signals before it goes to sleep, so one that strikes in between, just after a build has
-    woken us, would go unseen until the next build is over.
+    An exception from a signal can strike anywhere: inside a callback, where it is lost, or while a lock of a future is
+    taken, which is then never given back, and whoever needs it waits for ever.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    received: list[int] = []
+
+    def handler(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        event.set()
+
+    before = {number: its for number in ENDINGS if callable(its := signal.getsignal(number))}
+
+    def check() -> None:
+        if received:
+            before[signal.Signals(received[0])](received[0], None)
+
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield check
+    finally:
+        for number, its in before.items():
+            signal.signal(number, its)
+
+
+def wait_until(futures: Collection[Future[Any]], left: int, check: Callable[[], None]) -> None:
+    """Waits until no more than ``left`` are waiting or running, in naps: ``check`` is called between them."""
+    check()
     while len(pending := {future for future in futures if not future.done()}) > left:
         wait(pending, NAP, FIRST_COMPLETED)
+        check()

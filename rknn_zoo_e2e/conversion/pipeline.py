@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.conversion.build import Build
 from rknn_zoo_e2e.conversion.executor import Executor, Local
-from rknn_zoo_e2e.conversion.interrupt import ctrl_c_sets, wait_until
+from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
 from rknn_zoo_e2e.conversion.preparer import Preparer
 from rknn_zoo_e2e.conversion.progress import Progress, Silent, Timed
 from rknn_zoo_e2e.conversion.recipe import Options, artifact_name
@@ -120,11 +120,11 @@ class _Model:
         for artifact in self.store.reused.values() if self.store else ():
             self.progress.done(Path(artifact.file).stem, artifact, reused=True)
 
-    def prepare(self, cancelled: Flag) -> list[Build]:
+    def prepare(self, cancelled: Flag, check: Callable[[], None]) -> list[Build]:
         """The builds to run, their files in a folder of their own, the bundle locked until the last one is over."""
         assert self.store is not None
         try:
-            self.files.enter_context(locked(self.store.target, self.progress.note, self.source.name))
+            self.files.enter_context(locked(self.store.target, self.progress.note, self.source.name, check))
             self.store.look()  # another process may have changed it in between
             builds = self.prepare_missing(self.store, cancelled) if self.store.missing else []
         except UserError as error:
@@ -183,26 +183,22 @@ class _Batch:
         todo = [model for model in models if model.store is not None and model.store.missing]
         if todo:
             self.executor.check()
-            with ctrl_c_sets(self.cancelled):
-                self.build_all(todo)
+            with held_back(self.cancelled) as check:
+                self.build_all(todo, check)
         return [model.conversion() for model in models]
 
-    def build_all(self, models: Sequence[_Model]) -> None:
-        """Prepares each model here once there is room, and builds it in other threads."""
+    def build_all(self, models: Sequence[_Model], check: Callable[[], None]) -> None:
+        """Prepares each model here once there is room, and builds it in other threads; ``check`` may end it all."""
         futures: set[Future[None]] = set()
         pool = ThreadPoolExecutor(self.executor.width)
         try:
             for model in models:
-                wait_until(futures, left=self.executor.ahead)
-                for build in model.prepare(self.cancelled):
+                wait_until(futures, self.executor.ahead, check)
+                for build in model.prepare(self.cancelled, check):
                     futures.add(pool.submit(self.build, model, build))
-                if self.cancelled.is_set():
-                    break
-            wait_until(futures, left=0)
+            wait_until(futures, 0, check)
             for future in futures:
                 future.result()
-            if self.cancelled.is_set():
-                raise KeyboardInterrupt
         except BaseException:
             self.cancelled.set()
             pool.shutdown(cancel_futures=True)
