@@ -208,7 +208,7 @@ def read_bundle(path: Path) -> Bundle:
         UserError: ``path`` is no bundle of this format, or one that nobody should use.
     """
     if not is_bundle(path):
-        part = path.is_file() and (path.parent / METADATA).is_file()
+        part = path.is_file() and is_bundle(path.parent)
         fix = f"Give the folder it lies in: {path.parent}" if part else MAKE_ONE
         raise UserError(f"{path} is not a bundle (it has no {METADATA}).", fix)
     check_kind(path, METADATA)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from rknn_zoo_e2e import weights
-from rknn_zoo_e2e.bundle import METADATA
+from rknn_zoo_e2e.bundle import is_bundle
 from rknn_zoo_e2e.card import CardError, Entry, ModelCard, ReleaseFile, read_family, read_yaml, release
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.fetch import Asset, Follow, cached, fetch, nobody
@@ -119,7 +119,7 @@ def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Sourc
             raise UsageError(f"{model} is not a file.", "Check the path, or see the zoo with: e2erknn list")
         if path.suffix in BUILT:
             home = path.absolute().parent
-            fix = f"its bundle's folder, {home}" if (home / METADATA).is_file() else "the folder of a bundle"
+            fix = f"its bundle's folder, {home}" if is_bundle(home) else "the folder of a bundle"
             raise UsageError(
                 f"{model} is a built model, not a checkpoint.", f"Give {fix}, or the .pt it was made from."
             )

@@ -71,8 +71,8 @@ def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nda
     inter = np.maximum(inter, 0, out=inter).prod(0)
     area = sides.prod(0)
     with np.errstate(invalid="ignore"):  # 0 / 0: neither has an area
-        iou = inter / (area.take(first) + area.take(second) - inter)
-    over = (iou > threshold).nonzero()[0]
+        overlap = inter / (area.take(first) + area.take(second) - inter)
+    over = (overlap > threshold).nonzero()[0]
     first, second = by_left[first[over]], by_left[second[over]]
     return np.minimum(first, second), np.maximum(first, second)
 
