@@ -14,7 +14,7 @@ from ultralytics.nn.modules.block import Attention
 from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
-from rknn_zoo_e2e.conversion.plan import hybrid_regions
+from rknn_zoo_e2e.conversion.plan import hybrid_regions, int8_tensors
 from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling
 from rknn_zoo_e2e.soc import find_soc
 
@@ -137,6 +137,13 @@ def test_exported_graph_keeps_the_regions(tmp_path: Path, family):
         export_onnx(model, spec, "flat", rewritten)
     soc = find_soc("rk3566")
     assert hybrid_regions(rewritten, soc) == hybrid_regions(stock, soc)
+    # A block's ends are INT8 on the way in and out, so they are clipped; nothing between them is.
+    clipped = int8_tensors(stock)
+    blocks = [(first, last) for first, last in hybrid_regions(stock, soc) if last != "output0"]
+    assert len(blocks) == {"yolo11n": 1, "yolo26n": 2}[family]
+    for first, last in blocks:
+        block = "/".join(first.split("/")[:2]) + "/"
+        assert [name for name in clipped if name.startswith(block) and "Constant" not in name] == [first, last]
     graph = onnx.load(str(rewritten)).graph
     assert not {"Softmax", "Exp", "ReduceMax"} & {node.op_type for node in graph.node if "/attn/" in node.name}
     # Ranges measured on the stock graph serve the rewritten one: outside attention every tensor keeps its name.

@@ -55,6 +55,7 @@ def test_a_rare_outlier_is_clipped_and_an_even_spread_is_not():
     low, high = outlier.clip(-5.5, 40.0)
     assert high in {40.0 * share for share in SHARES} and 5 < high < 20 and low == -5.5
     assert even.clip(-0.25, 4.0) == (-0.25, 4.0)
+    assert high < outlier.clip(-5.5, 40.0, power=4.0)[1], "higher powers mind clipping more"
 
 
 @pytest.mark.parametrize("size", [100, 20_000, 1_000_000])

@@ -8,6 +8,11 @@ Key points are distances in cells, so the noise of eight bits moves them further
 convolution of their stems leaves INT8 too: the median error of yolo26n-pose falls by a fifth, OKS rises from 55.1 to
 55.6 of 56.5, for 6 % more cycles (yolov8n-pose: by a quarter, 49.3 to 49.4 of 49.5, 3 %). On the finest level it costs
 three times as much and gains nothing.
+
+Tensors are clipped at the least square error, those of the first two convolutions at the least error to the power of
+1.5: there extremes are edges, which matter less than the rounding of everything else. The mean error of scores falls by
+2 to 15 % so (yolov8n, yolov8n-seg, yolo11n, yolo26n; 50 pictures, eight sets of calibration pictures, emulated). In
+later layers the extremes are what the model looks for: with the power of 1.5 everywhere it rises by 60 %.
 """
 
 from __future__ import annotations
@@ -25,19 +30,27 @@ LAST = re.compile(r"/last\.\d+/Conv$")  # heads.branch.Branch.last
 KEY_POINTS = re.compile(r"^(/model\.\d+/stems\.[1-9]\d*/stems\.\d+\.1)/conv/Conv$")
 ATTENTION = re.compile(r"^(/model\.\d+)/.*\battn/")  # C2PSA, and YOLO26's C3k2 with attention
 
+STEM = re.compile(r"^/model\.[01]/")  # the first two convolutions of every YOLO here
+STEM_POWER, POWER = 1.5, 2.0
 
-def int8_tensors(path: Path) -> list[str]:
-    """Tensors of the graph outside every region, those at which one begins among them, whatever the SoC."""
+
+def int8_tensors(path: Path) -> dict[str, float]:
+    """Tensors of the graph outside every region, those at which one begins or ends among them, whatever the SoC.
+
+    Returns:
+        Name -> the power of its error that clipping it is to make least.
+    """
     graph = onnx.load(str(path), load_external_data=False).graph
-    readers = readers_of(graph)
+    readers, output = readers_of(graph), graph.output[0].name
     inside: set[str] = set()
     for first, last in regions(path):
         ahead = [first]
         while ahead:
             for node in readers.get(ahead.pop(), []):
                 ahead += [name for name in node.output if name not in inside and name != last]
-                inside.update(node.output)
-    return [name for name in quantised_tensors(path) if name not in inside]
+                inside.update(name for name in node.output if name != last or last == output)
+    names = [name for name in quantised_tensors(path) if name not in inside]
+    return {name: STEM_POWER if STEM.match(name) else POWER for name in names}
 
 
 def hybrid_regions(path: Path, soc: Soc) -> tuple[tuple[str, str], ...]:

@@ -6,15 +6,16 @@ have their input's range, and what only a sigmoid reads is cut off where int8 si
 a tenth of the time.
 
 A single outlier then makes the step of a whole tensor coarse (in yolov8n the second convolution reaches 158 where its
-channels' root mean square is 5), so tensors that are INT8 are clipped where their mean square error is least
+channels' root mean square is 5), so tensors that are INT8 are clipped where their error is least
 (:mod:`~rknn_zoo_e2e.conversion.clipping`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ COPIES = {"MaxPool", "Slice", "Split", "Resize", "Reshape"}  # their values are 
 def measure_ranges(
     path: Path,
     pictures: Iterable[np.ndarray],
-    clipped: Collection[str] = (),
+    clipped: Mapping[str, float] = MappingProxyType({}),
     on_picture: Callable[[int], None] = lambda done: None,
 ) -> Ranges:
     """Range of every float tensor of a graph over pictures.
@@ -38,8 +39,8 @@ def measure_ranges(
     Args:
         path: the patched graph.
         pictures: letterboxed, (H, W, 3) uint8 RGB.
-        clipped: tensors to clip at the least mean square error of 8 bits; the copies of one follow it. Without
-            any the ranges are those of the vendor's own calibration.
+        clipped: tensors to clip where 8 bits lose least, and the power of the error that counts; the copies of one
+            follow it. Without any the ranges are those of the vendor's own calibration.
         on_picture: told how many are done.
     """
     import onnxruntime
@@ -62,7 +63,7 @@ def measure_ranges(
     found = {name: (min(float(a), 0.0), max(float(b), 0.0)) for name, a, b in zip(names, low, high, strict=True)}
     found[inputs] = (0.0, 1.0)
     for name, sample in samples.items():
-        found[name] = sample.clip(*found[name])
+        found[name] = sample.clip(*found[name], power=clipped[name])
     return {name: ([a], [b]) for name, (a, b) in rules.apply(found, bool(samples)).items()}
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from rknn_zoo_e2e.isolation.worker import Enter, LibraryError, serve
 from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.toolkit.grids import choose_grids
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
 from rknn_zoo_e2e.toolkit.placing import place_channels
 from rknn_zoo_e2e.toolkit.versions import known_crash
@@ -139,6 +140,7 @@ class Session:
             own = read_ranges(config)
         self.enter("build")
         files = (f"{stem}.model", f"{stem}.data", str(config))
+        choose_grids(*map(Path, files))
         self.fresh()  # 2.5.0 refuses the second step to an object that holds a graph
         check(self.rknn.hybrid_quantization_step2(*files), "hybrid_quantization_step2")
         return own
