@@ -15,7 +15,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.machine import board_soc, runs_on
 

@@ -32,6 +32,8 @@ TESTS = (
     "test_heads.py",
     "test_attention.py",
     "test_toolkit.py",
+    "test_ranges.py",
+    "test_grids.py",
     "test_convert.py::test_report_has_the_documented_shape",
     "test_convert.py::test_demo_in_the_simulator_agrees_with_fp32",
     "test_eval.py",

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from rknn_zoo_e2e import load, machine
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.runtime import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool

@@ -17,7 +17,8 @@ import pytest
 from test_cli import COMMAND, run
 
 from rknn_zoo_e2e import bundle as bundles
-from rknn_zoo_e2e.bundle import check_file, graph_of, newest, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import check_file, graph_of, newest, read_bundle
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.locking import locked
 from rknn_zoo_e2e.staging import exchange, remove_stale, staged, write_error

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from test_bundle import made
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.loading import load
 from rknn_zoo_e2e.result import Result

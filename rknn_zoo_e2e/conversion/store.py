@@ -18,8 +18,8 @@ from rknn_zoo_e2e.bundle import (
     graph_of,
     is_bundle,
     read_bundle,
-    write_bundle,
 )
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.conversion.build import Build, BuildResult
 from rknn_zoo_e2e.conversion.recipe import Options, calibration_for, fingerprint, package_versions
 from rknn_zoo_e2e.errors import UserError

@@ -52,7 +52,7 @@ class Built:
 
     Attributes:
         toolkit: its version.
-        ranges: those it calibrated itself because the given ones did not cover its graph, else None.
+        ranges: all of them where the toolkit calibrated some because the given ones did not cover its graph, else None.
     """
 
     toolkit: str

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle, write_bundle
+from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.weights import sha256
 
