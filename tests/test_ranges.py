@@ -40,6 +40,25 @@ def test_equal_to_the_vendors_calibration(converted: Path, tmp_path: Path):
     assert compared > 150
 
 
+def test_what_the_toolkit_must_calibrate_leaves_given_ranges_alone(converted: Path, tmp_path: Path):
+    bundle = read_bundle(converted / "shapes_rknn_model")
+    artifact = bundle.artifacts[0]
+    given = {name: tuple(pair) for name, pair in read_ranges(bundle, artifact)["ranges"].items()}
+    unknown = "/model.2/cv1/act/Mul_output_0"
+    job = BuildJob(
+        onnx=bundle.onnx,
+        soc="rk3566",
+        precision="int8",
+        hybrid=tuple((a, b) for a, b in artifact.hybrid),
+        pictures=from_shapes(2, pose=False).write(tmp_path, bundle.spec.imgsz),
+        ranges={name: pair for name, pair in given.items() if name != unknown},
+    )
+    with Toolkit() as toolkit:
+        used = toolkit.build(job).ranges
+    assert used is not None and used[unknown][1][0] > 0
+    assert {name: used[name] for name in job.ranges} == job.ranges
+
+
 def test_a_bundle_keeps_the_ranges_it_was_built_with(converted: Path):
     bundle = read_bundle(converted / "shapes_rknn_model")
     kept = read_ranges(bundle, bundle.artifacts[0])

@@ -37,8 +37,8 @@ def choose_grids(graph: Path, data: Path, config: Path) -> None:
     for node in model.graph.node:
         if node.op_type != "Conv" or node.output[0] in elsewhere or node.input[1] not in weights:
             continue
-        entry = left["quant_tab"][node.input[1]]
-        if entry["dtype"] == "int8" and entry["qmethod"] == "channel":
+        entry = left["quant_tab"].get(node.input[1])
+        if entry and entry["dtype"] == "int8" and entry["qmethod"] == "channel":
             array = numpy_helper.to_array(weights[node.input[1]])
             step, zero = better_grid(array.reshape(len(array), -1).astype(np.float64))
             low, high = ((LOW - zero) * step).tolist(), ((HIGH - zero) * step).tolist()
