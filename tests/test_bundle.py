@@ -18,6 +18,7 @@ import yaml
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, read_ranges
 from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e.cli.convert import what_may_help
 from rknn_zoo_e2e.cli.tables import artifact_table
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.card import make_card
@@ -344,3 +345,11 @@ def test_changed_metadata_never_surprises(tmp_path: Path):
         if one.artifacts:
             make_card("me/x", [one], None)
     assert read
+
+
+@pytest.mark.parametrize(
+    ("soc", "precision", "offered"), [("rk3566", "int8", True), ("rk3566", "fp16", False), ("rv1103b", "int8", False)]
+)
+def test_where_a_build_disagrees_no_precision_is_offered_that_its_soc_has_not(tmp_path: Path, soc, precision, offered):
+    (artifact,) = made(tmp_path).artifacts
+    assert ("fp16" in what_may_help([replace(artifact, soc=soc, precision=precision)])) is offered

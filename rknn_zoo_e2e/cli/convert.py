@@ -16,6 +16,7 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 
 if TYPE_CHECKING:
+    from rknn_zoo_e2e.bundle import Artifact
     from rknn_zoo_e2e.conversion.pipeline import Conversion
     from rknn_zoo_e2e.conversion.progress import Progress
     from rknn_zoo_e2e.conversion.recipe import Options
@@ -171,8 +172,15 @@ def report(done: list[Conversion]) -> None:
         raise UserError(what, failures[0].fix, failures[0].detail)
     off = [(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)]
     if off:
-        path = off[0][0].path
         raise UserError(
             f"{len(off)} build(s) disagree with fp32 more than they should: {', '.join(a.file for _, a in off)}.",
-            f"More or other --calib pictures, or --precision fp16, help; see: e2erknn inspect {shlex.quote(str(path))}",
+            f"{what_may_help([a for _, a in off])}; see: e2erknn inspect {shlex.quote(str(off[0][0].path))}",
         )
+
+
+def what_may_help(off: list[Artifact]) -> str:
+    """What to try where artifacts disagree with fp32; no precision their SoCs have not."""
+    from rknn_zoo_e2e.soc import SOCS
+
+    floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in off)
+    return f"More or other --calib pictures{', or --precision fp16,' if floats else ''} may help"
