@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Where eight bits cost accuracy: INT8 emulated with parts of the model left unrounded.
+
+    E2ERKNN_DATA=../shared/data python scripts/bench_rounding.py yolov8n
+
+The exported graph runs in ONNX Runtime, every tensor that is INT8 on the NPU rounded to its calibrated range and every
+INT8 convolution's weights to their grid; yolov8n then has the mAP the vendor's simulator gives it. Each row leaves
+something as it is in fp32. Errors are over anchors that fp32 gives more than 0.1: root mean square and mean of the best
+class's score, mean and median of the box's four values in px.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import onnx
+import onnxruntime
+import typer
+from bench_graphs import DATA
+from onnx import TensorProto, helper, numpy_helper
+
+from rknn_zoo_e2e import convert
+from rknn_zoo_e2e.bundle import SUFFIX, read_bundle, read_ranges
+from rknn_zoo_e2e.cli.failures import reporting_errors
+from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.conversion.plan import int8_tensors
+from rknn_zoo_e2e.conversion.ranges import readers_of
+from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES
+from rknn_zoo_e2e.evaluate import evaluate
+from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
+from rknn_zoo_e2e.runtime.pool import Pool
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.toolkit.grids import HIGH, LOW, better_grid
+from rknn_zoo_e2e.toolkit.job import Ranges
+from rknn_zoo_e2e.zoo import catalogue
+
+WEIGHTS = "weights"
+LEFT = {  # what a row leaves in fp32: tensors by name, or the weights
+    "nothing": "$^",
+    "the first two convolutions": r"/model\.[01]/",
+    "layers 2 to 9": r"/model\.[2-9]/",
+    "layers 10 to 21": r"/model\.(1\d|2[01])/",
+    "layers from 22 on": r"/model\.2[23]/",
+    "all activations": "",
+    "all weights": WEIGHTS,
+    "everything": f"|{WEIGHTS}",
+}
+SEEN = 0.1  # score from which an anchor counts
+
+
+@dataclass
+class Row:
+    """What was left unrounded, and what is lost all the same; px of the input."""
+
+    model: str
+    left: str
+    map: float
+    score_rms: float
+    score_mean: float
+    box_mean: float
+    box_median: float
+
+
+def emulated(path: Path, ranges: Ranges, left: str) -> onnx.ModelProto:
+    """The graph with its INT8 tensors and weights rounded, but for those whose names match ``left``."""
+    model, names = onnx.load(str(path)), int8_tensors(path)
+    graph = model.graph
+    readers = readers_of(graph)
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    rounded: dict[str, str] = {}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        after = {name for reader in readers.get(node.output[0], []) for name in reader.output}  # SiLU's product
+        if node.op_type == "Conv" and names.keys() & {*node.output, *after} and not re.fullmatch(left, WEIGHTS):
+            tensor = weights[node.input[1]]
+            tensor.CopyFrom(numpy_helper.from_array(on_grid(numpy_helper.to_array(tensor)), tensor.name))
+        for place, name in enumerate(node.input):
+            node.input[place] = rounded.get(name, name)
+        nodes.append(node)
+        for name in node.output if node.op_type != "Constant" else ():
+            if name in names and name in ranges and not re.match(left, name):
+                nodes += rounding(graph, name, ranges[name][0][0], ranges[name][1][0])
+                rounded[name] = f"{name}:rounded"
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model
+
+
+def rounding(graph: onnx.GraphProto, name: str, low: float, high: float) -> list[onnx.NodeProto]:
+    """The two operators that round a tensor to 256 values from low to high."""
+    step = max((high - low) / (HIGH - LOW), 1e-9)
+    grid = [f"{name}:step", f"{name}:zero"]
+    graph.initializer.append(numpy_helper.from_array(np.float32(step), grid[0]))
+    graph.initializer.append(helper.make_tensor(grid[1], TensorProto.UINT8, [], [round(-low / step)]))
+    return [
+        helper.make_node("QuantizeLinear", [name, *grid], [f"{name}:int8"]),
+        helper.make_node("DequantizeLinear", [f"{name}:int8", *grid], [f"{name}:rounded"]),
+    ]
+
+
+def on_grid(weights: np.ndarray) -> np.ndarray:
+    """A convolution's weights (C, ...) as the toolkit is told to round them."""
+    flat = weights.reshape(len(weights), -1).astype(np.float64)
+    step, zero = (values[:, None] for values in better_grid(flat))
+    rounded = (np.clip(np.round(flat / step) + zero, LOW, HIGH) - zero) * step
+    return rounded.reshape(weights.shape).astype(np.float32)
+
+
+class Compared(OnnxRuntime):
+    """An emulated graph that notes how far its answers are from the fp32 graph's."""
+
+    def __init__(self, path: Path, fp32: OnnxRuntime, spec: ModelSpec) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        # Its last pass, blocks of channels, breaks where rounding stands between them.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.fp32, self.spec, self.last = fp32, spec, task_of(spec).extra_from
+        self.scores: list[np.ndarray] = []
+        self.boxes: list[np.ndarray] = []
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        found = super().infer(rgb)
+        y, wanted = (o[0].reshape(o[0].shape[1], -1) for o in (found, self.fp32.infer(rgb)))
+        best = wanted[4 : self.last].argmax(0) + 4
+        (seen,) = np.nonzero(wanted[best, np.arange(len(best))] > SEEN)
+        self.scores.append((y - wanted)[best[seen], seen])
+        height, width = self.spec.imgsz
+        self.boxes.append(np.abs((y - wanted)[:4, seen].T * [width, height, width, height]).ravel())
+        return found
+
+
+def measure(model: str, data: Path, calib_images: int) -> list[Row]:
+    """Every row of one model."""
+    labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        note(f"{model}: convert")
+        made = Path(folder)
+        convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=made, verify=False)
+        bundle = read_bundle(made / f"{model}{SUFFIX}")
+        spec, ranges = bundle.spec, read_ranges(bundle, bundle.artifacts[0])["ranges"]
+        fp32 = OnnxRuntime(bundle.onnx)
+        for left, pattern in LEFT.items():
+            note(f"{model}: {left} unrounded")
+            path = made / "emulated.onnx"
+            onnx.save(emulated(bundle.onnx, ranges, pattern), str(path))
+            runtime = Compared(path, fp32, spec)
+            predictor = Predictor(spec, Pool([lambda runtime=runtime: runtime]), Thresholds())  # type: ignore[misc]
+            metrics = evaluate(predictor, labelled)["metrics"][task_of(spec).metric]
+            scores, boxes = np.concatenate(runtime.scores), np.concatenate(runtime.boxes)
+            figures = np.sqrt(np.square(scores).mean()), np.abs(scores).mean(), boxes.mean(), np.median(boxes)
+            rows.append(Row(model, left, round(100 * metrics["map"], 2), *(round(float(v), 4) for v in figures)))
+    return rows
+
+
+def main(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names.")],
+    data: Annotated[
+        Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
+    ],
+    calib_images: Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")] = DEFAULT_PICTURES,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What eight bits cost, part by part, emulated."""
+    with reporting_errors():
+        rows = [row for model in models for row in measure(model, data.resolve(), calib_images)]
+    lines = [
+        "| model | left in fp32 | mAP | score rms | mean | box mean, px | median |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for r in rows:
+        errors = f"{r.score_rms:.4f} | {r.score_mean:.4f} | {r.box_mean:.3f} | {r.box_median:.3f}"
+        lines.append(f"| {r.model} | {r.left} | {r.map:.2f} | {errors} |")
+    emit([asdict(row) for row in rows], "\n".join(lines))
+
+
+if __name__ == "__main__":
+    typer.run(main)
