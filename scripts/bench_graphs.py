@@ -51,6 +51,11 @@ from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.zoo import Source, resolve
 
+DataFolder = Annotated[
+    Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
+]
+CalibImages = Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")]
+
 GRAPHS = ("stock", "zoo", "ours")
 
 # Labelled pictures (Ultralytics' data.yaml) and calibration pictures of a task, below the folder of --data.
@@ -241,13 +246,11 @@ def markdown(rows: list[Row]) -> str:
 def main(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names or .pt files.")],
     soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; repeat for several.")],
-    data: Annotated[
-        Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
-    ],
+    data: DataFolder,
     graph: Annotated[
         list[str] | None, typer.Option("--graph", help="stock, zoo or ours; repeat for several. Default: all.")
     ] = None,
-    calib_images: Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")] = DEFAULT_PICTURES,
+    calib_images: CalibImages = DEFAULT_PICTURES,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
     layout: Annotated[str, typer.Option(help="flat or grid, of ours.")] = "grid",
     json: Json = False,

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from bench_graphs import DATA
+from bench_graphs import DATA, CalibImages, DataFolder
 from ultralytics.utils.metrics import ap_per_class
 
 from rknn_zoo_e2e import convert, load
@@ -63,16 +63,20 @@ def mean_ap(found: Statistics, metric: str, pictures: np.ndarray) -> float:
     return 100 * float(ap_per_class(*parts)[5].mean())
 
 
+def ours(model: str, data: Path, calib_images: int, folder: Path) -> tuple[Path, Path]:
+    """A model's bundle for rk3566, made in ``folder``, and the ``data.yaml`` of its labelled pictures."""
+    labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
+    note(f"{model}: convert")
+    convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=folder, verify=False)
+    return folder / f"{model}{SUFFIX}", labelled
+
+
 def compare(model: str, data: Path, calib_images: int, resamples: int) -> Row:
     """Builds, runs and resamples one model."""
-    task = catalogue()[model].task
-    labelled, pictures = (data / part for part in DATA[task])
     with tempfile.TemporaryDirectory() as folder:
-        note(f"{model}: convert")
-        made = Path(folder)
-        convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=made, verify=False)
+        bundle, labelled = ours(model, data, calib_images, Path(folder))
         both: list[Statistics] = []
-        for place, backend in ((model, "torch"), (made / f"{model}{SUFFIX}", "simulator")):
+        for place, backend in ((model, "torch"), (bundle, "simulator")):
             note(f"{model}: {backend}")
             with load(place, backend=backend) as predictor:
                 metric = task_of(predictor.spec).metric
@@ -88,10 +92,8 @@ def compare(model: str, data: Path, calib_images: int, resamples: int) -> Row:
 
 def main(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names.")],
-    data: Annotated[
-        Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
-    ],
-    calib_images: Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")] = DEFAULT_PICTURES,
+    data: DataFolder,
+    calib_images: CalibImages = DEFAULT_PICTURES,
     resamples: Annotated[int, typer.Option(min=10, help="How many draws.")] = 400,
     json: Json = False,
     quiet: Quiet = False,

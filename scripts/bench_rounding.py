@@ -21,13 +21,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import typer
-from bench_graphs import DATA
+from bench_graphs import CalibImages, DataFolder
+from bench_interval import ours
 from onnx import TensorProto, helper, numpy_helper
 
-from rknn_zoo_e2e import convert
-from rknn_zoo_e2e.bundle import SUFFIX, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.failures import reporting_errors
 from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.conversion.clipping import grid_of
 from rknn_zoo_e2e.conversion.plan import int8_tensors
 from rknn_zoo_e2e.conversion.ranges import readers_of
 from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES
@@ -38,9 +39,8 @@ from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.toolkit.grids import HIGH, LOW, better_grid
+from rknn_zoo_e2e.toolkit.grids import better_grid, on_grid
 from rknn_zoo_e2e.toolkit.job import Ranges
-from rknn_zoo_e2e.zoo import catalogue
 
 WEIGHTS = "weights"
 LEFT = {  # what a row leaves in fp32: tensors by name, or the weights
@@ -81,7 +81,7 @@ def emulated(path: Path, ranges: Ranges, left: str) -> onnx.ModelProto:
         after = {name for reader in readers.get(node.output[0], []) for name in reader.output}  # SiLU's product
         if node.op_type == "Conv" and names.keys() & {*node.output, *after} and not re.fullmatch(left, WEIGHTS):
             tensor = weights[node.input[1]]
-            tensor.CopyFrom(numpy_helper.from_array(on_grid(numpy_helper.to_array(tensor)), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(rounded_weights(numpy_helper.to_array(tensor)), tensor.name))
         for place, name in enumerate(node.input):
             node.input[place] = rounded.get(name, name)
         nodes.append(node)
@@ -96,22 +96,21 @@ def emulated(path: Path, ranges: Ranges, left: str) -> onnx.ModelProto:
 
 def rounding(graph: onnx.GraphProto, name: str, low: float, high: float) -> list[onnx.NodeProto]:
     """The two operators that round a tensor to 256 values from low to high."""
-    step = max((high - low) / (HIGH - LOW), 1e-9)
+    step, zero = grid_of(low, high)
     grid = [f"{name}:step", f"{name}:zero"]
     graph.initializer.append(numpy_helper.from_array(np.float32(step), grid[0]))
-    graph.initializer.append(helper.make_tensor(grid[1], TensorProto.UINT8, [], [round(-low / step)]))
+    graph.initializer.append(helper.make_tensor(grid[1], TensorProto.INT8, [], [zero]))
     return [
         helper.make_node("QuantizeLinear", [name, *grid], [f"{name}:int8"]),
         helper.make_node("DequantizeLinear", [f"{name}:int8", *grid], [f"{name}:rounded"]),
     ]
 
 
-def on_grid(weights: np.ndarray) -> np.ndarray:
+def rounded_weights(weights: np.ndarray) -> np.ndarray:
     """A convolution's weights (C, ...) as the toolkit is told to round them."""
     flat = weights.reshape(len(weights), -1).astype(np.float64)
-    step, zero = (values[:, None] for values in better_grid(flat))
-    rounded = (np.clip(np.round(flat / step) + zero, LOW, HIGH) - zero) * step
-    return rounded.reshape(weights.shape).astype(np.float32)
+    step, zero = better_grid(flat)
+    return on_grid(flat, step[:, None], zero[:, None]).reshape(weights.shape).astype(np.float32)
 
 
 class Compared(OnnxRuntime):
@@ -140,20 +139,16 @@ class Compared(OnnxRuntime):
 
 def measure(model: str, data: Path, calib_images: int) -> list[Row]:
     """Every row of one model."""
-    labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        note(f"{model}: convert")
-        made = Path(folder)
-        convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=made, verify=False)
-        bundle = read_bundle(made / f"{model}{SUFFIX}")
+        path, labelled = ours(model, data, calib_images, Path(folder))
+        bundle, emulation = read_bundle(path), Path(folder) / "emulated.onnx"
         spec, ranges = bundle.spec, read_ranges(bundle, bundle.artifacts[0])["ranges"]
         fp32 = OnnxRuntime(bundle.onnx)
         for left, pattern in LEFT.items():
             note(f"{model}: {left} unrounded")
-            path = made / "emulated.onnx"
-            onnx.save(emulated(bundle.onnx, ranges, pattern), str(path))
-            runtime = Compared(path, fp32, spec)
+            onnx.save(emulated(bundle.onnx, ranges, pattern), str(emulation))
+            runtime = Compared(emulation, fp32, spec)
             predictor = Predictor(spec, Pool([lambda runtime=runtime: runtime]), Thresholds())  # type: ignore[misc]
             metrics = evaluate(predictor, labelled)["metrics"][task_of(spec).metric]
             scores, boxes = np.concatenate(runtime.scores), np.concatenate(runtime.boxes)
@@ -164,10 +159,8 @@ def measure(model: str, data: Path, calib_images: int) -> list[Row]:
 
 def main(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names.")],
-    data: Annotated[
-        Path, typer.Option(envvar="E2ERKNN_DATA", help="Folder of the data sets and calibration pictures.")
-    ],
-    calib_images: Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")] = DEFAULT_PICTURES,
+    data: DataFolder,
+    calib_images: CalibImages = DEFAULT_PICTURES,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

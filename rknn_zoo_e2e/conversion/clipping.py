@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-STEPS = 255  # between the smallest and the largest of 256 values
+from rknn_zoo_e2e.toolkit.grids import HIGH, LOW, on_grid
+
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.27, 0.22, 0.18, 0.15)  # of the measured range, to choose from
 PER_PICTURE = 16384  # values kept of each picture, besides the few beyond them
 
@@ -41,7 +42,7 @@ class Sample:
         ranges = [(max(low, -end * share), min(high, end * share)) for share in SHARES]
         return min(ranges, key=lambda limits: self.error(limits[0], limits[1], power))
 
-    def error(self, low: float, high: float, power: float = 2.0) -> float:
+    def error(self, low: float, high: float, power: float) -> float:
         """Sum of the errors of all values in the range, each to a power."""
         return self.weight * sum(_error(part, low, high, power) for part in self.parts) + sum(
             _error(tail, low, high, power) for tail in self.tails
@@ -54,6 +55,10 @@ def _error(values: np.ndarray, low: float, high: float, power: float) -> float:
 
 def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values as INT8 holds them: 256 steps from ``low`` to ``high``, 0 among them."""
-    step = max((high - low) / STEPS, 1e-9)
-    zero = round(-low / step)
-    return (np.clip(np.round(values / step) + zero, 0, STEPS) - zero) * step
+    return on_grid(values, *grid_of(low, high))
+
+
+def grid_of(low: float, high: float) -> tuple[float, int]:
+    """Step and zero point (-128..127) of a tensor with that range."""
+    step = max((high - low) / (HIGH - LOW), 1e-9)
+    return step, LOW - round(low / step)

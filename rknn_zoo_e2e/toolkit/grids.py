@@ -59,6 +59,10 @@ def better_grid(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def square_error(weights: np.ndarray, step: np.ndarray, zero: np.ndarray) -> np.ndarray:
     """What each channel of weights (C, N) loses on its grid, (C,)."""
-    step, zero = step[:, None], zero[:, None]
-    rounded = (np.clip(np.round(weights / step) + zero, LOW, HIGH) - zero) * step
-    return np.square(rounded - weights).sum(1)
+    return np.square(on_grid(weights, step[:, None], zero[:, None]) - weights).sum(1)
+
+
+def on_grid(values: np.ndarray, step: np.ndarray | float, zero: np.ndarray | float) -> np.ndarray:
+    """Values as INT8 holds them: the nearest of 256 steps, of which number ``zero`` of -128..127 is 0."""
+    rounded: np.ndarray = (np.clip(np.round(values / step) + zero, LOW, HIGH) - zero) * step
+    return rounded
