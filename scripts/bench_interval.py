@@ -19,7 +19,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from bench_graphs import DATA, CalibImages, DataFolder
-from ultralytics.utils.metrics import ap_per_class
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle import SUFFIX
@@ -58,6 +57,8 @@ def statistics(predictor: Predictor, data: Path) -> Statistics:
 
 def mean_ap(found: Statistics, metric: str, pictures: np.ndarray) -> float:
     """mAP50-95 x 100 on some of the pictures, each as often as it is named."""
+    from ultralytics.utils.metrics import ap_per_class  # not before evaluating has told Ultralytics to be quiet
+
     keys = (MATCHES[metric], "conf", "pred_cls", "target_cls")
     parts = [np.concatenate([found[key][i] for i in pictures]) for key in keys]
     return 100 * float(ap_per_class(*parts)[5].mean())
