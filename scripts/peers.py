@@ -54,7 +54,7 @@ class Peer(ABC):
         """
         from ultralytics.nn.modules import C2f, Detect
 
-        from rknn_zoo_e2e.checkpoint import load_unfused
+        from rknn_zoo_e2e.checkpoint.load import load_unfused
 
         model: Any = load_unfused(self.source.path)
         if getattr(model.model[-1], "one2one_cv2", None) is not None:

@@ -18,7 +18,7 @@ from rknn_zoo_e2e.packages import TOOLKITS, fits, read_host, requirements, versi
 
 # (where, what of it is used): a module or class, its attributes; "name(argument)" is a function with that argument.
 USED = [
-    ("ultralytics.nn.tasks", ["torch_load", "load_checkpoint"]),  # the loader's door, kept by checkpoint.py
+    ("ultralytics.nn.tasks", ["torch_load", "load_checkpoint"]),  # the loader's door, kept by checkpoint/load.py
     ("ultralytics.nn.tasks:BaseModel", ["fuse(verbose)"]),
     ("ultralytics.nn.modules.head:Detect", ["one2many", "one2one", "end2end", "postprocess"]),
     ("ultralytics.nn.modules.head", ["v10Detect", "Pose", "Pose26", "Segment", "Segment26", "OBB", "OBB26"]),

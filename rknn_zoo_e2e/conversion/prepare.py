@@ -59,7 +59,7 @@ class Preparation:
         from rknn_zoo_e2e.conversion.source import load_source, require_torch
 
         require_torch()
-        from rknn_zoo_e2e import checkpoint  # noqa: F401 - slow imports, in no stage
+        from rknn_zoo_e2e.checkpoint import load  # noqa: F401 - slow imports, in no stage
         from rknn_zoo_e2e.conversion.export import export_onnx
         from rknn_zoo_e2e.heads.attention import attention_patched, attentions
         from rknn_zoo_e2e.heads.reference import check_decode

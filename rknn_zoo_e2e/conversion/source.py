@@ -35,7 +35,7 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     require_torch()
     import torch
 
-    from rknn_zoo_e2e.checkpoint import load_model
+    from rknn_zoo_e2e.checkpoint.load import load_model
     from rknn_zoo_e2e.conversion.export import spec_of
 
     model = load_model(source.path, source.trusted)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rknn_zoo_e2e.pickles import Foreign, Ignored, Method, Unpickler, absurd, needs, runs, title
+from rknn_zoo_e2e.checkpoint.unpickler import Foreign, Ignored, Method, Unpickler, absurd, needs, runs, title
 
 LARGEST_PICKLE = 16 << 20  # bytes, of the structure without the tensors; yolov8x has 0.4 MB
 DATA = (type(None), bool, int, float, str, bytes, torch.Tensor, torch.dtype, torch.device, Ignored)

@@ -13,8 +13,8 @@ from unittest.mock import patch
 from torch import nn
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.pickles import UnsafeCheckpoint, absurd
-from rknn_zoo_e2e.ptfile import read_checkpoint
+from rknn_zoo_e2e.checkpoint.unpickler import UnsafeCheckpoint, absurd
+from rknn_zoo_e2e.checkpoint.archive import read_checkpoint
 
 TRUST = "--trust-checkpoint"
 KEYS = ("ema", "model", "train_args")  # all that is used; of "modelopt" Ultralytics would run a program
