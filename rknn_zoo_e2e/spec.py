@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rknn_zoo_e2e.document import text
@@ -28,6 +28,7 @@ class ModelSpec:
         skeleton: pairs of key points to join when drawing.
         masks: prototypes of a segment model.
         nms_free: its head gives one box an object (YOLO26's one-to-one head), so nothing is suppressed.
+        notes: what was put right while the checkpoint was read, a sentence each; not kept in a bundle.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSpec:
     skeleton: tuple[tuple[int, int], ...] = ()
     masks: int = 0
     nms_free: bool = False
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def to_metadata(self) -> dict[str, Any]:
         """Ultralytics' keys (its AutoBackend reads them), then ours."""

@@ -51,7 +51,7 @@ def test_no_container_hides_code(tmp_path: Path):
     for name in ("legacy", "plain", "protocol0", "protocol5"):
         assert "tries to run code when it is loaded" in said[name], said
     assert "TorchScript archive" in said["script"] and "not one pickle" in said["second"], said
-    assert "damaged" in said["tar"]
+    assert "is a tar archive" in said["tar"], said
 
 
 def put(layer: nn.Module, **attributes: object) -> None:
@@ -166,20 +166,6 @@ def test_a_fused_model_loads(tmp_path: Path):
     assert torch.allclose(load_model(tmp_path / "fused.pt")(x)[0], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 not a zip", None])
-def test_damaged_checkpoints_are_named(tmp_path: Path, models: Path, content):
-    path = tmp_path / "x.pt"
-    path.write_bytes((models / "weights/shapes.pt").read_bytes()[:200_000] if content is None else content)
-    with pytest.raises(UserError, match=r"x\.pt is empty, damaged or not"):
-        load_model(path)
-
-
-def test_other_pickles_are_not_models(tmp_path: Path):
-    torch.save({"weights": torch.zeros(3)}, tmp_path / "x.pt")
-    with pytest.raises(UserError, match="not an Ultralytics"):
-        load_model(tmp_path / "x.pt")
-
-
 def test_a_classifier_is_refused(tmp_path: Path):
     from ultralytics import YOLO
 
@@ -216,7 +202,9 @@ def test_what_loads_and_cannot_run_is_named(tmp_path: Path, kind):
     checkpoint = torch.load(SHAPES, weights_only=False)
     CONTRADICTIONS[kind](checkpoint["model"])
     torch.save(checkpoint, tmp_path / "odd.pt")
-    with pytest.raises(UserError, match=r"contradicts itself|cannot be converted: the name of class 0") as error:
+    with pytest.raises(
+        UserError, match=r"does not run: its layers do not fit|cannot be converted: the name of class 0"
+    ) as error:
         load_source(Source(tmp_path / "odd.pt", "odd"))
     assert "\x1b" not in str(error.value)
 

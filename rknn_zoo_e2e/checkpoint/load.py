@@ -6,18 +6,19 @@ Ultralytics' own restricted loading needs torch 2.6 and quietly turns itself off
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from torch import nn
 
-from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.checkpoint.unpickler import UnsafeCheckpoint, absurd
-from rknn_zoo_e2e.checkpoint.archive import read_checkpoint
+from rknn_zoo_e2e.checkpoint.contents import as_ultralytics, read_checkpoint
+from rknn_zoo_e2e.checkpoint.kinds import kind_of
+from rknn_zoo_e2e.checkpoint.refusals import Refused
+from rknn_zoo_e2e.errors import UserError, first_line
 
 TRUST = "--trust-checkpoint"
-KEYS = ("ema", "model", "train_args")  # all that is used; of "modelopt" Ultralytics would run a program
 
 
 def load_model(path: Path, trusted: bool = False) -> nn.Module:
@@ -32,31 +33,52 @@ def load_model(path: Path, trusted: bool = False) -> nn.Module:
     if not path.is_file():
         raise UserError(f"{path} is not a file.", "Check the path.")
     try:
+        if kind := kind_of(path):
+            raise UserError(f"{path} {kind.what}.", kind.fix)
         model = load_unfused(path, trusted)
         head = model.model[-1]
         if getattr(head, "one2one_cv2", None) is not None:
             head.end2end = True
         model.fuse(verbose=False)
         return model.eval().requires_grad_(False)
-    except UnsafeCheckpoint as error:
-        raise UserError(
-            f"{path} {error}.",
-            f"Do not use it; if you made it yourself or trust who did, load it all the same with {TRUST}.",
-        ) from None
+    except UserError:
+        raise
+    except Refused as refusal:
+        raise refused(path, refusal, trusted) from None
     except MemoryError as error:
         raise UserError(
             f"There is not enough memory to load {path}.", "Close other programs and run the same command again."
         ) from error
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{path} needs the Python module {error.name}, which is not installed.", "Install it, or set PYTHONPATH."
-        ) from error
     except Exception as error:  # damaged files surface as almost anything
-        raise UserError(
-            f"{path} is empty, damaged or not an Ultralytics YOLO checkpoint.",
-            "Download or copy it again, or save it with a current Ultralytics.",
-            str(error),
-        ) from error
+        raise failed(path, error, trusted) from error
+
+
+def refused(path: Path, refusal: Refused, trusted: bool) -> UserError:
+    """The refusal in the user's words; trust is spoken of where it was not given and may help."""
+    fix = refusal.fix if trusted or not refusal.trust else refusal.trust.replace("{flag}", TRUST)
+    return UserError(f"{path} {refusal.what}.", fix)
+
+
+def failed(path: Path, error: Exception, trusted: bool) -> UserError:
+    """What a library's error means. Of a file that is trusted, reading it as data may tell more than the error does."""
+    if trusted:
+        try:
+            read_checkpoint(path)
+        except Refused as refusal:
+            if not refusal.trust or isinstance(error, (ImportError, AttributeError)):
+                return refused(path, refusal, trusted)
+        except Exception:  # as unreadable as it is for torch
+            return failed(path, error, trusted=False)
+        return UserError(
+            f"{path} cannot be loaded by the Ultralytics installed here ({first_line(error)[:200]}).",
+            "Give a checkpoint that Ultralytics itself loads, or install the release that saved it.",
+            f"{type(error).__name__}: {error}",
+        )
+    return UserError(
+        f"{path} is damaged, or no model file.",
+        "Download or copy it again, or save it with a current Ultralytics.",
+        f"{type(error).__name__}: {error}",
+    )
 
 
 def load_unfused(path: Path, trusted: bool = False) -> nn.Module:
@@ -65,18 +87,19 @@ def load_unfused(path: Path, trusted: bool = False) -> nn.Module:
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
     os.environ.setdefault("YOLO_VERBOSE", "False")
     from ultralytics.nn import tasks
+    from ultralytics.utils import LOGGER
 
-    reader = tasks.torch_safe_load if trusted else lambda _: (essentials(path), str(path))
-    with patch.object(tasks, "torch_safe_load", reader):
-        model, _ = tasks.load_checkpoint(str(path))
+    read = tasks.torch_safe_load
+
+    def reader(_: object) -> tuple[dict[str, Any], str]:
+        return as_ultralytics(read(str(path))[0], whole=True) if trusted else read_checkpoint(path), str(path)
+
+    with (
+        warnings.catch_warnings(),
+        patch.object(LOGGER, "disabled", True),
+        patch.object(tasks, "torch_safe_load", reader),
+    ):
+        warnings.simplefilter("ignore")  # of torch, about the very thing the user asked for
+        model, content = tasks.load_checkpoint(str(path))
+    model.args = content["train_args"]  # as trained: without the defaults of the Ultralytics installed here
     return model
-
-
-def essentials(path: Path) -> dict[str, Any]:
-    """What is used of a checkpoint."""
-    content = read_checkpoint(path)
-    if type(content) is not dict:
-        raise TypeError(f"a {type(content).__name__}, not a checkpoint")
-    if content.get("modelopt"):
-        raise absurd("it was trained with modelopt's quantisation, which runs a program of its own")
-    return {key: content[key] for key in KEYS if content.get(key) is not None}

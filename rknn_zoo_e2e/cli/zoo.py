@@ -108,6 +108,7 @@ def info(
         "nms_free": spec.nms_free,
         "kpt_shape": list(spec.kpt_shape) if spec.kpt_shape else None,
         "outputs": {o.name: {c.kind: c.count for c in o.channels} for o in task_of(spec).outputs},
+        "notes": list(spec.notes),
     }
     show(facts | {key: value for key, value in about.items() if key not in facts} | {"weights": source})
 
@@ -135,6 +136,8 @@ def show(facts: dict[str, Any]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in facts.items():
+        if key == "notes":
+            value = "\n".join(value)
         if key == "names":
             value = ", ".join(value[:12]) + (f", ... ({len(value)} in all)" if len(value) > 12 else "")
         if key == "sources":

@@ -141,7 +141,10 @@ class _Model:
     def prepare_missing(self, store: Store, cancelled: Flag) -> list[Build]:
         folder = self.files.enter_context(work_folder())
         with Preparer(self.stages, cancelled, self.options.time_limit) as preparer:
-            store.begin(*preparer.export(self.source, self.options, folder))
+            spec, graphs = preparer.export(self.source, self.options, folder)
+            for note in spec.notes:
+                self.progress.note(f"{spec.name}: {note}")
+            store.begin(spec, graphs)
             builds = preparer.builds(store.missing, store.calibration)
         self.seconds = self.stages.seconds()
         return builds

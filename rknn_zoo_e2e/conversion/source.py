@@ -51,8 +51,10 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
             model(torch.zeros(1, 3, 2 * spec.stride, 2 * spec.stride))
         return model, spec
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        from ultralytics import __version__
+
         raise UserError(
-            f"{source.path} contradicts itself: it is damaged, or was changed by hand.",
-            "Download or copy it again, or save it with a current Ultralytics.",
+            f"{source.path} does not run: its layers do not fit the Ultralytics installed here ({__version__}).",
+            "If a fork saved it, put that fork on PYTHONPATH; else save it again with the release installed here.",
             f"{type(error).__name__}: {error}",
         ) from error
