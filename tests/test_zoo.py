@@ -15,6 +15,7 @@ from test_heads import BUILDERS
 
 from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.card import CardError, read_family
+from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching
 
 SIZES = "nsmlx"
@@ -40,7 +41,9 @@ def test_every_entry_resolves(tmp_path: Path, monkeypatch):
         assert (card.hub is None) == (card.family == "yolov8" and card.task != "detect")
         assert card.hub is None or (card.hub.repo, card.hub.file) == (card.base_model, f"{name}.pt")
     for card in matching("shapes*"):
-        assert local_weights(card) == card.shipped and card.shipped and card.shipped.is_file()
+        source = local_weights(card)
+        assert source and source.path == card.shipped and source.path.is_file()
+        assert card.sha256 == sha256(source.path) and source.identity.kind == "zoo"
 
 
 def test_a_built_model_is_no_checkpoint(tmp_path: Path):
@@ -125,6 +128,12 @@ WRONG = [
     ({"sources": {"huggingface": {"repo": "a/b"}}}, "mine.yaml: m: sources: huggingface: file is missing"),
     ({"sources": {"release": {"tag": "v1", "file": "x", "url": "y"}}}, "unknown key 'url'"),
     ({"sources": None}, "neither weights nor sources"),
+    ({"sha256": "be65"}, "sha256 must be 64 hexadecimal digits in lower case, not 'be65'"),
+    ({"sha256": "A" * 64}, "sha256 must be 64 hexadecimal digits in lower case"),
+    ({"sha256": 5}, "sha256 must be str, not 5"),
+    ({"weights": "m.pt"}, "weights in the package need their sha256"),
+    ({"kpt_shape": [7, 3], "skeleton": [[0, 7]]}, "the skeleton joins points that kpt_shape has not"),
+    ({"skeleton": [[0, 1]]}, "the skeleton joins points that kpt_shape has not"),
 ]  # fmt: skip
 
 
@@ -166,6 +175,7 @@ def test_list_and_its_hints(tmp_path: Path):
     assert rows[0]["params"] == 2_900_000 and rows[0]["gflops"] == 9.7 and rows[0]["metrics"]["mask"] == {"map": 0.32}
     rows = json.loads(run("list", "--task", "obb", "--json", cwd=tmp_path).stdout)
     assert len(rows) == 16 and {row["task"] for row in rows} == {"obb"}
+    assert len(json.loads(run("list", "YOLO11*-Seg", "--json", cwd=tmp_path).stdout)) == 5
     for args, hint in (
         (["yolo11n-sge"], "Did you mean yolo11n-seg"),
         (["--task", "segmnt"], "detect, pose, segment, obb"),
