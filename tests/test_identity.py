@@ -212,7 +212,7 @@ def test_info_says_of_ones_own_model_what_its_file_says(home: Path, models: Path
         assert facts["identity"] == "own" and facts["classes"] == 5 and facts["license"] is None
         assert not {"metrics", "measured_on", "params", "calibration", "base_model", "sources"} & facts.keys()
     shown = run("info", "yolov8n", cwd=home / "here").stdout
-    assert "your own model" in shown and "37" not in shown and "AGPL" not in shown
+    assert "its maker's own model" in shown and "37" not in shown and "AGPL" not in shown
     # Where the user says that it is the zoo's, it is, but for figures; and not where it cannot be.
     facts = info(home, "yolov8n", E2ERKNN_WEIGHTS=str(home / "here"))
     assert facts["identity"] == "own" and facts["license"] is None

@@ -185,9 +185,10 @@ def test_list_and_its_hints(tmp_path: Path):
 
 
 def test_info_of_a_model_that_is_not_here(tmp_path: Path):
-    out = run("info", "yolov8n-pose", "--json", cwd=tmp_path)
+    environment = {**os.environ, "COLUMNS": "200", "E2ERKNN_WEIGHTS": "", "XDG_CACHE_HOME": str(tmp_path)}
+    out = run("info", "yolov8n-pose", "--json", cwd=tmp_path, env=environment)
     facts = json.loads(out.stdout)
     assert facts["task"] == "pose" and facts["metrics"] == {"pose": {"map50": 0.801, "map": 0.504}}
     assert facts["sources"] == {"huggingface": None, "release": {"tag": "v8.4.0", "file": "yolov8n-pose.pt"}}
-    shown = run("info", "yolo26n", cwd=tmp_path, env={**os.environ, "COLUMNS": "200"}).stdout
+    shown = run("info", "yolo26n", cwd=tmp_path, env=environment).stdout
     assert "hf:Ultralytics/YOLO26/yolo26n.pt, else release v8.4.0/yolo26n.pt" in shown and "2.40 M" in shown

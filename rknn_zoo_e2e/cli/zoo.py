@@ -20,7 +20,7 @@ WEIGHTS = {"zoo": "here", "named": "here", "own": "yours", None: "-"}
 IDENTITIES = {
     "zoo": "the zoo's own file, by its sha256",
     "named": "the zoo's by its name; its sha256 is not known",
-    "own": "your own model",
+    "own": "its maker's own model, not the zoo's",
 }
 # What is true of the zoo's own file only, and not of one that is merely called so.
 MEASURED = ("params", "gflops", "metrics", "measured_on")
@@ -64,7 +64,9 @@ def list_models(
         table.add_row(card.name, card.task, card.family, *cells, WEIGHTS[identity])
         keys = ("name", "task", "family", "size", "imgsz", "params", "gflops", "metrics", "license")
         rows.append({**{k: getattr(card, k) for k in keys}, "local": source is not None, "identity": identity})
-    emit(rows, table)
+    yours = [f"{row['name']}.pt" for row in rows if row["identity"] == "own"]
+    said = f"Your own, and not what the figures are of: {', '.join(yours)}"
+    emit(rows, table, *([said] if yours else []))
 
 
 def accuracy(card: ModelCard) -> str:
