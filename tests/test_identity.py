@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -15,21 +14,17 @@ from mirror import Mirror
 from test_cli import run
 from test_fetch import zipped
 
-from rknn_zoo_e2e.bundle import Bundle, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
-from rknn_zoo_e2e.conversion.prepare import check_buildable
+from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.conversion.recipe import Options, calibration_for
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.loading import load
 from rknn_zoo_e2e.manifest import check_model
 from rknn_zoo_e2e.soc import find_soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.weights import sha256
-from rknn_zoo_e2e.zoo import OWN, Identity, Source, catalogue, nearest, resolve
+from rknn_zoo_e2e.zoo import OWN, Identity, catalogue, resolve
 from rknn_zoo_e2e.zoo.identity import identity_of_bundle
 
 sys.path.insert(0, str(Path(__file__).parent / "hub"))
-from bundles import SHAPES, make
 
 SPEC = ModelSpec("m", "detect", ("a",), (64, 64))
 
@@ -40,18 +35,6 @@ def mirror():
     yield server
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch) -> Path:
-    """A working folder, an empty cache, no folder of weights, and no network."""
-    for name in ("E2ERKNN_WEIGHTS", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path
 
 
 ZOOS = zipped(("archive/data", b"the zoo's", 0o644))
@@ -277,138 +260,6 @@ def test_the_advice_for_ones_own_file_leads_on(mirror: Mirror, home: Path, weigh
     assert identity_of_bundle(theirs) == Identity(catalogue()["yolov8n"], proven=True)
 
 
-@pytest.mark.parametrize(
-    ("weights_sha256", "zoo", "names", "kind"),
-    [
-        (SHAPES, "", 5, "zoo"),
-        (SHAPES, "shapes", 5, "zoo"),
-        (SHAPES, "", 4, "own"),  # it says of itself what cannot be
-        ("a" * 64, "", 80, "own"),  # called yolov8n, as anybody's may be
-        ("a" * 64, "yolov8n", 80, "named"),
-        ("a" * 64, "yolov8n", 5, "own"),
-        ("a" * 64, "yolov9000", 80, "own"),
-    ],
-)
-def test_whose_weights_a_bundle_holds(home: Path, weights_sha256, zoo, names, kind):
-    from rknn_zoo_e2e.hub.card import front_matter, licences
-    from rknn_zoo_e2e.hub.sample import default_picture
-
-    spec = dataclasses.replace(SPEC, name="yolov8n", names=("a",) * names)
-    bundle = make(home, spec=spec, weights=weights_sha256, zoo=zoo)
-    bundle.origin = {key: value for key, value in bundle.origin.items() if key != "license" or kind != "own"}
-    assert identity_of_bundle(bundle).kind == kind
-    said, front = licences(bundle), front_matter([bundle])
-    assert ("starter model" in said) == (kind == "zoo") and ("base_model: Ultralytics/YOLOv8" in front) == (
-        kind == "named"
-    )
-    assert ("the publisher's own checkpoint" in said) == (kind == "own") and "license: agpl-3.0" in front
-    assert (default_picture(bundle) is None) == (kind == "own") and "None" not in said
-    facts = info(home, bundle.path)
-    assert facts["identity"] == kind and ("metrics" in facts) == (kind == "zoo")
-
-
-# Spellings people use -> the first model that is proposed.
-SPELLINGS = {
-    "yolo8n": "yolov8n", "yolov11n": "yolo11n", "yolo-v8n": "yolov8n", "yolo_v8_n": "yolov8n", 
-   
- "YOLO8N-Pose": "yolov8n-pose",
-    "yolov26n-obb": "yolo26n-obb", "v8n": "yolov8n", "yolov8n_seg": "yolov8n-seg", "yolov8n-segment": "yolov8n-seg",
-    "yolo11npose": "yolo11n-pose", "yolov11x-segmentation": "yolo11x-seg", "yolov8nn": "yolov8n", "shape": "shapes",
-    "coco-128": "coco128",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("typed", SPELLINGS)
-def test_spellings_are_understood(home: Path, typed: str):
-    assert nearest(typed).startswith(f"Did you mean {SPELLINGS[typed]}")
-    with pytest.raises(UsageError, match="neither a model") as error:
-        resolve(typed)
-    assert SPELLINGS[typed] in error.value.fix
-    with pytest.raises(UsageError, match="is not a file") as error:
-        resolve(f"{typed}.pt")
-    assert SPELLINGS[typed] in error.value.fix
-
-
-@pytest.mark.parametrize("typed", ["yolov8n.pt", "YOLOv8n.pt", "yolov8n.PT", "runs/yolov8n.pt"])
-def test_a_name_with_pt_that_is_not_there(home: Path, typed: str):
-    with pytest.raises(UsageError, match="is not a file") as error:
-        resolve(typed)
-    assert error.value.fix.endswith("The zoo's model is named without .pt: yolov8n")
-
-
-def test_case_aside(home: Path, tmp_path: Path):
-    rows = json.loads(run("fetch", "Shapes", "SHAPES", "--json", cwd=tmp_path).stdout)["models"]
-    assert [row["name"] for row in rows] == ["shapes"]
-    assert info(tmp_path, "SHAPES-Pose")["model"] == "shapes-pose"
-
-
-# What no bundle could hold -> whether a build of it would be in vain, and is refused before.
-SPECS = {
-    "name a folder": {"name": "a/b"},
-    "name with a backslash": {"name": "a\\b"},
-    "name of a drive": {"name": "c:x"},
-    "name with a line break": {"name": "a\nb"},
-    "name turned around": {"name": "a\u202eb"},
-    "no class": {"names": ()},
-    "a class without print": {"names": ("a\x1b",)},
-    "a long class": {"names": ("a" * 201,)},
-    "too many classes": {"names": ("a",) * 20_001},
-    "megabytes of classes": {"names": ("行" * 200,) * 4000},
-    "too wide": {"imgsz": (64, 8224)},
-    "not of the stride": {"imgsz": (64, 80)},
-    "an odd stride": {"stride": 512, "imgsz": (512, 512)},
-    "no key points": {"task": "pose"},
-    "four values a point": {"task": "pose", "kpt_shape": (17, 4)},
-    "too many points": {"task": "pose", "kpt_shape": (1001, 3)},
-    "joints of others": {"task": "pose", "kpt_shape": (4, 3), "skeleton": ((0, 6),)},
-    "masks of a detector": {"masks": 32},
-    "no masks": {"task": "segment"},
-    "another task": {"task": "classify"},
-}
-
-
-@pytest.mark.parametrize("case", SPECS)
-def test_what_a_bundle_cannot_hold_is_refused_before_the_build(tmp_path: Path, case: str):
-    spec = dataclasses.replace(SPEC, **SPECS[case])
-    with pytest.raises(ValueError):
-        check_model(spec)
-    with pytest.raises(UserError) as refused:
-        check_buildable(spec, Source(Path("m.pt"), "m"), Options(socs=()))
-    assert "m.pt" in refused.value.what or "--imgsz" in refused.value.fix
-    if case not in ("another task", "no key points"):  # whose outputs nobody could list
-        with pytest.raises(UserError):
-            write_bundle(Bundle(tmp_path / "x_rknn_model", spec, "flat", "a" * 64, "b" * 64), {})
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_a_bundle_can_hold_is_not_refused():
-    for spec in (
-        SPEC,
-        dataclasses.replace(SPEC, name="my model.v2 (行)", names=tuple(f"class {i}" for i in range(20_000))),
-        dataclasses.replace(SPEC, task="pose", kpt_shape=(4, 2), skeleton=((0, 3),), imgsz=(8192, 64)),
-        dataclasses.replace(SPEC, task="segment", masks=32),
-    ):
-        check_buildable(spec, Source(Path("m.pt"), "m"), Options(socs=()))
-
-
-@pytest.mark.parametrize("name", ["c:x.pt", "a\\b.pt", "a\nb.pt"])
-def test_a_files_name_that_no_bundle_can_have(home: Path, models: Path, name: str):
-    shutil.copy(models / "weights/shapes.pt", name)
-    out = run("convert", name, "--soc", "rk3566", cwd=home / "here")
-    assert out.returncode == 1 and "Rename the file" in out.stderr and "load" not in out.stderr
-    assert os.listdir() == [name]
-
-
-def test_the_zoos_pictures_are_not_for_another_model(home: Path):
-    named = Source(Path("yolov8n.pt"), "yolov8n", Identity(catalogue()["yolov8n"]))
-    spec = dataclasses.replace(SPEC, name="yolov8n", names=("a",) * 5)
-    socs = (find_soc("rk3566"),)
-    with pytest.raises(UserError, match=r"a detect model of 5 classes.*of 80.*--calib"):
-        check_buildable(spec, named, Options(socs=socs))
-    check_buildable(spec, named, Options(socs=socs, calib=Path("pictures")))
-    check_buildable(dataclasses.replace(spec, names=("a",) * 80), named, Options(socs=socs))
-
-
 def test_a_pose_model_of_ones_own_has_no_joints_of_the_zoos(home: Path, models: Path):
     """Four points in a file called as the starter model of seven."""
     from ultralytics.nn.tasks import PoseModel
@@ -424,29 +275,3 @@ def test_a_pose_model_of_ones_own_has_no_joints_of_the_zoos(home: Path, models: 
     assert info(home / "here", "./shapes-pose.pt")["identity"] == "own"
     _, spec = load_source(resolve("shapes-pose"))  # by its name it is the starter model all the same
     assert spec.kpt_shape == (7, 3) and (1, 4) in spec.skeleton
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_only_the_same_weights_stand_in_for_a_bundle(home: Path, models: Path, same: bool):
-    spec = dataclasses.replace(SPEC, name="mine", names=tuple("abcde"))
-    own = resaved(models / "weights/shapes.pt", home / "here/mine.pt")
-    bundle = make(home, spec=spec, weights=sha256(own) if same else "a" * 64)
-    if same:
-        with load(bundle.path, backend="torch") as predictor:
-            assert predictor.spec.name == "mine" and predictor.spec.imgsz == (64, 64)
-        return
-    with pytest.raises(UserError, match=r"no mine\.pt has its sha256.*--backend onnx"):
-        load(bundle.path, backend="torch")
-
-
-def test_a_starter_model_stands_in_for_its_bundle_under_any_name(home: Path):
-    bundle = make(home, spec=dataclasses.replace(SPEC, name="mine", names=tuple("abcde")), weights=SHAPES)
-    with load(bundle.path, backend="torch") as predictor:
-        assert predictor.backend == "torch" and predictor.spec.names[0] == "triangle"
-
-
-def test_to_pytorch_a_name_of_the_zoo_is_the_checkpoint(home: Path):
-    """Though a bundle of that name, of other weights, lies here."""
-    make(home / "here", spec=dataclasses.replace(SPEC, name="shapes"))
-    with load("Shapes", backend="torch") as predictor:
-        assert predictor.spec.imgsz == (320, 320) and len(predictor.spec.names) == 5

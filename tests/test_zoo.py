@@ -15,8 +15,9 @@ from test_heads import BUILDERS
 
 from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.card import CardError, read_family
+from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.weights import sha256
-from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching
+from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching, nearest, resolve
 
 SIZES = "nsmlx"
 SUFFIXES = {"detect": "", "pose": "-pose", "segment": "-seg", "obb": "-obb"}
@@ -192,3 +193,38 @@ def test_info_of_a_model_that_is_not_here(tmp_path: Path):
     assert facts["sources"] == {"huggingface": None, "release": {"tag": "v8.4.0", "file": "yolov8n-pose.pt"}}
     shown = run("info", "yolo26n", cwd=tmp_path, env=environment).stdout
     assert "hf:Ultralytics/YOLO26/yolo26n.pt, else release v8.4.0/yolo26n.pt" in shown and "2.40 M" in shown
+
+
+# Spellings people use -> the first model that is proposed.
+SPELLINGS = {
+    "yolo8n": "yolov8n", "yolov11n": "yolo11n", "yolo-v8n": "yolov8n", "yolo_v8_n": "yolov8n", 
+   
+ "YOLO8N-Pose": "yolov8n-pose",
+    "yolov26n-obb": "yolo26n-obb", "v8n": "yolov8n", "yolov8n_seg": "yolov8n-seg", "yolov8n-segment": "yolov8n-seg",
+    "yolo11npose": "yolo11n-pose", "yolov11x-segmentation": "yolo11x-seg", "yolov8nn": "yolov8n", "shape": "shapes",
+    "coco-128": "coco128",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", SPELLINGS)
+def test_spellings_are_understood(home: Path, typed: str):
+    assert nearest(typed).startswith(f"Did you mean {SPELLINGS[typed]}")
+    with pytest.raises(UsageError, match="neither a model") as error:
+        resolve(typed)
+    assert SPELLINGS[typed] in error.value.fix
+    with pytest.raises(UsageError, match="is not a file") as error:
+        resolve(f"{typed}.pt")
+    assert SPELLINGS[typed] in error.value.fix
+
+
+@pytest.mark.parametrize("typed", ["yolov8n.pt", "YOLOv8n.pt", "yolov8n.PT", "runs/yolov8n.pt"])
+def test_a_name_with_pt_that_is_not_there(home: Path, typed: str):
+    with pytest.raises(UsageError, match="is not a file") as error:
+        resolve(typed)
+    assert error.value.fix.endswith("The zoo's model is named without .pt: yolov8n")
+
+
+def test_case_aside(tmp_path: Path):
+    rows = json.loads(run("fetch", "Shapes", "SHAPES", "--json", cwd=tmp_path).stdout)["models"]
+    assert [row["name"] for row in rows] == ["shapes"]
+    assert json.loads(run("info", "SHAPES-Pose", "--json", cwd=tmp_path).stdout)["model"] == "shapes-pose"

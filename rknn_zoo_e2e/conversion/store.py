@@ -12,6 +12,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle import (
     ONNX,
     SUFFIX,
+    ZOO_KEY,
     Artifact,
     Bundle,
     check_file,
@@ -31,7 +32,7 @@ from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import check_name, write_error
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.weights import sha256
-from rknn_zoo_e2e.zoo import ORIGIN_KEY, Identity, Source
+from rknn_zoo_e2e.zoo import Identity, Source
 
 
 class Store:
@@ -203,7 +204,7 @@ class Store:
 def _origin(spec: ModelSpec, identity: Identity) -> dict[str, object]:
     """Where it comes from. The user's own weights have the licence their maker gives them: nothing is said of it."""
     versions, card = package_versions(), identity.card
-    known: dict[str, object] = {"license": card.license, ORIGIN_KEY: card.name} if card else {}
+    known: dict[str, object] = {"license": card.license, ZOO_KEY: card.name} if card else {}
     return {
         "description": f"{spec.name} for Rockchip NPUs, decoded end to end",
         "author": "rknn_zoo_e2e",

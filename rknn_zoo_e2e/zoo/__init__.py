@@ -11,12 +11,11 @@ from rknn_zoo_e2e.zoo.catalogue import (
     matching,
     nearest,
 )
-from rknn_zoo_e2e.zoo.identity import ORIGIN_KEY, OWN, Identity, identity_of_bundle, identity_of_file
+from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file
 from rknn_zoo_e2e.zoo.resolve import Source, local_weights, resolve, said_of_other, same_weights, shipped_file
 
 __all__ = [
     "MODELS",
-    "ORIGIN_KEY",
     "OWN",
     "WILD",
     "Identity",

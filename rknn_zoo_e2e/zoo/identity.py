@@ -6,18 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rknn_zoo_e2e.bundle import ZOO_KEY, Bundle
 from rknn_zoo_e2e.card import ModelCard
 from rknn_zoo_e2e.fetch import records
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo.catalogue import catalogue
-
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.bundle import Bundle
-
-ORIGIN_KEY = "zoo"  # of a bundle's metadata: the model of the zoo its checkpoint was, or was said to be
 
 
 @dataclass(frozen=True)
@@ -101,5 +96,5 @@ def identity_of_bundle(bundle: Bundle) -> Identity:
     """Whose weights a bundle was made from: by their checksum, else as its maker said when it was made."""
     found = identity_of_checksum(bundle.weights_sha256, bundle.spec.name)
     if not found.proven:
-        found = Identity(catalogue().get(str(bundle.origin.get(ORIGIN_KEY))))
+        found = Identity(catalogue().get(str(bundle.origin.get(ZOO_KEY))))
     return found.fitting(bundle.spec)
