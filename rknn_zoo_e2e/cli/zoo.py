@@ -103,7 +103,7 @@ def info(
     else:
         card = None if Path(model).exists() else find_card(model)
         if card is not None and local_weights(card) is None:
-            show(card_facts(card))
+            show(card_facts(card) | {"identity": None})
             return
         from rknn_zoo_e2e.conversion.source import load_source
         from rknn_zoo_e2e.zoo import resolve, said_of_other
@@ -172,7 +172,7 @@ def show(facts: dict[str, Any]) -> None:
             value = f"{value / 1e6:.2f} M"
         if key == "weights" and value is None:
             value = f"not on this machine; e2erknn fetch {facts['model']}"
-        if key == "identity":
+        if key == "identity" and value:
             value = IDENTITIES[value]
         if key == "license" and value is None:
             value = "what the maker of the checkpoint gives it (not of the zoo)"

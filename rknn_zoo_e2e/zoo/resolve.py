@@ -13,7 +13,7 @@ from rknn_zoo_e2e.card import ModelCard
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.fetch import Follow, cached, fetch, nobody
 from rknn_zoo_e2e.zoo.catalogue import asset, find_card, nearest
-from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_checksum, identity_of_file, is_file_of
+from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file, is_file_of
 
 BUILT = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
 
@@ -107,14 +107,14 @@ def same_weights(bundle: Bundle, follow: Follow = nobody, trusted: bool = False)
     Raises:
         UserError: it cannot be had; files of that name may hold anything.
     """
-    for path in _candidates(bundle):
+    card = identity_of_bundle(bundle).card
+    for path in _candidates(bundle, card):
         if weights.sha256(path) == bundle.weights_sha256:
             return Source(path, bundle.spec.name, identity_of_file(path), trusted)
-    known = identity_of_checksum(bundle.weights_sha256, bundle.spec.name).card
-    if known and not known.shipped:
-        found = fetch(asset(known.name), follow)
+    if card and not card.shipped:
+        found = fetch(asset(card.name), follow)
         if found.sha256 == bundle.weights_sha256:
-            return Source(found.path, bundle.spec.name, Identity(known, proven=True), trusted)
+            return Source(found.path, bundle.spec.name, Identity(card, proven=True), trusted)
     raise UserError(
         f"The checkpoint {bundle.path} was made from is not here: no {bundle.spec.name}.pt has its sha256 "
         f"({bundle.weights_sha256[:12]}...).",
@@ -122,10 +122,9 @@ def same_weights(bundle: Bundle, follow: Follow = nobody, trusted: bool = False)
     )
 
 
-def _candidates(bundle: Bundle) -> Iterator[Path]:
-    """Files that may be what a bundle was made from."""
+def _candidates(bundle: Bundle, card: ModelCard | None) -> Iterator[Path]:
+    """Files that may be what a bundle was made from, which is said to be the card's."""
     name = bundle.spec.name
-    card = identity_of_checksum(bundle.weights_sha256, name).card or find_card(name)
     source = local_weights(card) if card else None
     places = [source.path if source else None, weights.in_named_folder(name), weights.in_working_folder(name)]
     for path in dict.fromkeys([*places, bundle.path.absolute().parent / f"{name}.pt"]):

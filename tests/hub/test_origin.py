@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from bundles import SHAPES, SPEC, cli, make
+from mirror import Mirror
+from test_cli import run
 
 from rknn_zoo_e2e.bundle import read_bundle
 from rknn_zoo_e2e.errors import UserError
@@ -83,3 +85,20 @@ def test_what_is_advised_builds_the_same_model(home: Path, name: str, zoo: str, 
     bundle = read_bundle(make(home, spec=dataclasses.replace(SPEC, name=name), zoo=zoo).path)
     with pytest.raises(UserError, match=f"e2erknn convert {advised} --soc rk3588"):
         bundle.artifact("rk3588")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_checkpoint_of_a_zoo_model_is_fetched_and_compared(home: Path, models: Path, same: bool):
+    """Where its bundle came from another machine, which said that it was made from the zoo's."""
+    mirror = Mirror()
+    torch.save({**torch.load(models / "weights/shapes.pt", weights_only=False), "epoch": 3}, home / "theirs.pt")
+    content = (home / "theirs.pt").read_bytes()
+    mirror.files["/releases/v8.4.0/yolov8n.pt"] = content
+    spec = dataclasses.replace(SPEC, name="yolov8n", names=("a",) * 80)
+    bundle = make(home, spec=spec, weights=sha256(home / "theirs.pt") if same else "a" * 64, zoo="yolov8n")
+    picture = models / "sample.jpg"
+    out = run("demo", picture, "--model", bundle.path, "--backend", "torch", cwd=home / "here", env=mirror.env(home))
+    mirror.shutdown()
+    mirror.server_close()
+    assert ": fetch" in out.stderr
+    assert out.returncode == (0 if same else 1) and ("no yolov8n.pt has its sha256" in out.stderr) != same, out.stderr
