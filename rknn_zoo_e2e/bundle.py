@@ -17,6 +17,7 @@ from rknn_zoo_e2e.spec import ModelSpec
 FORMAT_VERSION = 3
 SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
 MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
+ZOO_KEY = "zoo"  # of the metadata: the model of the zoo the checkpoint was, or was said to be
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
 
 
@@ -113,10 +114,12 @@ class Bundle:
         for one in self.artifacts:
             if soc in (None, one.soc) and precision in (None, one.precision):
                 return one
+        # By the zoo's name only where it was made from the zoo's: a file's name is anybody's.
+        checkpoint = self.spec.name if self.origin.get(ZOO_KEY) == self.spec.name else f"{self.spec.name}.pt"
         raise UserError(
             f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip()
             + f" (it holds {self.held}).",
-            f"Build it with: e2erknn convert {shlex.quote(self.spec.name)} --soc {soc or 'rk3566'}",
+            f"Build it with: e2erknn convert {shlex.quote(checkpoint)} --soc {soc or 'rk3566'}",
         )
 
     @property

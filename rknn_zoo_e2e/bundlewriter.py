@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.bundle import LABELS, METADATA, Bundle, changed, newest
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.manifest import check_manifest
+from rknn_zoo_e2e.manifest import LARGEST, check_manifest
 from rknn_zoo_e2e.staging import staged
 
 
@@ -25,6 +25,8 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
     """
     try:
         check_manifest(bundle.metadata())
+        if (size := len(bundle.metadata_text().encode())) > LARGEST[".yaml"]:
+            raise ValueError(f"its {METADATA} would have {size:,} bytes")
     except ValueError as error:
         raise UserError(f"{bundle.path} could not be read again: {error}.", "Rename that, or report it.") from error
     wanted = set(bundle.checksums)

@@ -7,6 +7,7 @@ its task, key by key. ``{name}`` in a source's file is the model's name.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,11 @@ class HubFile:
     repo: str
     file: str
 
+    @property
+    def address(self) -> str:
+        """As it is recorded and shown."""
+        return f"hf:{self.repo}/{self.file}"
+
 
 @dataclass(frozen=True)
 class ReleaseFile:
@@ -35,6 +41,11 @@ class ReleaseFile:
 
     tag: str
     file: str
+
+    @property
+    def address(self) -> str:
+        """As it is recorded and shown."""
+        return f"release:{self.tag}/{self.file}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class ModelCard:
         classes: number of classes.
         calibration: the set it calibrates with when none is given ("shapes" draws its own), None to ask for one.
         shipped: weights inside the package, None if they are fetched or local.
+        sha256: of its checkpoint; empty where it is not known, then the first fetch is trusted.
         hub, release: where its checkpoint can be fetched, in this order; None where it is not.
         skeleton: joints between key points to draw.
         metrics: measured accuracy (0..1) by kind, as ``measured_on`` says.
@@ -72,6 +84,7 @@ class ModelCard:
     gflops: float | None = None
     calibration: str | None = None
     shipped: Path | None = None
+    sha256: str = ""
     hub: HubFile | None = None
     release: ReleaseFile | None = None
     skeleton: tuple[tuple[int, int], ...] = ()
@@ -160,11 +173,12 @@ def read_family(path: Path, sets: tuple[str, ...]) -> Iterator[ModelCard]:
 
 def _card(path: Path, name: str, data: dict[str, Any], sets: tuple[str, ...]) -> ModelCard:
     entry = Entry(f"{path.name}: {name}", data)
-    for key, kind in {"author": str, "source": str, "sha256": str, "kpt_shape": list, "kpt_names": list}.items():
+    for key, kind in {"author": str, "source": str, "kpt_names": list}.items():
         entry.take(key, kind, None)  # for people; the checkpoint says it too
     names, weights = entry.take("names", list, None), entry.take("weights", str, None)
     family = entry.take("family", str)
     sources = entry.entry("sources", None)
+    points = entry.take("kpt_shape", list, [0])[0]
     card = ModelCard(
         name=name,
         task=entry.choose("task", tuple(TASKS)),
@@ -179,6 +193,7 @@ def _card(path: Path, name: str, data: dict[str, Any], sets: tuple[str, ...]) ->
         gflops=entry.take("gflops", (int, float), None),
         calibration=entry.choose("calibration", ("shapes", *sets), None),
         shipped=path.parent / weights if weights else None,
+        sha256=entry.take("sha256", str, ""),
         hub=_hub(sources, name) if sources else None,
         release=release(sources.entry("release", None), name) if sources else None,
         skeleton=tuple((int(a), int(b)) for a, b in entry.take("skeleton", list, [])),
@@ -192,6 +207,12 @@ def _card(path: Path, name: str, data: dict[str, Any], sets: tuple[str, ...]) ->
         raise CardError(f"{entry.where}: imgsz {card.imgsz} is not a multiple of 32")
     if not (card.shipped or card.hub or card.release):
         raise CardError(f"{entry.where}: neither weights nor sources say where its checkpoint is")
+    if card.sha256 and not re.fullmatch("[0-9a-f]{64}", card.sha256):
+        raise CardError(f"{entry.where}: sha256 must be 64 hexadecimal digits in lower case, not {card.sha256!r}")
+    if card.shipped and not card.sha256:
+        raise CardError(f"{entry.where}: weights in the package need their sha256")
+    if not all(0 <= point < points for joint in card.skeleton for point in joint):
+        raise CardError(f"{entry.where}: the skeleton joins points that kpt_shape has not")
     return card
 
 

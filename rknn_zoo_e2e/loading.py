@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from rknn_zoo_e2e.runtime import BACKENDS, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.zoo import resolve
+from rknn_zoo_e2e.zoo import find_card, resolve, same_weights
 
 FALLBACK = "yolov8n"
 MOST_COPIES = 64  # of a runtime on a PC
@@ -38,12 +39,13 @@ def find_bundle(
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
         return fetch(*parse(model), soc, precision, on_stage).path
-    path = Path(model)
+    path = Path(os.path.expanduser(model))
     if is_bundle(path):
         return path
     if path.is_dir():
         read_bundle(path)  # raises: a folder can only be meant as a bundle
-    beside = Path(f"{model}{SUFFIX}")
+    card = find_card(model)
+    beside = Path(f"{card.name if card else model}{SUFFIX}")
     return beside if not path.suffix and is_bundle(beside) else None
 
 
@@ -66,7 +68,7 @@ def load(
         backend: "board", "simulator", "onnx", "torch", or "auto": on a board its NPU, on a PC the simulator if it is
             installed, else ONNX.
         soc, precision: which artifact of a bundle; by default the first, on a board the first that runs there.
-        imgsz: input (height, width) in px for torch; a bundle has its own.
+        imgsz: input (height, width) in px for torch, by default the bundle's, else the training size.
         thresholds: post-processing arguments, Ultralytics' defaults if None.
         cores: NPU cores to run on side by side, or "all"; elsewhere so many copies of the runtime ("all" is one).
         on_stage: told of the stages of loading.
@@ -79,7 +81,9 @@ def load(
     if backend not in BACKENDS:
         raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
     thresholds = thresholds or Thresholds()
-    folder = find_bundle(name, soc, precision, on_stage)
+    named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
+    # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
+    folder = None if named and backend == "torch" else find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
         return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)
@@ -144,9 +148,16 @@ def _load_checkpoint(
         )
     from rknn_zoo_e2e.runtime.torch import TorchRuntime
 
+    def follow(what: str, stage: str, share: float = 0.0) -> None:
+        on_stage(stage, share)
+
     on_stage("load", 0.0)
-    # A bundle holds no checkpoint: its model's, if the zoo or this folder has it, stands in.
-    wanted = read_bundle(folder).spec.name if folder else name or FALLBACK
-    source = resolve(wanted, lambda what, stage, share: on_stage(stage, share), trusted)
+    # A bundle holds no checkpoint: the one it was made from stands in, if it is the zoo's or at hand, and no other.
+    bundle = read_bundle(folder) if folder else None
+    if bundle:
+        source = same_weights(bundle, follow, trusted)
+        imgsz = imgsz or bundle.spec.imgsz
+    else:
+        source = resolve(name or FALLBACK, follow, trusted)
     pool = Pool([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
     return Predictor(pool.runtimes[0].spec, pool, thresholds)

@@ -6,7 +6,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.document import anything, either, exactly, listed, mapping, number, read_yaml, shown, text, truth
+from rknn_zoo_e2e.document import (
+    anything,
+    either,
+    exactly,
+    listed,
+    mapping,
+    number,
+    read_yaml,
+    shown,
+    text,
+    truth,
+    write_yaml,
+)
 from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
@@ -16,13 +28,14 @@ LARGEST = {
 LARGEST_SIDE = 8192  # px
 MOST_POINTS = 1000  # key points
 MOST_ARTIFACTS = 200
+MOST_RECORDED = 300  # characters of the name of a calibration, or of a picture of it
 
 COUNT = number(0, 10**15, whole=True)
 AMOUNT = number(0)
 POINT = number(0, MOST_POINTS - 1, whole=True)
 SHA256 = text(64, re.compile("[0-9a-f]{64}"))
 WORD = text(20, re.compile("[a-z0-9]+"))
-STEM = r"[^/\\]+"  # no folder
+STEM = r"(?!.:)[^/\\]+"  # no folder, and no drive of Windows
 NAME = text(250, re.compile(STEM))
 
 
@@ -31,6 +44,7 @@ def file(suffix: str) -> Any:
     return text(255, re.compile(rf"{STEM}\.{suffix}"))
 
 
+HYBRID = listed(listed(text(500), 2, 2), 1000)
 PLACEMENT = mapping(
     {
         "npu": COUNT,
@@ -61,7 +75,7 @@ ARTIFACT = mapping(
         "bytes": COUNT,
         "toolkit": text(30, re.compile(r"\d[\w.+-]*")),
         "fingerprint": text(64, re.compile("[0-9a-f]*")),
-        "hybrid": listed(listed(text(500), 2, 2), 1000),
+        "hybrid": HYBRID,
         "calibration": either(exactly(""), file("json")),
         "calibration_sha256": either(exactly(""), SHA256),
         "log": either(exactly(""), file("log")),
@@ -78,9 +92,9 @@ ARTIFACT = mapping(
 RANGE = listed(number(-1e38, 1e38), 2**16, 1)
 CALIBRATION = mapping(
     {
-        "name": text(300),
+        "name": text(MOST_RECORDED),
         "digest": text(64),
-        "pictures": listed(text(300), 100_000),
+        "pictures": listed(text(MOST_RECORDED), 100_000),
         "ranges": mapping({}, listed(RANGE, 2, 2)),
     }
 )
@@ -93,27 +107,33 @@ def names(value: Any, where: str) -> None:
     check_names(value.values())
 
 
+MODEL = {
+    "name": NAME,
+    "task": text(20),
+    "names": names,
+    "imgsz": listed(number(1, LARGEST_SIDE, whole=True), 2, 2),
+    "stride": number(1, 256, whole=True),
+    "kpt_shape": listed(number(1, MOST_POINTS, whole=True), 2, 2),
+    "skeleton": listed(listed(POINT, 2, 2), MOST_POINTS),
+    "masks": number(0, 1024, whole=True),
+    "nms_free": truth,
+}
+MODEL_OPTIONAL = frozenset({"kpt_shape", "skeleton", "masks"})
 METADATA = mapping(
     {
-        "name": NAME,
-        "task": text(20),
-        "names": names,
-        "imgsz": listed(number(1, LARGEST_SIDE, whole=True), 2, 2),
-        "stride": number(1, 256, whole=True),
-        "kpt_shape": listed(number(1, MOST_POINTS, whole=True), 2, 2),
-        "skeleton": listed(listed(POINT, 2, 2), MOST_POINTS),
-        "masks": number(0, 1024, whole=True),
-        "nms_free": truth,
+        **MODEL,
         "layout": text(10, re.compile("flat|grid")),
         "weights_sha256": SHA256,
         "onnx_sha256": SHA256,
         "artifacts": listed(ARTIFACT, MOST_ARTIFACTS),
         "license": text(),
         "versions": mapping({}, text()),
+        "zoo": text(),
     },
     anything,
-    optional=frozenset({"kpt_shape", "skeleton", "masks", "license", "versions"}),
+    optional=MODEL_OPTIONAL | {"license", "versions", "zoo"},
 )
+MOST_NAMES = LARGEST[".yaml"] // 2  # bytes of all that is not of the artifacts
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -126,9 +146,23 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def check_manifest(data: dict[str, Any]) -> ModelSpec:
     """Raises ValueError where something in it is not what it should be."""
+    METADATA(data, "")
+    return _consistent(data)
+
+
+def check_model(spec: ModelSpec) -> None:
+    """Raises ValueError where a bundle of this model could not be read again: known before anything is built."""
+    data = spec.to_metadata()
+    mapping(MODEL, anything, MODEL_OPTIONAL)(data, "")
+    _consistent(data)
+    if (size := len(write_yaml(data).encode())) > MOST_NAMES:
+        raise ValueError(f"the names of its classes take {size:,} bytes, more than {MOST_NAMES:,}")
+
+
+def _consistent(data: dict[str, Any]) -> ModelSpec:
+    """The model of metadata each of whose values is possible. Raises ValueError where they are not together."""
     from rknn_zoo_e2e.tasks import TASKS
 
-    METADATA(data, "")
     if data["task"] not in TASKS:
         raise ValueError(f"task is {shown(data['task'])}")
     if any(side % data["stride"] for side in data["imgsz"]):

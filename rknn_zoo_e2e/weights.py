@@ -9,10 +9,20 @@ from pathlib import Path
 FOLDER_VARIABLE = "E2ERKNN_WEIGHTS"  # a folder searched before anything else
 
 
-def find(name: str) -> Path | None:
-    """``<name>.pt`` in the folder the environment names, else in the working folder."""
-    folders = [Path(folder) for folder in (os.environ.get(FOLDER_VARIABLE), ".") if folder]
-    return next((path for folder in folders if (path := folder / f"{name}.pt").is_file()), None)
+def in_named_folder(name: str) -> Path | None:
+    """``<name>.pt`` in the folder the environment names."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return _in(Path(folder), name) if folder else None
+
+
+def in_working_folder(name: str) -> Path | None:
+    """``<name>.pt`` in the working folder."""
+    return _in(Path(), name)
+
+
+def _in(folder: Path, name: str) -> Path | None:
+    path = folder / f"{name}.pt"
+    return path if os.path.isfile(path) else None
 
 
 def sha256(path: Path) -> str:

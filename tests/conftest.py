@@ -69,3 +69,15 @@ def resumed(tmp_path_factory):
     kept = tuple(path.name for path in sorted(folder.glob("*/*.rknn")))
     again = run(*args, "--jobs", "2", "--json", cwd=folder)
     return Resumed(folder, interrupted, kept, again)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch) -> Path:
+    """A working folder, an empty cache, no folder of weights, and no network."""
+    for name in ("E2ERKNN_WEIGHTS", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path

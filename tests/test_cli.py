@@ -81,7 +81,7 @@ def test_errors_are_two_sentences_and_one_document(tmp_path: Path):
 
 
 def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path):
-    (tmp_path / "mine.pt").write_bytes((models / "weights/shapes.pt").read_bytes())
+    (tmp_path / "mine.pt").write_bytes((models / "weights/shapes.pt").read_bytes() + b"trained further")
     out = run("convert", "mine.pt", "--soc", "rk3566", cwd=tmp_path)
     assert out.returncode == 2 and "--calib" in out.stderr
     (tmp_path / "list.txt").write_text("gone.jpg\n")

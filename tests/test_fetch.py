@@ -228,7 +228,7 @@ def test_coco128_calibrates_official_models(mirror: Mirror, tmp_path: Path, chec
     assert fetch(mirror, tmp_path, "coco128")[1]["models"][0]["cached"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("E2ERKNN_WEIGHTS", str(tmp_path))
-    (tmp_path / "yolov8n.pt").write_bytes(checkpoint)
+    (tmp_path / "yolov8n.pt").write_bytes(checkpoint + b"trained further")
     options = Options(socs=(), calib_images=4)
     calibration = calibration_for(resolve("yolov8n"), options)
     assert calibration is not None and (calibration.name, len(calibration)) == ("coco128", 4)

@@ -15,7 +15,9 @@ from test_heads import BUILDERS
 
 from rknn_zoo_e2e.bundle import METADATA
 from rknn_zoo_e2e.card import CardError, read_family
-from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching, nearest, resolve
 
 SIZES = "nsmlx"
 SUFFIXES = {"detect": "", "pose": "-pose", "segment": "-seg", "obb": "-obb"}
@@ -40,7 +42,9 @@ def test_every_entry_resolves(tmp_path: Path, monkeypatch):
         assert (card.hub is None) == (card.family == "yolov8" and card.task != "detect")
         assert card.hub is None or (card.hub.repo, card.hub.file) == (card.base_model, f"{name}.pt")
     for card in matching("shapes*"):
-        assert local_weights(card) == card.shipped and card.shipped and card.shipped.is_file()
+        source = local_weights(card)
+        assert source and source.path == card.shipped and source.path.is_file()
+        assert card.sha256 == sha256(source.path) and source.identity.kind == "zoo"
 
 
 def test_a_built_model_is_no_checkpoint(tmp_path: Path):
@@ -125,6 +129,12 @@ WRONG = [
     ({"sources": {"huggingface": {"repo": "a/b"}}}, "mine.yaml: m: sources: huggingface: file is missing"),
     ({"sources": {"release": {"tag": "v1", "file": "x", "url": "y"}}}, "unknown key 'url'"),
     ({"sources": None}, "neither weights nor sources"),
+    ({"sha256": "be65"}, "sha256 must be 64 hexadecimal digits in lower case, not 'be65'"),
+    ({"sha256": "A" * 64}, "sha256 must be 64 hexadecimal digits in lower case"),
+    ({"sha256": 5}, "sha256 must be str, not 5"),
+    ({"weights": "m.pt"}, "weights in the package need their sha256"),
+    ({"kpt_shape": [7, 3], "skeleton": [[0, 7]]}, "the skeleton joins points that kpt_shape has not"),
+    ({"skeleton": [[0, 1]]}, "the skeleton joins points that kpt_shape has not"),
 ]  # fmt: skip
 
 
@@ -166,6 +176,7 @@ def test_list_and_its_hints(tmp_path: Path):
     assert rows[0]["params"] == 2_900_000 and rows[0]["gflops"] == 9.7 and rows[0]["metrics"]["mask"] == {"map": 0.32}
     rows = json.loads(run("list", "--task", "obb", "--json", cwd=tmp_path).stdout)
     assert len(rows) == 16 and {row["task"] for row in rows} == {"obb"}
+    assert len(json.loads(run("list", "YOLO11*-Seg", "--json", cwd=tmp_path).stdout)) == 5
     for args, hint in (
         (["yolo11n-sge"], "Did you mean yolo11n-seg"),
         (["--task", "segmnt"], "detect, pose, segment, obb"),
@@ -175,9 +186,45 @@ def test_list_and_its_hints(tmp_path: Path):
 
 
 def test_info_of_a_model_that_is_not_here(tmp_path: Path):
-    out = run("info", "yolov8n-pose", "--json", cwd=tmp_path)
+    environment = {**os.environ, "COLUMNS": "200", "E2ERKNN_WEIGHTS": "", "XDG_CACHE_HOME": str(tmp_path)}
+    out = run("info", "yolov8n-pose", "--json", cwd=tmp_path, env=environment)
     facts = json.loads(out.stdout)
     assert facts["task"] == "pose" and facts["metrics"] == {"pose": {"map50": 0.801, "map": 0.504}}
     assert facts["sources"] == {"huggingface": None, "release": {"tag": "v8.4.0", "file": "yolov8n-pose.pt"}}
-    shown = run("info", "yolo26n", cwd=tmp_path, env={**os.environ, "COLUMNS": "200"}).stdout
+    shown = run("info", "yolo26n", cwd=tmp_path, env=environment).stdout
     assert "hf:Ultralytics/YOLO26/yolo26n.pt, else release v8.4.0/yolo26n.pt" in shown and "2.40 M" in shown
+
+
+# Spellings people use -> the first model that is proposed.
+SPELLINGS = {
+    "yolo8n": "yolov8n", "yolov11n": "yolo11n", "yolo-v8n": "yolov8n", "yolo_v8_n": "yolov8n", 
+   
+ "YOLO8N-Pose": "yolov8n-pose",
+    "yolov26n-obb": "yolo26n-obb", "v8n": "yolov8n", "yolov8n_seg": "yolov8n-seg", "yolov8n-segment": "yolov8n-seg",
+    "yolo11npose": "yolo11n-pose", "yolov11x-segmentation": "yolo11x-seg", "yolov8nn": "yolov8n", "shape": "shapes",
+    "coco-128": "coco128",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", SPELLINGS)
+def test_spellings_are_understood(home: Path, typed: str):
+    assert nearest(typed).startswith(f"Did you mean {SPELLINGS[typed]}")
+    with pytest.raises(UsageError, match="neither a model") as error:
+        resolve(typed)
+    assert SPELLINGS[typed] in error.value.fix
+    with pytest.raises(UsageError, match="is not a file") as error:
+        resolve(f"{typed}.pt")
+    assert SPELLINGS[typed] in error.value.fix
+
+
+@pytest.mark.parametrize("typed", ["yolov8n.pt", "YOLOv8n.pt", "yolov8n.PT", "runs/yolov8n.pt"])
+def test_a_name_with_pt_that_is_not_there(home: Path, typed: str):
+    with pytest.raises(UsageError, match="is not a file") as error:
+        resolve(typed)
+    assert error.value.fix.endswith("The zoo's model is named without .pt: yolov8n")
+
+
+def test_case_aside(tmp_path: Path):
+    rows = json.loads(run("fetch", "Shapes", "SHAPES", "--json", cwd=tmp_path).stdout)["models"]
+    assert [row["name"] for row in rows] == ["shapes"]
+    assert json.loads(run("info", "SHAPES-Pose", "--json", cwd=tmp_path).stdout)["model"] == "shapes-pose"

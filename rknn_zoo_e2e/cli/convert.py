@@ -111,7 +111,7 @@ def find_all(
     """
     from rknn_zoo_e2e.conversion.pipeline import Conversion
     from rknn_zoo_e2e.conversion.recipe import artifact_name
-    from rknn_zoo_e2e.zoo import catalogue, resolve
+    from rknn_zoo_e2e.zoo import catalogue, resolve, said_of_other
 
     for name in names:
         if name in catalogue():  # the rows of those to come, while weights are fetched
@@ -121,6 +121,8 @@ def find_all(
     for name in names:
         try:
             sources.append(resolve(name, progress.stage, trusted))
+            if sources[-1].passed_over:
+                note(said_of_other(sources[-1]))
         except UsageError:
             raise
         except UserError as error:

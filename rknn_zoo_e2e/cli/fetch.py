@@ -30,16 +30,19 @@ def fetch(
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.fetch import Fetched, fetch_all
-    from rknn_zoo_e2e.weights import sha256
-    from rknn_zoo_e2e.zoo import asset, catalogue
+    from rknn_zoo_e2e.zoo import asset, catalogue, shipped_file
 
     names = [name for model in models for name in wanted(model)]
-    shipped = {name: path for name in names if name in catalogue() and (path := catalogue()[name].shipped)}
-    rest = [name for name in dict.fromkeys(names) if name not in shipped]
+    shipped = [card for name in names if (card := catalogue().get(name)) and card.shipped]
+    rest = list(dict.fromkeys(name for name in names if name not in {card.name for card in shipped}))
     with StageProgress() as progress:
         done = fetch_all([asset(name) for name in rest], progress.stage)
     results: dict[str, Fetched | UserError] = dict(zip(rest, done, strict=True))
-    results |= {name: Fetched(name, path, sha256(path), "shipped", True) for name, path in shipped.items()}
+    for card in shipped:
+        try:
+            results[card.name] = Fetched(card.name, shipped_file(card), card.sha256, "shipped", True)
+        except UserError as error:
+            results[card.name] = error
     table = Table()
     for heading in ("name", "source", "sha256", "path"):
         table.add_column(heading, overflow="fold")
@@ -57,8 +60,8 @@ def fetch(
     if failed:
         document["failed"] = {name: {"what": e.what, "fix": e.fix} for name, e in failed.items()}
     emit(document, *([table] if document["models"] else []))
-    for error in failed.values():
-        show_error(error)
+    for failure in failed.values():
+        show_error(failure)
     if failed:
         raise typer.Exit(1)
 
@@ -70,10 +73,11 @@ def wanted(model: str) -> list[str]:
         UsageError: nothing is called that.
     """
     from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.zoo import calibration_sets, catalogue, is_pattern, matching, nearest
+    from rknn_zoo_e2e.zoo import calibration_sets, find_card, is_pattern, matching, nearest
 
-    if model in catalogue() or model in calibration_sets():
-        return [model]
+    card = find_card(model)
+    if card or model.lower() in calibration_sets():
+        return [card.name if card else model.lower()]
     found = [card.name for card in matching(model)] if is_pattern(model) else []
     if not found:
         raise UsageError(f"{model!r} is not a model of the zoo.", nearest(model))

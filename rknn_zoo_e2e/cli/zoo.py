@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rknn_zoo_e2e.cli.options import Trust
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.card import ModelCard
+    from rknn_zoo_e2e.zoo import Identity
+
+
+# What a list says of the file a name means here, by whose weights it holds.
+WEIGHTS = {"zoo": "here", "named": "here", "own": "yours", None: "-"}
+IDENTITIES = {
+    "zoo": "the zoo's own file, by its sha256",
+    "named": "the zoo's by its name; its sha256 is not known",
+    "own": "its maker's own model, not the zoo's",
+}
+# What is true of the zoo's own file only, and not of one that is merely called so.
+MEASURED = ("params", "gflops", "metrics", "measured_on")
 
 
 def list_models(
@@ -45,13 +57,16 @@ def list_models(
     table.columns[0].min_width = max(len(card.name) for card in cards)  # whole on any terminal: it is what one types
     rows: list[dict[str, Any]] = []
     for card in cards:
-        local = local_weights(card) is not None
+        source = local_weights(card)
+        identity = source.identity.kind if source else None
         params = f"{card.params / 1e6:.1f} M" if card.params else "-"
         cells = (card.size or "-", str(card.imgsz), params, accuracy(card), card.license)
-        table.add_row(card.name, card.task, card.family, *cells, "here" if local else "-")
+        table.add_row(card.name, card.task, card.family, *cells, WEIGHTS[identity])
         keys = ("name", "task", "family", "size", "imgsz", "params", "gflops", "metrics", "license")
-        rows.append({**{key: getattr(card, key) for key in keys}, "local": local})
-    emit(rows, table)
+        rows.append({**{k: getattr(card, k) for k in keys}, "local": source is not None, "identity": identity})
+    yours = [f"{row['name']}.pt" for row in rows if row["identity"] == "own"]
+    said = f"Your own, and not what the figures are of: {', '.join(yours)}"
+    emit(rows, table, *([said] if yours else []))
 
 
 def accuracy(card: ModelCard) -> str:
@@ -79,24 +94,27 @@ def info(
     """
     from rknn_zoo_e2e.bundle import is_bundle, read_bundle
     from rknn_zoo_e2e.tasks import task_of
-    from rknn_zoo_e2e.zoo import catalogue, local_weights
+    from rknn_zoo_e2e.zoo import find_card, identity_of_bundle, local_weights
 
     if is_bundle(Path(model)):
         bundle = read_bundle(Path(model))
-        spec, head, source, card = bundle.spec, None, str(bundle.path), catalogue().get(bundle.spec.name)
+        spec, head, source, identity = bundle.spec, None, str(bundle.path), identity_of_bundle(bundle)
+        licence = bundle.origin.get("license")
     else:
-        card = catalogue().get(model)
+        card = None if Path(model).exists() else find_card(model)
         if card is not None and local_weights(card) is None:
-            show(card_facts(card))
+            show(card_facts(card) | {"identity": None})
             return
         from rknn_zoo_e2e.conversion.source import load_source
-        from rknn_zoo_e2e.zoo import resolve
+        from rknn_zoo_e2e.zoo import resolve, said_of_other
 
         found = resolve(model, trusted=trust)
         network, spec = load_source(found)
-        head, source, card = type(network.model[-1]).__name__, str(found.path), found.card
+        head, source, identity = type(network.model[-1]).__name__, str(found.path), found.identity.fitting(spec)
+        licence = None
+        if found.passed_over:
+            note(said_of_other(found))
     names = list(spec.names)
-    about = card_facts(card) if card else {}
     facts: dict[str, Any] = {
         "model": spec.name,
         "task": spec.task,
@@ -110,7 +128,15 @@ def info(
         "outputs": {o.name: {c.kind: c.count for c in o.channels} for o in task_of(spec).outputs},
         "notes": list(spec.notes),
     }
+    about = known_facts(identity) | ({"license": licence} if licence else {})
     show(facts | {key: value for key, value in about.items() if key not in facts} | {"weights": source})
+
+
+def known_facts(identity: Identity) -> dict[str, Any]:
+    """What a card says of these weights, as far as they are the zoo's."""
+    facts = card_facts(identity.card) if identity.card else {"license": None}
+    hidden = () if identity.proven else MEASURED
+    return {key: value for key, value in facts.items() if key not in hidden} | {"identity": identity.kind}
 
 
 def card_facts(card: ModelCard) -> dict[str, Any]:
@@ -149,8 +175,10 @@ def show(facts: dict[str, Any]) -> None:
             value = f"{value / 1e6:.2f} M"
         if key == "weights" and value is None:
             value = f"not on this machine; e2erknn fetch {facts['model']}"
+        if key == "identity" and value:
+            value = IDENTITIES[value]
+        if key == "license" and value is None:
+            value = "what the maker of the checkpoint gives it (not of the zoo)"
         if value not in (None, {}, ""):
             table.add_row(key, str(value))
-    if "license" not in facts:
-        table.add_row("license", "that of the checkpoint (not of the zoo)")
     emit(facts, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,9 +83,10 @@ def convert_all(
         UserError: refused before any work.
     """
     options.check()
-    paths: dict[str, Path] = {}
+    paths: dict[str, str] = {}
     for source in sources:
-        if paths.setdefault(source.name, source.path) != source.path:
+        path = os.path.realpath(source.path)
+        if paths.setdefault(source.name, path) != path:
             raise UsageError(
                 f"Two models are named {source.name}, and so would be their bundles.",
                 "Rename one of them, or convert them one by one with another -o.",

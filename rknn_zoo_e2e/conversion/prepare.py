@@ -17,7 +17,9 @@ from rknn_zoo_e2e.conversion.build import Build, Check
 from rknn_zoo_e2e.conversion.calibration import Calibration
 from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_name
 from rknn_zoo_e2e.conversion.verify import SURE
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.worker import Enter, serve
+from rknn_zoo_e2e.manifest import HYBRID, LARGEST, LARGEST_SIDE, check_model
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
@@ -67,6 +69,7 @@ class Preparation:
         self.options, self.work, self.onnx = options, work, work / ONNX
         self.enter("load")
         model, self.spec = load_source(source, options.imgsz)
+        check_buildable(self.spec, source, options)
         self.enter("patch")
         check_decode(model, self.spec)
         self.enter("export")
@@ -82,12 +85,17 @@ class Preparation:
             # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
             named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
             self.graphs |= {soc: named for soc, its in needs.items() if its == need}
-        return self.spec, {path.name: path for path in (self.onnx, *self.graphs.values())}
+        graphs = {path.name: path for path in (self.onnx, *self.graphs.values())}
+        for path in graphs.values():
+            if (size := path.stat().st_size) > LARGEST[".onnx"]:
+                raise UserError(
+                    f"The graph of {source.path} has {size:,} bytes, more than {LARGEST['.onnx']:,}.",
+                    "Convert a smaller model of its family.",
+                )
+        return self.spec, graphs
 
     def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
         """A build for each SoC; those made from one graph share its ranges."""
-        from rknn_zoo_e2e.conversion.plan import hybrid_regions
-
         int8, spec = self.options.precision == "int8", self.spec
         checks: list[Check] = []
         pictures: tuple[Path, ...] = ()
@@ -106,7 +114,7 @@ class Preparation:
                 onnx=graph,
                 soc=soc.name,
                 precision=self.options.precision,
-                hybrid=hybrid_regions(graph, soc) if int8 else (),
+                hybrid=regions(graph, soc) if int8 else (),
                 pictures=pictures,
                 ranges=ranges.get(measured_on[soc.name]),
                 rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
@@ -148,6 +156,40 @@ class Preparation:
                 if len(showing) == VERIFY_PICTURES:
                     break
         return (showing + empty)[:VERIFY_PICTURES]
+
+
+def regions(graph: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
+    """What of a graph is not INT8. Raises :class:`UserError` where a bundle could not name it."""
+    from rknn_zoo_e2e.conversion.plan import hybrid_regions
+
+    found = hybrid_regions(graph, soc)
+    try:
+        HYBRID([list(pair) for pair in found], "the name of a layer")
+    except ValueError as error:
+        raise UserError(
+            f"The model cannot be converted: {error}.", "Give its layers shorter names of printable text."
+        ) from error
+    return found
+
+
+def check_buildable(spec: ModelSpec, source: Source, options: Options) -> None:
+    """Raises :class:`UserError` for whatever would be refused of the finished bundle, or is not what its name says."""
+    if max(spec.imgsz) > LARGEST_SIDE:
+        height, width = spec.imgsz
+        raise UserError(f"{width} x {height} px is more than the {LARGEST_SIDE} a side may have.", "Add --imgsz 640.")
+    try:
+        check_model(spec)
+    except ValueError as error:
+        raise UserError(
+            f"{source.path} cannot be converted: {error}.",
+            "Correct that in the model with Ultralytics, and save it again.",
+        ) from error
+    wrong = source.identity.contradicts(spec)
+    if wrong and options.calib is None and options.precision == "int8":
+        raise UserError(
+            f"{source.path} is {wrong}: it is your own, and the zoo's calibration pictures are not for it.",
+            "Add --calib with a folder of 20 to 100 pictures like those it will see, a data.yaml or a list.txt.",
+        )
 
 
 def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:

@@ -17,7 +17,7 @@ from rknn_zoo_e2e.fetch import Follow, fetch, nobody
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.soc import Soc, check_precision
 from rknn_zoo_e2e.spec import check_imgsz
-from rknn_zoo_e2e.zoo import Source, asset, calibration_sets
+from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
 
 LAYOUTS = ("flat", "grid")
 RECIPE = 4  # raised whenever the graph or the precision plan changes
@@ -73,8 +73,7 @@ def artifact_name(model: str, soc: str, precision: str) -> str:
 def calibration_for(source: Source, options: Options, follow: Follow = nobody) -> Calibration | None:
     """The pictures to calibrate and verify with: those given, else the model's own set, which is fetched for INT8.
 
-    None for fp16 without either. A model that was not asked for by its name in the zoo has no set of its own: its file
-    may be anybody's.
+    None for fp16 without either. The user's own model has no set of its own, whatever its file is called.
 
     Raises:
         UsageError: INT8, none given and none of its own.
@@ -82,16 +81,22 @@ def calibration_for(source: Source, options: Options, follow: Follow = nobody) -
     """
     if options.calib is not None:
         return from_pictures(options.calib, options.calib_images)
-    own = source.card.calibration if source.card else None
-    if source.card is not None and own == "shapes" and source.path == source.card.shipped:
-        return from_shapes(options.calib_images, source.card.task == "pose")
+    card = source.identity.card
+    own = card.calibration if card else None
+    if card is not None and own == "shapes":
+        return from_shapes(options.calib_images, card.task == "pose")
     if options.precision != "int8":
         return None
-    if own is not None and own in calibration_sets() and source.official:
+    if own is not None and own in calibration_sets():
         return from_pictures(fetch(asset(own), follow).path, options.calib_images)
+    give = "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt"
+    alike = find_card(source.name)
+    if alike is None:
+        raise UsageError(f"{source.name} needs calibration pictures like those it will see.", f"{give}.")
     raise UsageError(
-        f"{source.name} needs calibration pictures like those it will see.",
-        "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt.",
+        f"{source.path} is not known to be the zoo's {alike.name} but your own model, which needs calibration pictures "
+        "like those it will see.",
+        f"{give}; or get the zoo's with: e2erknn fetch {alike.name}, and convert that as {alike.name}",
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.zoo import WILD, is_pattern, matching, nearest
+from rknn_zoo_e2e.zoo import WILD, find_card, is_pattern, matching, nearest
 
 
 def select(arguments: Sequence[str]) -> list[str]:
-    """Names and paths as they are; a shell pattern becomes all names of the zoo it matches, each once.
+    """Paths as they are, names as the zoo spells them; a shell pattern becomes all names it matches, each once.
 
     Raises:
         UsageError: a pattern matches nothing.
@@ -19,7 +19,8 @@ def select(arguments: Sequence[str]) -> list[str]:
     found: list[str] = []
     for argument in arguments:
         if not is_pattern(argument) or Path(argument).suffix == ".pt" or os.path.exists(argument):
-            found.append(argument)
+            card = None if os.path.exists(argument) else find_card(argument)
+            found.append(card.name if card else argument)
             continue
         cards = matching(argument)
         if not cards:

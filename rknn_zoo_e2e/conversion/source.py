@@ -46,7 +46,7 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
             "Its training diverged, or the file was damaged: give an earlier checkpoint.",
         )
     try:
-        spec = spec_of(model, source.name, imgsz, source.card.skeleton if source.card else ())
+        spec = spec_of(model, source.name, imgsz, source.identity.skeleton)
         with torch.no_grad():  # the smallest picture shows whether its layers fit together
             model(torch.zeros(1, 3, 2 * spec.stride, 2 * spec.stride))
         return model, spec

@@ -12,6 +12,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle import (
     ONNX,
     SUFFIX,
+    ZOO_KEY,
     Artifact,
     Bundle,
     check_file,
@@ -22,14 +23,16 @@ from rknn_zoo_e2e.bundle import (
 from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.conversion.build import Build, BuildResult
 from rknn_zoo_e2e.conversion.recipe import Options, calibration_for, fingerprint, package_versions
+from rknn_zoo_e2e.document import harmless, shown
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import Follow, nobody
+from rknn_zoo_e2e.manifest import MOST_RECORDED, NAME
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.staging import check_name, write_error
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.weights import sha256
-from rknn_zoo_e2e.zoo import Source
+from rknn_zoo_e2e.zoo import Identity, Source
 
 
 class Store:
@@ -46,10 +49,17 @@ class Store:
     """
 
     def __init__(self, source: Source, options: Options, follow: Follow = nobody) -> None:
-        self.options = options
+        self.options, self.identity = options, source.identity
         self.calibration = calibration_for(source, options, follow)
         self.target = options.out / f"{source.name}{SUFFIX}"
         check_name(self.target)
+        try:
+            NAME(source.name, "its name")
+        except ValueError as error:
+            raise UserError(
+                f"{shown(str(source.path))} cannot be converted: {error}, and so would be its bundle's.",
+                "Rename the file; letters, digits, spaces, - and _ will do.",
+            ) from error
         try:
             self.weights = sha256(source.path)
         except OSError as error:
@@ -98,7 +108,14 @@ class Store:
         Raises:
             UserError: the bundle holds builds of another graph, and is not to be overwritten.
         """
-        new = Bundle(self.target, spec, self.options.layout, self.weights, sha256(graphs[ONNX]), origin=_origin(spec))
+        new = Bundle(
+            self.target,
+            spec,
+            self.options.layout,
+            self.weights,
+            sha256(graphs[ONNX]),
+            origin=_origin(spec, self.identity.fitting(spec)),
+        )
         if self.bundle is not None:
             held = [
                 a for a in self.bundle.artifacts if a.precision != self.options.precision or a.soc not in self.stale
@@ -178,17 +195,22 @@ class Store:
         """Ranges and pictures."""
         c = self.calibration
         assert c is not None
-        return json.dumps({"name": c.name, "digest": c.digest, "pictures": list(c.pictures), "ranges": ranges}).encode()
+        # A picture may be called anything, and the file has to be read again.
+        pictures = [harmless(name, MOST_RECORDED) for name in c.pictures]
+        about = {"name": harmless(c.name, MOST_RECORDED), "digest": c.digest, "pictures": pictures}
+        return json.dumps({**about, "ranges": ranges}).encode()
 
 
-def _origin(spec: ModelSpec) -> dict[str, object]:
-    versions = package_versions()
+def _origin(spec: ModelSpec, identity: Identity) -> dict[str, object]:
+    """Where it comes from. The user's own weights have the licence their maker gives them: nothing is said of it."""
+    versions, card = package_versions(), identity.card
+    known: dict[str, object] = {"license": card.license, ZOO_KEY: card.name} if card else {}
     return {
         "description": f"{spec.name} for Rockchip NPUs, decoded end to end",
         "author": "rknn_zoo_e2e",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "version": versions["ultralytics"],
-        "license": "AGPL-3.0",
+        **known,
         "docs": "https://docs.ultralytics.com",
         "versions": versions,
     }

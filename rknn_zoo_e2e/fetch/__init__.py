@@ -13,7 +13,7 @@ from rknn_zoo_e2e.card import HubFile, ReleaseFile
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.fetch import records
 from rknn_zoo_e2e.fetch.faults import NotThere, Unreachable, advice, disk_faults
-from rknn_zoo_e2e.fetch.records import Record, cached
+from rknn_zoo_e2e.fetch.records import Record
 from rknn_zoo_e2e.hub.client import require_hub
 from rknn_zoo_e2e.weights import sha256
 
@@ -36,6 +36,7 @@ class Asset:
         file: its name in our cache: a checkpoint's file, or the folder an archive is unpacked into.
         hub, release: where it is, in the order they are tried.
         archive: a zip of pictures.
+        sha256: what it must have, empty where that is not known beforehand.
     """
 
     name: str
@@ -43,6 +44,12 @@ class Asset:
     hub: HubFile | None
     release: ReleaseFile | None
     archive: bool = False
+    sha256: str = ""
+
+    def is_record(self, record: Record) -> bool:
+        """Whether what was fetched is what is asked for now: sources and checksums change as cards do."""
+        sources = [one.address for one in (self.hub, self.release) if one]
+        return record.source in sources and self.sha256 in ("", record.sha256)
 
 
 @dataclass(frozen=True)
@@ -63,19 +70,26 @@ class Fetched:
     cached: bool
 
 
+def cached(asset: Asset) -> Path | None:
+    """Where an asset was fetched to, None if it is not there."""
+    record = records.read(asset.name)
+    return record.path if record and record.path.exists() and asset.is_record(record) else None
+
+
 def fetch(asset: Asset, follow: Follow) -> Fetched:
     """What an asset names, from the cache if it was fetched before.
 
-    The sha256 of the first fetch is kept with its source; whatever comes from there later must have it.
+    It must have the asset's sha256. Where that is not known, that of the first fetch is kept with its source, and
+    whatever comes from there later must have it.
 
     Raises:
         UserError: it cannot be fetched (no network, offline mode, nowhere to be found, a token refused, a full disk),
-            or it is not what was fetched the first time.
+            or it is not what it must be.
     """
     require_hub(f"{asset.name} cannot be fetched: ")
     with records.locked(asset.name):
         record = records.read(asset.name)
-        if record and record.path.exists():
+        if record and record.path.exists() and asset.is_record(record):
             if not asset.archive:
                 _check_unchanged(asset, record)
             return Fetched(asset.name, record.path, record.sha256, record.source, True)
@@ -132,13 +146,16 @@ def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
 
     tries = []
     if asset.hub:
-        tries.append((f"hf:{asset.hub.repo}/{asset.hub.file}", partial(from_hub, asset.hub)))
+        tries.append((asset.hub.address, partial(from_hub, asset.hub)))
     if asset.release:
-        tries.append((f"release:{asset.release.tag}/{asset.release.file}", partial(from_release, asset.release)))
+        tries.append((asset.release.address, partial(from_release, asset.release)))
     missed: list[Exception] = []
     for source, download in tries:
+        first = record.checksums.get(source)
+        known = (asset.sha256, "which its card names") if asset.sha256 else (first, "which it had at the first fetch")
+        revision = record.revisions.get(source) if first == known[0] else None
         try:
-            got = download(asset.name, record.checksums.get(source), record.revisions.get(source), follow)
+            got = download(asset.name, known, revision, follow)
         except (NotThere, Unreachable) as error:
             missed.append(error)
             continue

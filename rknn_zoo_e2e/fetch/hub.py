@@ -26,17 +26,17 @@ from huggingface_hub.errors import (
 
 from rknn_zoo_e2e.card import HubFile
 from rknn_zoo_e2e.fetch.faults import NotThere, Unreachable, differs, refused
-from rknn_zoo_e2e.fetch.release import LARGEST, TIMEOUT, Got, bar
+from rknn_zoo_e2e.fetch.release import LARGEST, TIMEOUT, Got, Known, bar
 from rknn_zoo_e2e.weights import sha256
 
 
 def from_hub(
-    file: HubFile, name: str, known: str | None, revision: str | None, follow: Callable[[str, str, float], None]
+    file: HubFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
 ) -> Got:
     """Downloads a file of the Hub into its own cache.
 
     Args:
-        known: sha256 of the first fetch.
+        known: the sha256 it must have, and in words whence that is known; None where it is not.
         revision: commit of the first fetch: it is asked for first, so that a name goes on meaning the same file.
 
     Raises:
@@ -68,7 +68,7 @@ def from_hub(
             raise
         raise Unreachable(f"{constants.ENDPOINT} sent a file of another size than it said") from error
     digest = sha256(path)
-    for expected, whose in ((promised, "which the Hub has on record"), (known, "which it had at the first fetch")):
+    for expected, whose in ((promised, "which the Hub has on record"), known):
         if expected and digest != expected:
             if not had:
                 # One step only: on some machines the blob is itself a link to what other tools share.

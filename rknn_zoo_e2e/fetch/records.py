@@ -65,12 +65,6 @@ def write(name: str, record: Record) -> None:
     os.replace(file.name, folder() / f"{name}.json")
 
 
-def cached(name: str) -> Path | None:
-    """Where ``name`` was fetched to, None if it is not there."""
-    record = read(name)
-    return record.path if record and record.path.exists() else None
-
-
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """One process, and one thread of it, fetches a name at a time. Without a folder to write into there is no lock."""

@@ -23,6 +23,7 @@ from rknn_zoo_e2e.weights import sha256
 BASE_VARIABLE = "E2ERKNN_RELEASES"  # where the releases are, for a mirror
 BASE = "https://github.com/ultralytics/assets/releases/download"
 TIMEOUT = 10  # s, for the first answer
+Known = tuple[str | None, str]
 LARGEST = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
 
 
@@ -52,12 +53,12 @@ def bar(name: str, follow: Callable[[str, str, float], None]) -> type[tqdm]:
 
 
 def from_release(
-    file: ReleaseFile, name: str, known: str | None, revision: str | None, follow: Callable[[str, str, float], None]
+    file: ReleaseFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
 ) -> Got:
     """Downloads a release's file into our cache folder.
 
     Args:
-        known: sha256 of the first fetch.
+        known: the sha256 it must have, and in words whence that is known; None where it is not.
         revision: not used, a release has none.
 
     Raises:
@@ -97,9 +98,10 @@ def from_release(
         part.unlink()
         raise Unreachable(f"{base} sent something else than {file.file}")
     digest = sha256(part)
-    if known and digest != known:
+    expected, whose = known
+    if expected and digest != expected:
         part.unlink()
-        raise differs(name, url, digest, known, "which it had at the first fetch")
+        raise differs(name, url, digest, expected, whose)
     path = records.folder() / file.file
     os.replace(part, path)
     return Got(path, digest)

@@ -14,7 +14,7 @@ from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.hub.markdown import code, link, plain, table
 from rknn_zoo_e2e.parity import parity_text
 from rknn_zoo_e2e.tasks import task_of
-from rknn_zoo_e2e.zoo import catalogue
+from rknn_zoo_e2e.zoo import identity_of_bundle
 
 PIPELINES = {
     "detect": "object-detection",
@@ -30,6 +30,11 @@ WHERE = {
 }
 PROJECT = "rknn-zoo-e2e"
 NO_CALIBRATION = "none: fp16 needs no calibration"
+ULTRALYTICS_LICENCE = "AGPL-3.0"
+OWN_WEIGHTS = (
+    f"the publisher's own checkpoint, trained with Ultralytics and so under {ULTRALYTICS_LICENCE}, unless its maker "
+    "holds another licence from Ultralytics"
+)
 ULTRALYTICS = "https://github.com/ultralytics/ultralytics"
 
 # Ten lines that run as they are, on a board or, with --soc's choice left open, on a PC with the simulator.
@@ -88,7 +93,7 @@ def front_matter(bundles: list[Bundle]) -> str:
     artifacts = [b.artifacts[0] for b in bundles]
     more: dict[str, Any] = {"base_model": base, "base_model_relation": "quantized"} if base else {}
     data = ModelCardData(
-        license=licence(bundles[0]).lower(),
+        license=(licence(bundles[0]) or ULTRALYTICS_LICENCE).lower(),
         library_name="ultralytics",
         pipeline_tag=PIPELINES[spec.task],
         tags=["rknn", "rockchip", "npu", "yolo", *(a.soc for a in artifacts), *(a.precision for a in artifacts)],
@@ -98,16 +103,16 @@ def front_matter(bundles: list[Bundle]) -> str:
     return data.to_yaml()
 
 
-def licence(bundle: Bundle) -> str:
-    """SPDX name of the weights' licence."""
-    said = str(bundle.origin.get("license", "AGPL-3.0"))
-    return said if re.fullmatch(r"[\w.+-]{1,40}", said) else "other"
+def licence(bundle: Bundle) -> str | None:
+    """SPDX name of the weights' licence, None where the bundle does not say."""
+    said = bundle.origin.get("license")
+    return None if said is None else said if re.fullmatch(r"[\w.+-]{1,40}", str(said)) else "other"
 
 
 def base_model(bundle: Bundle) -> str | None:
-    """The repo of the weights it was made from, where they are a family's own."""
-    card = catalogue().get(bundle.spec.name)
-    return card.base_model or None if card and card.classes == len(bundle.spec.names) else None
+    """The repo of the weights it was made from, where they are the zoo's."""
+    card = identity_of_bundle(bundle).card
+    return card.base_model or None if card else None
 
 
 def summary(bundle: Bundle) -> str:
@@ -212,17 +217,17 @@ def calibration(bundles: list[Bundle]) -> str:
 
 def licences(bundle: Bundle) -> str:
     """Of the weights and of what made the files."""
-    base, card = base_model(bundle), catalogue().get(bundle.spec.name)
-    if base:
-        source = f"[{base}](https://huggingface.co/{base})"
+    base, card, said = base_model(bundle), identity_of_bundle(bundle).card, licence(bundle)
+    if card and base:
+        source = f"{said or card.license}, {card.name} of [{base}](https://huggingface.co/{base})"
     elif card and card.shipped:
-        source = f"{PROJECT}'s own starter model, trained on pictures it draws itself"
+        source = f"{said or card.license}, {PROJECT}'s own starter model, trained on pictures it draws itself"
     else:
-        source = "the publisher's own checkpoint"
+        source = f"{said}, the publisher's own checkpoint" if said else OWN_WEIGHTS
     made_with = bundle.origin.get("versions") or {}
     versions = ", ".join(f"{plain(name)} {plain(version)}" for name, version in made_with.items())
     return (
-        f"- Weights: {licence(bundle)}, from {source} (SHA-256 `{bundle.weights_sha256}`).\n"
+        f"- Weights: {source} (SHA-256 `{bundle.weights_sha256}`).\n"
         f"- Architecture and export: [Ultralytics]({ULTRALYTICS}), AGPL-3.0; {PROJECT}, AGPL-3.0.\n"
         f"- Made with {versions or 'unknown versions'}. The `.rknn` files run on Rockchip's librknnrt, which has "
         "a licence of its own."

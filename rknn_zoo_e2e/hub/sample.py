@@ -12,7 +12,7 @@ from PIL import Image
 from rknn_zoo_e2e.bundle import Bundle
 from rknn_zoo_e2e.loading import load
 from rknn_zoo_e2e.vision.image import read_image
-from rknn_zoo_e2e.zoo import MODELS, catalogue
+from rknn_zoo_e2e.zoo import MODELS, identity_of_bundle
 
 SIDE = 960  # px, the longest of the drawn picture
 PREFIX = "sample-"
@@ -21,10 +21,10 @@ OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-(board|simulator|onnx)\.jpg")  
 
 def default_picture(bundle: Bundle) -> Path | None:
     """A picture with something for the model in it; None where there is none at hand, as for a model of one's own."""
-    card = catalogue().get(bundle.spec.name)
+    card = identity_of_bundle(bundle).card
     if card and card.shipped:
         return MODELS / ("sample-pose.jpg" if card.task == "pose" else "sample.jpg")
-    if card and card.task != "obb" and card.classes == len(bundle.spec.names):
+    if card and card.task != "obb":
         try:
             from ultralytics.utils import ASSETS  # its bus; AGPL-3.0 as the rest
         except ImportError:

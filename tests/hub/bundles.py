@@ -18,6 +18,7 @@ from rknn_zoo_e2e.weights import sha256
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))
+SHAPES = "be656b9c50e1274754c443cb7a58b19704e85a759d6961af6026ee440f3086d7"  # as models/shapes.yaml has it
 PLACEMENT = {"npu": 10, "cpu": [], "traffic_kb": 2048, "cycles": 1_500_000}
 
 
@@ -28,6 +29,8 @@ def make(
     precision: str = "int8",
     log: str = "built\n",
     calib: str = "c",
+    weights: str = "a" * 64,
+    zoo: str = "",
     **facts,
 ) -> Bundle:
     """A bundle nobody looks into the models of; its .rknn says what it was built for."""
@@ -46,9 +49,9 @@ def make(
         files |= {"calibration_sha256": sha256_of(ranges), "log_sha256": sha256_of(log.encode())}
         one = {"toolkit": "2.3.2", "fingerprint": "f", "placement": PLACEMENT} | files | facts
         artifacts.append(Artifact(soc, precision, f"{stem}.rknn", digest, length, **one))
-    origin = {"license": "AGPL-3.0", "versions": {"rknn-toolkit2": "2.3.2"}}
+    origin = {"license": "AGPL-3.0", "versions": {"rknn-toolkit2": "2.3.2"}} | ({"zoo": zoo} if zoo else {})
     path = folder / f"{spec.name}_rknn_model"
-    write_bundle(Bundle(path, spec, "flat", "a" * 64, sha256(folder / "graph"), artifacts, origin), made)
+    write_bundle(Bundle(path, spec, "flat", weights, sha256(folder / "graph"), artifacts, origin), made)
     return read_bundle(path)
 
 

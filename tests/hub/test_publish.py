@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from bundles import SPEC, STANDIN, answer, cli, make
+from bundles import SHAPES, SPEC, STANDIN, answer, cli, make
 from huggingface_hub import ModelCard
 from server import EXPIRED, READER, Hub
 
@@ -228,7 +228,9 @@ def test_killed_at_any_moment_leaves_what_was_or_what_is_to_be(hub: Hub, tmp_pat
 
 def test_the_card_is_valid(hub: Hub, tmp_path: Path):
     measured = [{"backend": "simulator", "data": "coco8", "images": 4, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}]
-    bundle = make(tmp_path, evaluations=measured, spec=replace(SPEC, name="shapes", names=tuple("abcde")))
+    bundle = make(
+        tmp_path, evaluations=measured, spec=replace(SPEC, name="shapes", names=tuple("abcde")), weights=SHAPES
+    )
     put(bundle, repo="me/shapes")
     path = tmp_path / "README.md"
     path.write_bytes(hub.files("me/shapes")["README.md"])
@@ -238,7 +240,11 @@ def test_the_card_is_valid(hub: Hub, tmp_path: Path):
     assert card.data.library_name == "ultralytics" and {"rknn", "rockchip", "rk3566", "int8"} <= set(card.data.tags)
     assert bundle.artifacts[0].sha256 in card.text and "| rk3566 int8 | coco8 | 4 | box | 50.0 | 40.0 |" in card.text
     assert "simulator" in card.text and "starter model" in card.text
-    named = make(tmp_path / "n", spec=replace(SPEC, name="yolo11n-seg", task="segment", masks=4, names=("a",) * 80))
+    named = make(
+        tmp_path / "n",
+        spec=replace(SPEC, name="yolo11n-seg", task="segment", masks=4, names=("a",) * 80),
+        zoo="yolo11n-seg",
+    )
     front = make_plan([named], "me/n", NO_DRAWING, lambda stage, share: None).card.split("---\n")[1]
     data = yaml.safe_load(front)
     assert data["base_model"] == "Ultralytics/YOLO11" and data["base_model_relation"] == "quantized"
