@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.conversion.build import Build
+from rknn_zoo_e2e.conversion.calibration import Calibration, from_pictures
 from rknn_zoo_e2e.conversion.executor import Executor, Local
 from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
 from rknn_zoo_e2e.conversion.preparer import Preparer
@@ -36,6 +37,8 @@ class Conversion:
         reused: those of them that were there already.
         failed: SoCs whose build failed, and why.
         seconds: of the stages all builds share.
+        calibration: the pictures it was calibrated and verified with, if any.
+        unverified: why there was nothing to verify its builds with, "" if there was or nobody wanted it.
     """
 
     model: str
@@ -44,6 +47,8 @@ class Conversion:
     reused: list[Artifact] = field(default_factory=list)
     failed: dict[str, UserError] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    unverified: str = ""
 
     @property
     def error(self) -> UserError | None:
@@ -96,7 +101,7 @@ def convert_all(
 class _Model:
     """One model's conversion under way."""
 
-    def __init__(self, source: Source, options: Options, progress: Progress) -> None:
+    def __init__(self, source: Source, options: Options, progress: Progress, given: Calibration | None) -> None:
         self.source, self.options, self.progress = source, options, progress
         self.stages = Timed(lambda stage, share: progress.stage(source.name, stage, share))
         self.seconds: dict[str, float] = {}
@@ -106,7 +111,9 @@ class _Model:
         self.left = 0  # builds that still need the files
         progress.expect(source.name, [self.label(soc.name) for soc in options.socs])
         try:
-            self.store = Store(source, options, lambda _, stage, share: progress.stage(source.name, stage, share))
+            self.store = Store(
+                source, options, given, lambda _, stage, share: progress.stage(source.name, stage, share)
+            )
         except UserError as error:
             self.fail(error)
         else:
@@ -168,7 +175,10 @@ class _Model:
         reused = list(self.store.reused.values())
         failed = {soc.name: self.failed[soc.name] for soc in self.options.socs if soc.name in self.failed}
         wanted = [a for a in self.store.wanted if a.soc not in failed]
-        return Conversion(self.source.name, self.store.bundle, wanted, reused, failed, self.seconds)
+        pictures, unverified = self.store.calibration, self.store.unverified
+        return Conversion(
+            self.source.name, self.store.bundle, wanted, reused, failed, self.seconds, pictures, unverified
+        )
 
 
 class _Batch:
@@ -179,7 +189,12 @@ class _Batch:
         self.cancelled = threading.Event()
 
     def run(self, sources: Sequence[Source]) -> list[Conversion]:
-        models = [_Model(source, self.options, self.progress) for source in sources]
+        options = self.options
+        given = from_pictures(options.calib, options.calib_images) if options.calib is not None else None
+        models = [_Model(source, options, self.progress, given) for source in sources]
+        used = [model.store.calibration for model in models if model.store]
+        for line in dict.fromkeys(line for calibration in used if calibration for line in calibration.notes):
+            self.progress.note(line)
         todo = [model for model in models if model.store is not None and model.store.missing]
         if todo:
             self.executor.check()
