@@ -65,12 +65,15 @@ class Calibration:
         return tuple(paths)
 
 
-def from_pictures(source: Path, count: int | None = None) -> Calibration:
+def from_pictures(
+    source: Path, count: int | None = None, on_share: Callable[[float], None] = lambda share: None
+) -> Calibration:
     """Pictures spread evenly over the sorted list; for one that cannot be read another one is taken.
 
     Args:
         source: folder, data.yaml or list.
         count: how many, all if there are fewer; None for ``DEFAULT_PICTURES``.
+        on_share: told which share (0..1) of them was looked at.
 
     Raises:
         UserError: nothing is there, or too few can be read: fewer than ``count``, by default than half.
@@ -82,7 +85,7 @@ def from_pictures(source: Path, count: int | None = None) -> Calibration:
             f"Give a folder with some of: {', '.join(sorted(SUFFIXES))}.",
         )
     wanted = min(count or DEFAULT_PICTURES, len(found.files))
-    chosen, faults = choose(found.files, wanted)
+    chosen, faults = choose(found.files, wanted, on_share)
     if len(chosen) < (wanted if count else max(1, wanted // 2)):
         left = f"Only {len(chosen)}" if chosen else "None"
         fewer = f", or ask for fewer with --calib-images {len(chosen)}" if chosen else ""
@@ -106,7 +109,9 @@ def from_pictures(source: Path, count: int | None = None) -> Calibration:
     )
 
 
-def choose(files: Sequence[Path], wanted: int) -> tuple[list[Path], dict[Path, UserError]]:
+def choose(
+    files: Sequence[Path], wanted: int, on_share: Callable[[float], None] = lambda share: None
+) -> tuple[list[Path], dict[Path, UserError]]:
     """As many of the files as wanted that can be read, spread evenly, in their order; and what is wrong with others.
 
     Those that cannot be read are replaced by ones that lie evenly among the rest, as long as there are any.
@@ -123,6 +128,7 @@ def choose(files: Sequence[Path], wanted: int) -> tuple[list[Path], dict[Path, U
                 chosen.append(index)
             except UserError as error:
                 faults[files[index]] = error
+            on_share(len(chosen) / wanted)
         tried = set(turn)
         left = [index for index in left if index not in tried]
     return [files[index] for index in sorted(chosen)], faults

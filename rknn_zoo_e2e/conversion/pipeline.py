@@ -189,9 +189,8 @@ class _Batch:
         self.cancelled = threading.Event()
 
     def run(self, sources: Sequence[Source]) -> list[Conversion]:
-        options = self.options
-        given = from_pictures(options.calib, options.calib_images) if options.calib is not None else None
-        models = [_Model(source, options, self.progress, given) for source in sources]
+        given = self.pictures(sources)
+        models = [_Model(source, self.options, self.progress, given) for source in sources]
         used = [model.store.calibration for model in models if model.store]
         for line in dict.fromkeys(line for calibration in used if calibration for line in calibration.notes):
             self.progress.note(line)
@@ -201,6 +200,22 @@ class _Batch:
             with held_back(self.cancelled) as check:
                 self.build_all(todo, check)
         return [model.conversion() for model in models]
+
+    def pictures(self, sources: Sequence[Source]) -> Calibration | None:
+        """The pictures that were given, which all models share."""
+        options = self.options
+        if options.calib is None:
+            return None
+        for source in sources:
+            self.progress.expect(
+                source.name, [artifact_name(source.name, s.name, options.precision) for s in options.socs]
+            )
+
+        def follow(share: float) -> None:
+            for source in sources:
+                self.progress.stage(source.name, "pictures", share)
+
+        return from_pictures(options.calib, options.calib_images, follow)
 
     def build_all(self, models: Sequence[_Model], check: Callable[[], None]) -> None:
         """Prepares each model here once there is room, and builds it in other threads; ``check`` may end it all."""
