@@ -17,7 +17,7 @@ from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.runtime import BACKENDS, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import PRECISIONS, SOCS, find_soc
-from rknn_zoo_e2e.spec import read_imgsz
+from rknn_zoo_e2e.spec import check_imgsz, read_imgsz
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import resolve
 
@@ -86,6 +86,8 @@ def load(
     soc = None if soc is None else find_soc(str(soc).strip()).name
     precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
     size = read_imgsz(imgsz)
+    if size is not None:
+        check_imgsz(size)
     thresholds = thresholds or Thresholds()
     folder = find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
