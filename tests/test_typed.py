@@ -85,7 +85,8 @@ OPTIONS = [
     ({"layout": "GRID"}, "layout", "grid"),
     ({"imgsz": [320, 640]}, "imgsz", (320, 640)),
     ({"calib_images": np.int32(5)}, "calib_images", 5),
-    ({"calib": "~/x"}, "calib", Path.home() / "x"),
+    ({"calib": "~"}, "calib", Path.home()),
+    ({"calib": "coco8.yaml"}, "calib", Path("coco8.yaml")),  # Ultralytics' own
     ({"out": "~"}, "out", Path.home()),
 ]
 

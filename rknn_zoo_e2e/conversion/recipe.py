@@ -18,6 +18,7 @@ from rknn_zoo_e2e.conversion.calibration import DEFAULT_PICTURES, Calibration, f
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.fetch import Follow, fetch, nobody
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
+from rknn_zoo_e2e.media.dataset import check_there
 from rknn_zoo_e2e.media.files import user_path
 from rknn_zoo_e2e.soc import Soc, check_precision, find_soc
 from rknn_zoo_e2e.spec import check_imgsz, read_imgsz, split
@@ -93,7 +94,7 @@ class Options:
         return options
 
     def check(self) -> None:
-        """Raises :class:`UsageError` for whatever can be refused before any work."""
+        """Raises :class:`UserError` for whatever can be refused before any work."""
         if not self.socs:
             raise UsageError("No SoC was named.", "Add for example: --soc rk3566")
         if not isinstance(self.time_limit, (int, float)) or not 0 < self.time_limit < math.inf:
@@ -104,6 +105,8 @@ class Options:
             check_imgsz(self.imgsz)
         if self.layout not in LAYOUTS:
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+        if self.calib is not None:
+            check_there(self.calib)
 
 
 def find_socs(names: str | Iterable[str]) -> tuple[Soc, ...]:

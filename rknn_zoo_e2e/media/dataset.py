@@ -36,9 +36,14 @@ def pictures_of(source: Path, splits: Sequence[str] = SPLITS) -> Pictures:
     if source.suffix.lower() in YAML and not source.is_dir():
         file, data = read_data(source)
         return sum(map(pictures_in, parts_of(file, data, splits)), Pictures(()))
-    if not os.path.lexists(source):
-        raise UserError(f"{source} does not exist.", "Give a folder of pictures, a data.yaml or a list.txt.")
+    check_there(source)
     return pictures_in(source)
+
+
+def check_there(source: Path) -> None:
+    """Raises :class:`UserError` where there is neither such a file or folder nor such a data set of Ultralytics."""
+    if not os.path.lexists(source) and not (source.suffix.lower() in YAML and shipped(source.name)):
+        raise UserError(f"{source} does not exist.", "Give a folder of pictures, a data.yaml or a list.txt.")
 
 
 def read_data(source: Path) -> tuple[Path, dict[str, Any]]:
@@ -47,9 +52,8 @@ def read_data(source: Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         UserError: there is none, it is no text, or no mapping.
     """
-    file = source if os.path.lexists(source) else shipped(source.name)
-    if file is None:
-        raise UserError(f"{source} does not exist.", "Give the data.yaml of an Ultralytics data set.")
+    check_there(source)
+    file = source if os.path.lexists(source) else shipped(source.name) or source
     try:
         data = yaml.safe_load(read_text(file))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
