@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.machine import Board, runs_on
-from rknn_zoo_e2e.packages import TOOLKITS, Host, Package, fits, numbers, requirements
+from rknn_zoo_e2e.packages import TOOLKITS, Host, Package, fits, release, requirements
 from rknn_zoo_e2e.soc import SOCS
 
 # What librknnrt 1.5.2 to 2.3 recommends in its log; they do run on 0.8.2 and say so.
@@ -81,7 +81,7 @@ def of_driver(board: Board) -> Finding:
         return Finding(name, "fail", "There is no NPU driver.", kernel + " If it is a module: sudo modprobe rknpu")
     if board.driver is None:
         return Finding(name, "warn", "present, version unreadable (needs root)", "See it with: sudo e2erknn doctor")
-    if numbers(board.driver) < numbers(RECOMMENDED_DRIVER):
+    if release(board.driver) < release(RECOMMENDED_DRIVER):
         what = f"{board.driver}; librknnrt recommends {RECOMMENDED_DRIVER} or newer."
         return Finding(name, "warn", what, "Update the board's image or kernel: the driver is a part of it.")
     return Finding(name, "ok", board.driver)
@@ -121,12 +121,12 @@ def of_library(board: Board, toolkit: str) -> Finding:
     if board.library_version is None:
         return Finding(name, "warn", f"{board.library} does not tell its version.", put)
     found = f"{board.library_version} ({board.library})"
-    if numbers(board.library_version) < numbers(toolkit):
+    if release(board.library_version) < release(toolkit):
         # convert takes a range of toolkits, so an older one is a way out where it is in that range.
         again = f"; or build the bundle again with rknn-toolkit2 {board.library_version}"
         fix = put + (again if fits(board.library_version, TOOLKITS) else "")
         return Finding(name, "fail", f"{found} is older than the bundle's toolkit, {toolkit}.", fix)
-    if numbers(board.library_version) < numbers(OLDEST_LIBRARY):
+    if release(board.library_version) < release(OLDEST_LIBRARY):
         return Finding(name, "fail", f"{found} is too old for what rknn-toolkit2 {OLDEST_LIBRARY} builds.", put)
     return Finding(name, "ok", found)
 
@@ -139,7 +139,7 @@ def of_lite2(board: Board, toolkit: str) -> Finding:
         return Finding(name, "fail", "It is not installed.", install)
     if not fits(board.lite2, bounds):
         return Finding(name, "fail", f"{board.lite2} is not {bounds}.", install)
-    if numbers(board.lite2) < numbers(toolkit):
+    if release(board.lite2) < release(toolkit):
         # Only a warning: librknnrt reads the model, this just calls it; Rockchip releases them in pairs.
         what = f"{board.lite2} is older than the bundle's toolkit, {toolkit}."
         return Finding(name, "warn", what, f"pip install 'rknn-toolkit-lite2>={toolkit}'")
@@ -203,4 +203,4 @@ def of_disk(host: Host) -> Finding:
 
 def newest_toolkit(artifacts: list[Artifact]) -> str:
     """The newest toolkit among those that built ``artifacts``, "" if there are none."""
-    return max((a.toolkit for a in artifacts), key=numbers, default="")
+    return max((a.toolkit for a in artifacts), key=release, default="")

@@ -16,12 +16,16 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import yaml
 
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.media.dataset import parts_of, read_data
+from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
 
 # The letter Ultralytics' result keys carry for what a kind of metric measures.
 KINDS = {"box": "B", "pose": "P", "mask": "M", "obb": "B"}
@@ -109,14 +113,12 @@ def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any
         "segment": SegmentationValidator,
         "obb": OBBValidator,
     }
-    if not data.is_file():
-        raise UserError(f"{data} is not a file.", "Give the data.yaml of an Ultralytics data set.")
-    arguments = {"data": str(data), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
+    resolved = resolved_data(data, split, folder)
+    arguments = {"data": str(resolved), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
     validator = kinds[spec.task](save_dir=folder, args=arguments)
     validator.args.imgsz = list(spec.imgsz)
     try:
-        # Never its download script: a data.yaml may hold Python to run.
-        validator.data = check_det_dataset(str(data), autodownload=False, split=split)
+        validator.data = check_det_dataset(str(resolved), autodownload=False, split=split)
         classes = len(validator.data["names"])
         if classes != len(spec.names):
             raise UserError(
@@ -127,16 +129,50 @@ def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any
         validator.names = dict(enumerate(spec.names))
         validator.dataloader = validator.get_dataloader(validator.data.get(split), 1)
     except (OSError, KeyError, SyntaxError, RuntimeError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{data} cannot be used ({first_line(error)}).", f"Check its path, names and {split} entries."
-        ) from error
+        reason = first_line(error).replace(str(resolved), str(data))
+        raise UserError(f"{data} cannot be used ({reason}).", f"Check its path, names and {split} entries.") from error
     validator.init_metrics(SimpleNamespace(names=validator.names, end2end=spec.nms_free, format="rknn"))
     return validator
 
 
+def resolved_data(data: Path, split: str, folder: Path) -> Path:
+    """The data set as Ultralytics reads it, with the pictures of ``split`` by their full paths, in the working folder.
+
+    So it is read by the rules calibration has, and its download script, which may hold Python to run, is not there.
+
+    Raises:
+        UserError: it names no pictures that are there.
+    """
+    file, document = read_data(data)
+    parts = [path.resolve() if path.is_dir() else path for path in parts_of(file, document, (split,))]
+    found = sum(map(pictures_in, parts), Pictures(()))
+    # A pipe would hold up Ultralytics for ever; any other file that is no picture it leaves out with a warning.
+    files = [str(path.absolute()) for path in found.files if path.is_file()]
+    if not files:
+        raise UserError(
+            f"{data} cannot be used: there are no pictures in its {split} part.",
+            f"Give a data set with some of: {', '.join(sorted(SUFFIXES))}.",
+        )
+    listed = folder / f"{split}.txt"
+    if odd := next(
+        (file for file in files if "\n" in file or file.encode("utf-8", "ignore") != os.fsencode(file)), None
+    ):
+        raise UserError(f"{odd} has a name that Ultralytics cannot read from a list.", "Rename it.")
+    listed.write_text("\n".join(files), "utf-8")
+    left_out = ("path", "train", "val", "test", "minival", "download")
+    facts = {key: value for key, value in document.items() if key not in left_out}
+    resolved = folder / "data.yaml"
+    used = dict.fromkeys(("train", "val", split), str(listed.absolute()))
+    resolved.write_text(yaml.safe_dump(facts | used), "utf-8")
+    return resolved
+
+
 @contextmanager
 def read_only_labels() -> Iterator[None]:
-    """Ultralytics writes a cache beside the labels and reads one there, a pickle; neither happens in here."""
+    """Ultralytics writes a cache beside the labels and reads one there, a pickle; neither happens in here.
+
+    And every suffix of a JPEG is one.
+    """
 
     def no_cache(*_: object, **__: object) -> Any:
         raise FileNotFoundError
@@ -144,9 +180,11 @@ def read_only_labels() -> Iterator[None]:
     def keep_in_memory(prefix: str, path: Path, labels: dict[str, Any], version: str) -> None:
         labels["version"] = version
 
-    from ultralytics.data import dataset
+    from ultralytics.data import base, dataset
 
+    suffixes = base.IMG_FORMATS | {suffix[1:] for suffix in JPEG_SUFFIXES}
     with (
+        patch.object(base, "IMG_FORMATS", suffixes),
         patch.object(dataset, "load_dataset_cache_file", no_cache),
         patch.object(dataset, "save_dataset_cache_file", keep_in_memory),
     ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,15 +13,18 @@ from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.media.files import expanded
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.runtime import BACKENDS, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.soc import PRECISIONS, SOCS, find_soc
+from rknn_zoo_e2e.spec import check_imgsz, read_imgsz
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import find_card, resolve, same_weights
 
 FALLBACK = "yolov8n"
 MOST_COPIES = 64  # of a runtime on a PC
+NUMBER = re.compile("[0-9]{1,9}")
 
 
 def find_bundle(
@@ -54,13 +59,13 @@ def load(
     backend: str = "auto",
     soc: str | None = None,
     precision: str | None = None,
-    imgsz: tuple[int, int] | None = None,
+    imgsz: int | str | Sequence[int] | None = None,
     thresholds: Thresholds | None = None,
     cores: int | str = 1,
     on_stage: OnStage = lambda stage, share: None,
     trusted: bool = False,
 ) -> Predictor:
-    """Loads a model for inference.
+    """Loads a model for inference; of all words case and blanks do not matter.
 
     Args:
         model: bundle folder, ``hf:owner/name``, zoo name or ``.pt`` file; by default the newest bundle here, else
@@ -68,28 +73,32 @@ def load(
         backend: "board", "simulator", "onnx", "torch", or "auto": on a board its NPU, on a PC the simulator if it is
             installed, else ONNX.
         soc, precision: which artifact of a bundle; by default the first, on a board the first that runs there.
-        imgsz: input (height, width) in px for torch, by default the bundle's, else the training size.
+        imgsz: input side or (height, width) in px for torch, by default the bundle's, else the training size.
         thresholds: post-processing arguments, Ultralytics' defaults if None.
         cores: NPU cores to run on side by side, or "all"; elsewhere so many copies of the runtime ("all" is one).
         on_stage: told of the stages of loading.
         trusted: whether code in a ``.pt`` may run.
 
     Raises:
+        UsageError: an argument means nothing.
         UserError: no such model, or the backend cannot run it here.
     """
-    name = None if model is None else str(model)
-    if backend not in BACKENDS:
-        raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
+    name = None if model is None else expanded(str(model))
+    backend = one_of(BACKENDS, backend, "a backend")
+    soc = None if soc is None else find_soc(str(soc).strip()).name
+    precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
+    size = read_imgsz(imgsz)
+    if size is not None:
+        check_imgsz(size)
     thresholds = thresholds or Thresholds()
     named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
     # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
     folder = None if named and backend == "torch" else find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
-        return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage, trusted)
+        return _load_checkpoint(name, folder, backend, size, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)
     if backend == "auto":
         backend = "board" if machine.board_soc() else "simulator" if find_spec("rknn") else "onnx"
-    soc = soc.lower() if soc else None
     if backend == "board":
         return _load_board(bundle, soc, precision, thresholds, cores, on_stage)
     artifact = bundle.artifact(soc, precision)
@@ -97,14 +106,23 @@ def load(
     return Predictor(bundle.spec, pool, thresholds, artifact)
 
 
+def one_of(choices: Sequence[str], given: object, what: str) -> str:
+    """The one of ``choices`` that somebody means. Raises :class:`UsageError` where it is none."""
+    found = str(given).strip().lower()
+    if found not in choices:
+        raise UsageError(f"{given!r} is not {what}.", f"Choose one of: {', '.join(choices)}.")
+    return found
+
+
 def count(cores: int | str, available: int | None) -> int:
     """How many contexts ``cores`` means, of the ``available`` ones, or None where it is a number of copies."""
-    if cores == "all":
+    given = str(cores).strip().lower()
+    if given == "all":
         return available or 1
     most = available or MOST_COPIES
-    if not str(cores).isdecimal() or not 1 <= int(cores) <= most:
-        raise UsageError(f"{cores} cores cannot be used here.", f"Give all, or a number from 1 to {most}.")
-    return int(cores)
+    if not NUMBER.fullmatch(given) or not 1 <= int(given) <= most:
+        raise UsageError(f"{given[:40]} cores cannot be used here.", f"Give all, or a number from 1 to {most}.")
+    return int(given)
 
 
 def _load_board(

@@ -19,13 +19,12 @@ from rknn_zoo_e2e.document import (
     truth,
     write_yaml,
 )
-from rknn_zoo_e2e.spec import MOST_CLASSES, ModelSpec, check_names
+from rknn_zoo_e2e.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check_names
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
 LARGEST = {
     ".yaml": 4 << 20, ".txt": 8 << 20, ".json": 64 << 20, ".log": 64 << 20, ".onnx": 1 << 30, ".rknn": 1 << 30,
 }  # fmt: skip
-LARGEST_SIDE = 8192  # px
 MOST_POINTS = 1000  # key points
 MOST_ARTIFACTS = 200
 MOST_RECORDED = 300  # characters of the name of a calibration, or of a picture of it

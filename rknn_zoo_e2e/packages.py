@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import platform
 import re
 import shutil
@@ -10,18 +9,14 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
 # What builds here: tried with 2.3.2 and 2.5.0. The extra "convert" takes the usual one: a board's librknnrt has to be
 # as new as what built the model, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
 TOOLKITS, USUAL_TOOLKIT = ">=2.3.2,<2.6", "2.3.2"
 HOST_PACKAGES = ("rknn-toolkit2", "torch", "onnx", "onnxruntime", "numpy", "setuptools", "ultralytics")
-COMPARE = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 
 
 def version_of(package: str) -> str | None:
@@ -86,27 +81,19 @@ def requirements(package: str, extra: str = "") -> dict[str, str]:
     except metadata.PackageNotFoundError:
         return {}
     found = {}
-    for line in lines:
-        requirement, _, marker = line.partition(";")
-        named = re.search(r"extra == ['\"](.+?)['\"]", marker)
-        parts = re.match(r"([\w.-]+)\s*(.*)", requirement.strip())
-        if parts and (named[1] if named else "") == extra:
-            found[parts[1].lower()] = parts[2]
+    for requirement in map(Requirement, lines):
+        named = re.search(r"extra == ['\"](.+?)['\"]", str(requirement.marker or ""))
+        if (named[1] if named else "") == extra:
+            found[requirement.name.lower()] = str(requirement.specifier)
     return found
 
 
 def fits(version: str, bounds: str) -> bool:
     """Whether a version is within bounds such as ``>=2.3.2,<2.5``."""
-    return all(
-        COMPARE[sign](numbers(version), numbers(bound))
-        for sign, bound in re.findall(r"([<>=!]=|[<>])\s*([\d.]+)", bounds)
-    )
+    return SpecifierSet(bounds).contains(release(version), prereleases=True)
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """The release's numbers without trailing zeros, for comparing: (2, 3) of "2.3.0+cpu", () of ""."""
+def release(version: str) -> Version:
+    """The numbers a version begins with, to compare: 2.3.0 of "2.3.0 (c949ad88@2024-11-07)", 0 of ""."""
     found = re.match(r"\d+(?:\.\d+)*", version)
-    parts = [int(part) for part in found[0].split(".")] if found else []
-    while parts and not parts[-1]:
-        parts.pop()
-    return tuple(parts)
+    return Version(found[0] if found else "0")

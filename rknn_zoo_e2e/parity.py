@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# How parity is shown, best known first: key of the report, heading, format.
+# How parity is shown, best known first: key of the report, heading, format. Key points are as far apart as in the
+# model's input, so that the figure does not depend on how large the pictures were.
 PARITY = (
     ("recall", "recall", "{:.0%}"),
     ("mean_iou", "IoU", "{:.3f}"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import operator
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,8 @@ from rknn_zoo_e2e.document import text
 from rknn_zoo_e2e.errors import UsageError
 
 MOST_CLASSES = 20_000
+LARGEST_SIDE = 8192  # of an input, px
+IMGSZ = re.compile(r"\s*([0-9]{1,9})\s*(?:[x,]\s*([0-9]{1,9})\s*)?", re.IGNORECASE)
 CLASS_NAME = text(200)
 
 
@@ -64,18 +68,40 @@ class ModelSpec:
             data["masks"] = self.masks
         return data
 
-    def class_ids(self, wanted: Iterable[int | str]) -> tuple[int, ...]:
-        """Ids of classes given by id or name. Raises :class:`UsageError` for one the model does not have."""
+    def class_ids(self, wanted: int | str | Iterable[int | str]) -> tuple[int, ...]:
+        """Ids of classes given by id or name, or by several of them with commas between.
+
+        A text that is a name means that class, even if it holds a comma or is a number.
+
+        Raises:
+            UsageError: one the model does not have, or none at all.
+        """
         ids = {name.casefold(): index for index, name in reversed([*enumerate(self.names)])}
-        asked = [str(one).casefold() for one in wanted]
-        found = [int(one) if one.isdecimal() else ids.get(one, -1) for one in asked]
-        unknown = [one for one, index in zip(asked, found, strict=True) if not 0 <= index < len(self.names)]
-        if unknown:
-            near = [ids[name] for name in difflib.get_close_matches(unknown[0], ids, 3)]
-            listed = ", ".join(f"{index} {self.names[index]}" for index in near or range(len(self.names[:20])))
+        ids |= {name: index for index, name in reversed([*enumerate(self.names)])}
+        asked = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
+        words = [word for one in asked for word in (split(one, ids) if isinstance(one, str) else [one])]
+        found = [self._class_id(word, ids) for word in words]
+        unknown = [str(word) for word, index in zip(words, found, strict=True) if index is None]
+        if unknown or not found:
+            near = [ids[name] for word in unknown[:1] for name in difflib.get_close_matches(word.casefold(), ids, 3)]
+            listed = ", ".join(f"{i} {self.names[i]}" for i in dict.fromkeys(near) or range(len(self.names[:20])))
             hint = f"Did you mean {listed}?" if near else f"It has {len(self.names)}: {listed}."
-            raise UsageError(f"{self.name} has no class {', '.join(unknown)}.", hint)
-        return tuple(found)
+            raise UsageError(f"{self.name} has no class {', '.join(unknown) or 'without a name'}.", hint)
+        return tuple(dict.fromkeys(index for index in found if index is not None))
+
+    def _class_id(self, word: int | str, ids: dict[str, int]) -> int | None:
+        """The id of one class by name, case aside, or by id; None if there is none."""
+        if isinstance(word, str):
+            named = ids.get(word, ids.get(word.casefold()))
+            if named is not None:
+                return named
+            if not (word.isascii() and word.isdecimal()):
+                return None
+        try:
+            index = int(word) if isinstance(word, str) else operator.index(word)
+        except (TypeError, ValueError):  # no whole number; more digits than Python reads
+            return None
+        return index if 0 <= index < len(self.names) and not isinstance(word, bool) else None
 
     @classmethod
     def from_metadata(cls, data: dict[str, Any]) -> ModelSpec:
@@ -105,11 +131,51 @@ def check_names(names: Iterable[Any]) -> None:
         raise ValueError(f"there are {count} classes")
 
 
-def check_imgsz(imgsz: tuple[int, int], stride: int = 32) -> None:
-    """Raises :class:`UsageError` unless both sides are positive multiples of the stride."""
-    if any(side <= 0 or side % stride for side in imgsz):
-        nearest = [max(stride, round(side / stride) * stride) for side in imgsz]
+def split(text: str, known: Iterable[str] = ()) -> list[str]:
+    """The words of a list somebody typed, with commas between them; a known word may hold commas of its own."""
+    names, parts, words = {name.casefold() for name in known}, text.split(","), list[str]()
+    while parts:
+        lengths = range(len(parts), 1, -1)
+        length = next((n for n in lengths if ",".join(parts[:n]).strip().casefold() in names), 1)
+        words.append(",".join(parts[:length]).strip())
+        parts = parts[length:]
+    return [word for word in words if word]
+
+
+def read_imgsz(given: object) -> tuple[int, int] | None:
+    """The input (height, width) in px that somebody means by ``640``, ``"480,640"``, ``"480x640"`` or ``(480, 640)``.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if given is None:
+        return None
+    match = IMGSZ.fullmatch(given) if isinstance(given, str) else None
+    sides: list[Any] = [given]
+    if match:
+        sides = [int(side) for side in match.groups() if side]
+    elif isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
+        sides = list(given)
+    try:
+        whole = [operator.index(side) for side in sides if not isinstance(side, bool)]
+    except TypeError:
+        whole = []
+    if len(whole) not in (1, 2) or len(whole) < len(sides):
         raise UsageError(
-            f"--imgsz {imgsz[0]},{imgsz[1]} is not a multiple of the stride {stride}.",
+            f"{str(given)[:40]!r} is not an input size.", "Give a side (640) or height,width (480,640) in px."
+        )
+    return whole[0], whole[-1]
+
+
+def check_imgsz(imgsz: tuple[int, int], stride: int = 32) -> None:
+    """Raises :class:`UsageError` unless both sides are positive multiples of the stride, and not too large."""
+    if any(side <= 0 or side % stride or side > LARGEST_SIDE for side in imgsz):
+        most = LARGEST_SIDE // stride
+        nearest = [min(max(1, round(side / stride)), most) * stride for side in imgsz]
+        fault = (
+            f"larger than {LARGEST_SIDE} px" if max(imgsz) > LARGEST_SIDE else f"not a multiple of the stride {stride}"
+        )
+        raise UsageError(
+            f"--imgsz {imgsz[0]},{imgsz[1]} is {fault}.",
             f"Use --imgsz {nearest[0]}{f',{nearest[1]}' if nearest[0] != nearest[1] else ''}.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -117,6 +118,39 @@ def test_fp16_and_two_socs_side_by_side(tmp_path: Path):
     lines = [line for line in out.stderr.splitlines() if "fp16:" in line]
     starts = [i for i, line in enumerate(lines) if line.endswith(": start")]
     assert starts == [0, 1], "the second build begins before the first one ends"
+
+
+def test_fp16_without_pictures_says_so_and_is_verified_with_some(tmp_path: Path, models: Path):
+    shutil.copy(models / "weights/shapes.pt", tmp_path / "mine.pt")
+    shutil.copy(models / "sample.jpg", tmp_path / "picture.jpg")
+    args = ("convert", "mine.pt", "--soc", "rk3588", "--precision", "FP16", "--json")
+    first, *others = (run(*args, *more, cwd=tmp_path) for more in ((), ("--calib=picture.jpg",), ()))
+    assert first.returncode == 0 and "Not verified: mine-rk3588-fp16.rknn." in first.stderr, first.stderr
+    assert "--calib" in first.stderr.splitlines()[-1]
+    document = json.loads(first.stdout)
+    assert document["unverified"] == ["mine-rk3588-fp16.rknn"] and document["artifacts"][0]["parity"] == {}
+    for out, reused in zip(others, ([], ["mine-rk3588-fp16.rknn"]), strict=True):
+        document = json.loads(out.stdout)
+        assert out.returncode == 0 and "Not verified" not in out.stderr and document["reused"] == reused
+        assert document["unverified"] == [] and document["artifacts"][0]["parity"]["passed"]
+
+
+def test_bad_pictures_are_skipped_and_told_once(tmp_path: Path, models: Path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(3):
+        shutil.copy(models / "sample.jpg", folder / f"{index}.jfif")
+    (folder / "cut.jpg").write_bytes((models / "sample.jpg").read_bytes()[:2000])
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "labels.txt").touch()
+    args = ("convert", "shapes", "shapes-seg", "--soc", "rk3588,RV1106", "--calib", "pictures", "--no-verify", "-j2")
+    out = run(*args, "--json", cwd=tmp_path, timeout=400)
+    assert out.returncode == 0, out.stderr
+    assert out.stderr.count("cut.jpg") == out.stderr.count("pipe.jpg") == out.stderr.count("passed over") == 1
+    for document in json.loads(out.stdout):
+        assert [artifact["soc"] for artifact in document["artifacts"]] == ["rk3588", "rv1106"]
+        used = document["calibration"]
+        assert used["pictures"] == 3 and len(used["skipped"]) == 2 and used["passed_over"] == {".txt": 1}
 
 
 def custom_checkpoint(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from rknn_zoo_e2e.bundle import Bundle
 from rknn_zoo_e2e.doctor import Finding, examine
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.machine import board_soc, read_board, runs_on
-from rknn_zoo_e2e.packages import Host, Package, fits, numbers, read_host, requirements
+from rknn_zoo_e2e.packages import Host, Package, fits, read_host, release, requirements
 from rknn_zoo_e2e.toolkit.versions import known_crash
 
 NOBODY = 65534
@@ -274,14 +274,27 @@ def test_which_boards_run_a_file():
         ("2.10", ">=2.9", True),
         ("1.0", "!=1.0", False),
         ("1.0", "", True),
+        ("", ">=1.0", False),
+        ("1.0", "~=2.3", False),
+        ("2.3.2", "~=2.3", True),
+        ("3.0", "~=2.3", False),
+        ("2.3.2", "~=2.3.1", True),
+        ("2.4.0", "~=2.3.1", False),
+        ("2.3.2", "==2.3.*", True),
+        ("2.30.1", "==2.3.*", False),
+        ("2.3.2", "!=2.3.*", False),
+        ("1.0", "===1.0", True),
+        ("2.3.0b0", ">=2.3.0", True),  # the vendor's own way to number what it releases
+        ("2.3.0 (c949ad889d@2024-11-07T11:35:33)", ">=2.3.0,<2.4", True),
     ],
 )
 def test_versions_in_bounds(version, bounds, inside):
     assert fits(version, bounds) == inside
 
 
-def test_numbers_of_versions():
-    assert numbers("2.3.0b0") == (2, 3) and numbers("0.9.8") > numbers("0.9.2") > numbers("") == ()
+def test_releases_are_compared_by_their_numbers():
+    assert release("2.3.0b0") == release("2.3") and release("0.9.8") > release("0.9.2") > release("") == release("0")
+    assert release("0.9.10") > release("0.9.9")
 
 
 def test_the_bounds_are_those_of_the_packages_own_metadata():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,58 @@ def test_torch_agrees_with_ultralytics_val(tmp_path: Path, models: Path, name):
     for kind, letter in (("box", "B"), ("pose", "P"), ("mask", "M"), ("obb", "B")):
         if kind in document["metrics"]:
             assert abs(document["metrics"][kind]["map"] - theirs.results_dict[f"metrics/mAP50-95({letter})"]) < 0.003
+
+
+def test_every_dialect_of_a_data_set_measures_the_same(converted: Path, tmp_path: Path):
+    """Roboflow's and Windows' ways to write it, lists, a pipe and a picture cut off among the pictures."""
+    data = drawn(tmp_path / "data", "shapes")
+    document = yaml.safe_load(data.read_text())
+    images = sorted((data.parent / "images/val").glob("*.png"))
+    os.mkfifo(data.parent / "images/val/pipe.jpg")
+    (data.parent / "images/val/cut.jpg").write_bytes(b"\xff\xd8\xff\xe0cut")
+    names = [f"./images/val/{path.name}" for path in images]
+    (data.parent / "list.txt").write_bytes("\r\n".join(["# mine", "", *names]).encode("utf-16"))
+    (data.parent / "windows.txt").write_text("\n".join(name.replace("/", "\\") for name in names))
+    dialects = {
+        "plain": document,
+        "roboflow": {**document, "train": "../images/val", "val": "../images/val", "test": "../images/test"},
+        "windows": {**document, "path": "", "val": "images\\val"},
+        "listed": {"names": document["names"], "validation": ["list.txt"]},
+        "backslashes": {"names": document["names"], "path": str(data.parent), "val": "windows.txt"},
+    }
+    found = {}
+    for name, content in dialects.items():
+        (data.parent / f"{name}.yaml").write_bytes(
+            yaml.safe_dump(content).encode("utf-16" if name == "windows" else "utf-8")
+        )
+        args = ("eval", converted / "shapes_rknn_model", "--data", data.parent / f"{name}.yaml", "--backend", "onnx")
+        out = run(*args, "--no-keep", "--json", cwd=tmp_path, timeout=120)
+        assert out.returncode == 0, out.stderr
+        document = json.loads(out.stdout)
+        assert document["data"].endswith(f"{name}.yaml") and document["images"] == PICTURES
+        found[name] = document["metrics"]
+    assert all(metrics == found["plain"] for metrics in found.values()) and found["plain"]["box"]["map"] > 0.5
+    assert not list(data.parent.rglob("*.cache")) and not (data.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "split", "said"),
+    [
+        ("val: images/val\nnames: ['行人']\n".encode("gbk"), "val", "is not UTF-8 text"),
+        (b"val: images/val\nnames: [a, b, c, d, e]\n", "test", "has no test entry"),
+        (b"path: /content/set\nval: images\nnames: [a, b, c, d, e]\n", "val", "/content/set/images"),
+        (b"val: labels/val\nnames: [a, b, c, d, e]\n", "val", "there are no pictures in its val part"),
+        (b"val: images/val\n", "val", "cannot be used"),
+        (b"- val\n", "val", "is not an Ultralytics data.yaml"),
+    ],
+)
+def test_what_is_wrong_with_a_data_set_is_said(converted: Path, tmp_path: Path, content, split, said):
+    data = drawn(tmp_path / "data", "shapes").parent / "mine.yaml"
+    data.write_bytes(content)
+    args = ("eval", converted / "shapes_rknn_model", "--data", data, "--backend", "onnx", "--split", split.upper())
+    out = run(*args, "--json", cwd=tmp_path)
+    error = json.loads(out.stdout)["error"]
+    assert out.returncode == 1 and said in error["what"] and "mine.yaml" in error["what"], out.stderr
 
 
 def test_int8_in_the_simulator_loses_little(converted: Path, tmp_path: Path):

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.image import pixels, read_image, save_image, to_rgb
+from rknn_zoo_e2e.vision import image as image_module
+from rknn_zoo_e2e.vision.image import SUFFIXES, check_readable, pixels, read_image, save_image, to_rgb
 
 BLOCKS = np.kron(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), np.ones((5, 5, 1), np.uint8))
 MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I"]
@@ -41,6 +42,9 @@ FILES = {
     "progressive.jpg": encoded("JPEG", progressive=True),
     "grey.jpg": encoded("JPEG", Image.fromarray(BLOCKS[..., 0])),
     "several.jpg": encoded("MPO", save_all=True, append_images=more()),
+    "camera.mpo": encoded("MPO", save_all=True, append_images=more()),
+    "paint.jfif": encoded("JPEG"),
+    "old.jpe": encoded("JPEG"),
     "plain.png": encoded("PNG"),
     "palette.png": encoded("PNG", Image.fromarray(BLOCKS).quantize(16)),
     "deep.png": encoded("PNG", Image.fromarray(BLOCKS[..., 0].astype(np.uint16) << 8)),
@@ -69,6 +73,14 @@ def test_the_first_frame_of_every_kind_is_read(tmp_path: Path, name):
         assert np.abs(image.astype(int) - BLOCKS).mean() < 30
 
 
+def readable(path: Path, read=check_readable) -> bool:
+    try:
+        read(path)
+    except UserError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_cut_off_at_any_byte_is_an_error_or_the_same_picture(tmp_path: Path, name):
     """Never half a picture."""
@@ -78,6 +90,7 @@ def test_cut_off_at_any_byte_is_an_error_or_the_same_picture(tmp_path: Path, nam
     step = max(1, len(data) // 300)
     for length in range(len(data) - 1, 0, -step):
         path.write_bytes(data[:length])
+        assert readable(path) == readable(path, read_image)
         try:
             np.testing.assert_array_equal(read_image(path), whole)
         except UserError as error:
@@ -291,3 +304,36 @@ def test_a_picture_is_saved_whole_or_not_at_all(tmp_path: Path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == [name] and read_image(tmp_path / name).shape == BLOCKS.shape
+
+
+HEIC = Path(__file__).parent / "picture.heic"  # blocks as above, 60 x 80 px
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".HEIC", ".jpg"])
+def test_an_iphones_picture_is_read_whatever_it_is_called(tmp_path: Path, suffix):
+    path = tmp_path / f"IMG_1{suffix}"
+    path.write_bytes(HEIC.read_bytes())
+    image = read_image(path)
+    assert image.shape == (60, 80, 3) and np.abs(image[::2, ::2].astype(int) - BLOCKS).mean() < 30
+    assert {".heic", ".heif", ".avif"} <= SUFFIXES and readable(path)
+    path.write_bytes(HEIC.read_bytes()[:500])
+    assert not readable(path) and not readable(path, read_image)
+
+
+def test_avif_is_read(tmp_path: Path):
+    (tmp_path / "x.avif").write_bytes(encoded("AVIF", quality=90))
+    assert np.abs(read_image(tmp_path / "x.avif").astype(int) - BLOCKS).mean() < 30
+
+
+@pytest.mark.parametrize(("kind", "advice"), [("HEIF", r"\[heic\]"), ("AVIF", "pillow>=11.3")])
+def test_what_could_be_read_with_more_installed_says_so(tmp_path: Path, monkeypatch, kind, advice):
+    monkeypatch.setattr(image_module, "FORMATS", tuple(f for f in image_module.FORMATS if f != kind))
+    image_module.formats.cache_clear()
+    path = tmp_path / "x.jpg"
+    path.write_bytes(HEIC.read_bytes() if kind == "HEIF" else encoded("AVIF"))
+    with pytest.raises(UserError, match=f"is a picture in {kind}") as refused:
+        read_image(path)
+    assert refused.match(advice)
+    monkeypatch.undo()
+    image_module.formats.cache_clear()
+    assert readable(path)

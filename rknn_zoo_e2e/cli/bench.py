@@ -53,7 +53,7 @@ def bench(
             progress.stage(what, stage, share)
 
         with load(
-            model, backend, soc, precision, None, Thresholds(conf), cores.replace("auto", "all"), follow, trust
+            model, backend, soc, precision, None, Thresholds(conf), cores.lower().replace("auto", "all"), follow, trust
         ) as loaded:
             measured = run(loaded, pictures, runs, warmup, lambda stage, done, total: follow(stage, done / total))
             spec, artifact, name = loaded.spec, loaded.artifact, loaded.backend

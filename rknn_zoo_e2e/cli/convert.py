@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.cli.options import Trust
+from rknn_zoo_e2e.cli.options import PATH, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
@@ -23,27 +23,19 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.zoo import Source
 
 
-def parse_imgsz(text: str | None) -> tuple[int, int] | None:
-    """``640``, ``480,640`` or ``480x640`` to (height, width)."""
-    if text is None:
-        return None
-    parts = text.lower().replace("x", ",").split(",")
-    if len(parts) not in (1, 2) or not all(part.strip().isdigit() for part in parts):
-        raise typer.BadParameter("give a side (640) or height,width (480,640) in px")
-    return int(parts[0]), int(parts[-1])
-
-
 def convert(
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL...", help="Zoo names, patterns like 'yolov8n*', or .pt files.")
     ],
-    soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; repeat for several.")],
+    soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; several with commas, or repeat it.")],
     precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
     imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. Default: as trained.")] = None,
     calib: Annotated[
-        Path | None, typer.Option(help="Calibration pictures: a folder, a data.yaml or a list.txt.")
+        Path | None, typer.Option(help="Calibration pictures: a folder, a data.yaml or a list.txt.", **PATH)
     ] = None,
-    calib_images: Annotated[int, typer.Option(metavar="N", min=1, help="How many of them to use.")] = 40,
+    calib_images: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many of them to use. Default: 40, or all if fewer.")
+    ] = None,
     layout: Annotated[
         str, typer.Option(help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU.")
     ] = "flat",
@@ -51,7 +43,7 @@ def convert(
     executor: Annotated[
         str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.")] = Path("."),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.", **PATH)] = Path("."),
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the builds with fp32.")] = False,
     time_limit: Annotated[
         int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
@@ -71,22 +63,10 @@ def convert(
     from rknn_zoo_e2e.conversion.pipeline import convert_all
     from rknn_zoo_e2e.conversion.recipe import Options
     from rknn_zoo_e2e.conversion.selection import select
-    from rknn_zoo_e2e.soc import find_soc
 
-    options = Options(
-        socs=tuple(dict.fromkeys(find_soc(name) for name in soc)),
-        precision=precision.lower(),
-        imgsz=parse_imgsz(imgsz),
-        calib=calib,
-        calib_images=calib_images,
-        layout=layout.lower(),
-        jobs=jobs,
-        out=out,
-        verify=not no_verify,
-        overwrite=overwrite,
-        time_limit=time_limit,
+    options = Options.of(
+        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit
     )
-    options.check()
     names = select(models)
     progress = BuildTable()
     try:
@@ -143,6 +123,10 @@ def document(conversion: Conversion) -> dict[str, Any]:
     wanted = {a.file for a in conversion.wanted}
     entry["artifacts"] = [a for a in entry["artifacts"] if a["file"] in wanted]
     entry["reused"] = [a.file for a in conversion.reused]
+    entry["unverified"] = [a.file for a in conversion.wanted if not a.parity]
+    if used := conversion.calibration:
+        counts = {"pictures": len(used), "skipped": list(used.skipped), "passed_over": dict(used.passed_over)}
+        entry["calibration"] = {"name": used.name, **counts}
     return entry | {"failed": failed, "stages": conversion.seconds}
 
 
@@ -150,6 +134,10 @@ def report(done: list[Conversion]) -> None:
     """Tables and the next command, or the JSON document; exits 1 if anything failed or disagrees with fp32."""
     from rknn_zoo_e2e.cli.tables import artifact_table, summary_table
 
+    for c in done:
+        if c.unverified and (files := [a.file for a in c.wanted if not a.parity]):
+            note(f"Not verified: {', '.join(files)}. {c.unverified}")
+            note("To compare with fp32, run the same command again with --calib and a folder of 20 to 100 pictures.")
     failures = [error for c in done for error in c.failed.values()]
     if len(done) == 1 and done[0].error:
         if len(done[0].failed) > 1 and settings.json:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.convert import parse_imgsz
-from rknn_zoo_e2e.cli.options import Backend, Cores, Model, Precision, SocOf, Trust
+from rknn_zoo_e2e.cli.options import PATH, Backend, Cores, Model, Precision, SocOf, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 
 
@@ -30,10 +29,11 @@ def demo(
     iou: Annotated[float, typer.Option(min=0, max=1, help="Overlap above which the weaker box goes.")] = 0.7,
     max_det: Annotated[int, typer.Option(min=1, help="Most detections a picture.")] = 300,
     classes: Annotated[
-        list[str] | None, typer.Option(metavar="CLASS", help="Only this class, by name or id; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Only this class, by name or id; several with commas, or repeat it."),
     ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what is drawn.")] = Path("e2erknn-demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what is drawn.", **PATH)] = Path("e2erknn-demo"),
     save: Annotated[bool, typer.Option("--save/--no-save", help="Save what is drawn.")] = True,
     trust: Trust = False,
     show: Annotated[bool, typer.Option("--show", help="Show it in a window; q closes it.")] = False,
@@ -58,7 +58,7 @@ def demo(
 
     found = find_sources(sources)
     live = not isinstance(found[0].place, Path)
-    if cores == "auto":  # one still picture is not worth loading the model on every core
+    if cores.strip().lower() == "auto":  # one still picture is not worth loading the model on every core
         cores = "all" if len(found) > 1 or found[0].video else "1"
     thresholds = Thresholds(conf, iou, max_det, tuple(classes) if classes else None)
     interrupted = False
@@ -70,9 +70,7 @@ def demo(
             progress.stage(loading, stage, share)
 
         window = stack.enter_context(Window("e2erknn demo")) if show else None
-        predictor = stack.enter_context(
-            load(model, backend, soc, precision, parse_imgsz(imgsz), thresholds, cores, follow, trust)
-        )
+        predictor = stack.enter_context(load(model, backend, soc, precision, imgsz, thresholds, cores, follow, trust))
         progress.done(loading)
         run = Annotator(predictor, loading, progress, out if save else None, window, keep=settings.json)
         try:

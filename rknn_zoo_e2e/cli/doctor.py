@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from rknn_zoo_e2e.cli.options import PATH
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder. Default: the newest here, if any.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Bundle folder. Default: the newest here, if any.", metavar="[BUNDLE]", parser=PATH["parser"]
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

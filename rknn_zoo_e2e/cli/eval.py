@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.convert import parse_imgsz
-from rknn_zoo_e2e.cli.options import Backend, Precision, SocOf, Trust
+from rknn_zoo_e2e.cli.options import PATH, Backend, Precision, SocOf, Trust
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Bundle, zoo name or .pt file.")],
-    data: Annotated[Path, typer.Option(help="data.yaml of an Ultralytics data set.")],
+    data: Annotated[Path, typer.Option(help="data.yaml of an Ultralytics data set.", **PATH)],
     backend: Backend = "auto",
     soc: SocOf = None,
     precision: Precision = None,
@@ -42,14 +41,15 @@ def evaluate(
 
     from rknn_zoo_e2e.cli.progress import StageProgress
     from rknn_zoo_e2e.evaluate import evaluate as run
-    from rknn_zoo_e2e.loading import load
+    from rknn_zoo_e2e.loading import load, one_of
 
     with StageProgress() as progress:
 
         def follow(stage: str, share: float) -> None:
             progress.stage(model, stage, share)
 
-        with load(model, backend, soc, precision, parse_imgsz(imgsz), on_stage=follow, trusted=trust) as predictor:
+        split = one_of(("val", "test", "train"), split, "a split")
+        with load(model, backend, soc, precision, imgsz, on_stage=follow, trusted=trust) as predictor:
             name = predictor.backend
             found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
             spec, artifact = predictor.spec, predictor.artifact

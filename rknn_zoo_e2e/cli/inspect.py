@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from rknn_zoo_e2e.cli.options import PATH
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
 def inspect(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder. Default: the newest here.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(help="Bundle folder. Default: the newest here.", metavar="[BUNDLE]", parser=PATH["parser"]),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from rknn_zoo_e2e.cli.output import stderr
+from rknn_zoo_e2e.errors import UsageError
+
+
+def _path(text: str) -> Path:
+    from rknn_zoo_e2e.media.files import user_path
+
+    try:
+        return user_path(text, "The path")
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+PATH: dict[str, Any] = {"parser": _path, "metavar": "PATH"}  # of every path: a shell leaves ~ after = as it is
 
 Model = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rknn_zoo_e2e.cli.options import PATH
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 def publish(
     bundles: Annotated[
-        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundle folders. Default: the newest here.")
+        list[Path] | None,
+        typer.Argument(metavar="[BUNDLE]...", help="Bundle folders. Default: the newest here.", parser=PATH["parser"]),
     ] = None,
     repo: Annotated[str | None, typer.Option(help="owner/name for all of them. Default: <you>/<bundle>.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and the card; change nothing.")] = False,
@@ -29,7 +31,8 @@ def publish(
         bool, typer.Option("--replace", help="Remove what the repo holds of another model, weights or input size.")
     ] = False,
     sample: Annotated[
-        Path | None, typer.Option(help="Picture for the card, to draw on. Default: one that fits, if there is one.")
+        Path | None,
+        typer.Option(help="Picture for the card, to draw on. Default: one that fits, if there is one.", **PATH),
     ] = None,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw a picture for the card.")] = True,
     json: Json = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rknn_zoo_e2e.cli.options import PATH
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
@@ -16,7 +17,7 @@ def pull(
         str | None, typer.Option(help="Which SoC's build. Default: this board's, else the only one.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="int8 or fp16. Default: int8 if there is one.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundle goes into.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundle goes into.", **PATH)] = Path(),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another bundle of that name.")] = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -12,12 +12,14 @@ from rknn_zoo_e2e.toolkit.grids import HIGH, LOW, on_grid
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.27, 0.22, 0.18, 0.15)  # of the measured range, to choose from
 PER_PICTURE = 16384  # values kept of each picture, besides the few beyond them
+MOST_PICTURES = 100  # whose values are kept
 
 
 class Sample:
     """Values of one tensor over pictures: a random part, and every value beyond that part's smallest and largest.
 
-    These are few, and no random part shows how far they lie.
+    These are few, and no random part shows how far they lie. Of more than ``MOST_PICTURES`` pictures a random choice is
+    kept, each as likely as any other (Vitter's algorithm R), so that memory does not grow with their number.
     """
 
     def __init__(self) -> None:
@@ -25,16 +27,26 @@ class Sample:
         self.tails: list[np.ndarray] = []
         self.weight = 1.0  # values each one of a part stands for
         self.random = np.random.default_rng(0)
+        self.pictures = 0  # seen
+        self.places = np.random.default_rng(
+            1
+        )  # another one: the first pictures' parts are the same however many follow
 
     def add(self, values: np.ndarray) -> None:
         """Keeps what is needed of one picture's values, of any shape, the same for all pictures."""
+        self.pictures += 1
+        place = self.pictures - 1
+        if place >= MOST_PICTURES:
+            place = int(self.places.integers(0, self.pictures))
+            if place >= MOST_PICTURES:
+                return
         flat = values.ravel()
         if flat.size > PER_PICTURE:
             self.weight = flat.size / PER_PICTURE
             part = flat[self.random.integers(0, flat.size, PER_PICTURE)]
-            self.tails.append(flat[(flat > part.max()) | (flat < part.min())])
+            self.tails[place : place + 1] = [flat[(flat > part.max()) | (flat < part.min())]]
             flat = part
-        self.parts.append(flat)
+        self.parts[place : place + 1] = [flat]
 
     def clip(self, low: float, high: float, power: float = 2.0) -> tuple[float, float]:
         """The range within (low, high) of least error to a power; the end nearer to 0 is clipped last."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.conversion.build import Build
+from rknn_zoo_e2e.conversion.calibration import Calibration, from_pictures
 from rknn_zoo_e2e.conversion.executor import Executor, Local
 from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
 from rknn_zoo_e2e.conversion.preparer import Preparer
@@ -37,6 +38,8 @@ class Conversion:
         reused: those of them that were there already.
         failed: SoCs whose build failed, and why.
         seconds: of the stages all builds share.
+        calibration: the pictures it was calibrated and verified with, if any.
+        unverified: why there was nothing to verify its builds with, "" if there was or nobody wanted it.
     """
 
     model: str
@@ -45,6 +48,8 @@ class Conversion:
     reused: list[Artifact] = field(default_factory=list)
     failed: dict[str, UserError] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    unverified: str = ""
 
     @property
     def error(self) -> UserError | None:
@@ -98,7 +103,7 @@ def convert_all(
 class _Model:
     """One model's conversion under way."""
 
-    def __init__(self, source: Source, options: Options, progress: Progress) -> None:
+    def __init__(self, source: Source, options: Options, progress: Progress, given: Calibration | None) -> None:
         self.source, self.options, self.progress = source, options, progress
         self.stages = Timed(lambda stage, share: progress.stage(source.name, stage, share))
         self.seconds: dict[str, float] = {}
@@ -108,7 +113,9 @@ class _Model:
         self.left = 0  # builds that still need the files
         progress.expect(source.name, [self.label(soc.name) for soc in options.socs])
         try:
-            self.store = Store(source, options, lambda _, stage, share: progress.stage(source.name, stage, share))
+            self.store = Store(
+                source, options, given, lambda _, stage, share: progress.stage(source.name, stage, share)
+            )
         except UserError as error:
             self.fail(error)
         else:
@@ -173,7 +180,10 @@ class _Model:
         reused = list(self.store.reused.values())
         failed = {soc.name: self.failed[soc.name] for soc in self.options.socs if soc.name in self.failed}
         wanted = [a for a in self.store.wanted if a.soc not in failed]
-        return Conversion(self.source.name, self.store.bundle, wanted, reused, failed, self.seconds)
+        pictures, unverified = self.store.calibration, self.store.unverified
+        return Conversion(
+            self.source.name, self.store.bundle, wanted, reused, failed, self.seconds, pictures, unverified
+        )
 
 
 class _Batch:
@@ -184,13 +194,33 @@ class _Batch:
         self.cancelled = threading.Event()
 
     def run(self, sources: Sequence[Source]) -> list[Conversion]:
-        models = [_Model(source, self.options, self.progress) for source in sources]
+        given = self.pictures(sources)
+        models = [_Model(source, self.options, self.progress, given) for source in sources]
+        used = [model.store.calibration for model in models if model.store]
+        for line in dict.fromkeys(line for calibration in used if calibration for line in calibration.notes):
+            self.progress.note(line)
         todo = [model for model in models if model.store is not None and model.store.missing]
         if todo:
             self.executor.check()
             with held_back(self.cancelled) as check:
                 self.build_all(todo, check)
         return [model.conversion() for model in models]
+
+    def pictures(self, sources: Sequence[Source]) -> Calibration | None:
+        """The pictures that were given, which all models share."""
+        options = self.options
+        if options.calib is None:
+            return None
+        for source in sources:
+            self.progress.expect(
+                source.name, [artifact_name(source.name, s.name, options.precision) for s in options.socs]
+            )
+
+        def follow(share: float) -> None:
+            for source in sources:
+                self.progress.stage(source.name, "pictures", share)
+
+        return from_pictures(options.calib, options.calib_images, follow)
 
     def build_all(self, models: Sequence[_Model], check: Callable[[], None]) -> None:
         """Prepares each model here once there is room, and builds it in other threads; ``check`` may end it all."""

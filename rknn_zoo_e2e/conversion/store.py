@@ -22,6 +22,7 @@ from rknn_zoo_e2e.bundle import (
 )
 from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.conversion.build import Build, BuildResult
+from rknn_zoo_e2e.conversion.calibration import Calibration
 from rknn_zoo_e2e.conversion.recipe import Options, calibration_for, fingerprint, package_versions
 from rknn_zoo_e2e.document import harmless, shown
 from rknn_zoo_e2e.errors import UserError
@@ -40,17 +41,24 @@ class Store:
 
     Attributes:
         calibration: the pictures all its builds use, None for fp16 without any.
+        unverified: why there is nothing to verify a build with, "" if there is.
         bundle: as it is on disk; None before there is one.
         reused: SoC -> artifact that is there already, whole and made from the same inputs.
         broken: why nothing can be written here, so that further builds are in vain.
+
+    Args:
+        given: the pictures of ``options.calib`` where they were looked at already.
 
     Raises:
         UserError: its folder is taken by something else, or it cannot be calibrated.
     """
 
-    def __init__(self, source: Source, options: Options, follow: Follow = nobody) -> None:
+    def __init__(
+        self, source: Source, options: Options, given: Calibration | None = None, follow: Follow = nobody
+    ) -> None:
         self.options, self.identity = options, source.identity
-        self.calibration = calibration_for(source, options, follow)
+        self.unverified = ""
+        self.calibration = given or self._calibration(source, follow)
         self.target = options.out / f"{source.name}{SUFFIX}"
         check_name(self.target)
         try:
@@ -64,10 +72,29 @@ class Store:
             self.weights = sha256(source.path)
         except OSError as error:
             raise UserError(f"{source.path} cannot be read ({error.strerror}).", "Check its permissions.") from error
-        self.prints = {soc.name: fingerprint(self.weights, soc, options, self.calibration) for soc in options.socs}
+        self.verifies = options.verify and self.calibration is not None
+        self.prints = {soc.name: self._print(soc, self.verifies) for soc in options.socs}
+        # What was verified serves also where it need not be.
+        self.good = {soc.name: {self.prints[soc.name], self._print(soc, True)} for soc in options.socs}
         self.broken: UserError | None = None
         self.lock = threading.Lock()
         self.look()
+
+    def _calibration(self, source: Source, follow: Follow) -> Calibration | None:
+        """The pictures; fp16 is built without any too, and then it is said that nothing was compared."""
+        int8 = self.options.precision == "int8"
+        if not int8 and not self.options.verify:
+            return None
+        try:
+            return calibration_for(source, self.options, follow)
+        except UserError as error:
+            if int8:
+                raise
+            self.unverified = error.what
+            return None
+
+    def _print(self, soc: Soc, verified: bool) -> str:
+        return fingerprint(self.weights, soc, self.options, self.calibration, verified)
 
     def look(self) -> None:
         """Sees what is there; again once nobody else can change it.
@@ -88,7 +115,7 @@ class Store:
             if artifact.precision == self.options.precision and artifact.soc in self.prints:
                 if not _intact(self.bundle, artifact):
                     self.stale.add(artifact.soc)
-                elif artifact.fingerprint == self.prints[artifact.soc]:
+                elif artifact.fingerprint in self.good[artifact.soc]:
                     self.reused[artifact.soc] = artifact
 
     @property
@@ -100,7 +127,7 @@ class Store:
     def wanted(self) -> list[Artifact]:
         """What the bundle on disk holds of what was asked for."""
         held = self.bundle.artifacts if self.bundle else []
-        return [a for a in held if a.fingerprint == self.prints.get(a.soc) and a.soc not in self.stale]
+        return [a for a in held if a.fingerprint in self.good.get(a.soc, ()) and a.soc not in self.stale]
 
     def begin(self, spec: ModelSpec, graphs: dict[str, Path]) -> None:
         """Artifacts of this model and these graphs will be added; nothing is written yet.

@@ -53,10 +53,15 @@ class Parity:
                 channels = slice(start, start + part.count)
                 self.cosines.setdefault(part.kind, []).append(cosine(one[channels], two[channels]))
                 start += part.count
-        self.match(self.task.decode(reference, letterbox, SURE), self.task.decode(actual, letterbox, FOUND))
+        expected = self.task.decode(reference, letterbox, SURE)
+        self.match(expected, self.task.decode(actual, letterbox, FOUND), letterbox.gain)
 
-    def match(self, expected: Result, actual: Result) -> None:
-        """Pairs each expected detection with the best-overlapping one of its class not yet taken."""
+    def match(self, expected: Result, actual: Result, gain: np.ndarray) -> None:
+        """Pairs each expected detection with the best-overlapping one of its class not yet taken.
+
+        Args:
+            gain: (2,) input px per source px in x and y.
+        """
         self.expected += len(expected)
         free = np.ones(len(actual), bool)
         for i in range(len(expected)):
@@ -71,10 +76,10 @@ class Parity:
                 continue
             j = int(candidates[overlap.argmax()])
             free[j] = False
-            self.found.append(differences(expected, i, actual, j) | {"mean_iou": float(overlap.max())})
+            self.found.append(differences(expected, i, actual, j, gain) | {"mean_iou": float(overlap.max())})
 
     def report(self) -> dict[str, Any]:
-        """The ``parity`` of an artifact; all lengths in source px, angles in degrees."""
+        """The ``parity`` of an artifact; ``keypoint_px`` in input px, however large the pictures, angles in degrees."""
         report: dict[str, Any] = {
             "pictures": self.pictures,
             "cosine": {kind: round(float(np.mean(values)), 5) for kind, values in self.cosines.items()},
@@ -97,14 +102,14 @@ def passed(report: dict[str, Any]) -> bool:
     )
 
 
-def differences(expected: Result, i: int, actual: Result, j: int) -> dict[str, float]:
-    """How far detection ``j`` is from the expected ``i``, for what the task has."""
+def differences(expected: Result, i: int, actual: Result, j: int, gain: np.ndarray) -> dict[str, float]:
+    """How far detection ``j`` is from the expected ``i``, for what the task has; ``gain``: see :meth:`Parity.match`."""
     out = {"score_difference": abs(float(expected.scores[i] - actual.scores[j]))}
     if expected.keypoints is not None and actual.keypoints is not None:
         a, b = expected.keypoints[i], actual.keypoints[j]
         seen = a[:, 2] > 0.5 if a.shape[1] == 3 else np.ones(len(a), bool)
         if seen.any():
-            out["keypoint_px"] = float(np.linalg.norm(a[seen, :2] - b[seen, :2], axis=1).mean())
+            out["keypoint_px"] = float(np.linalg.norm((a[seen, :2] - b[seen, :2]) * gain, axis=1).mean())
     if expected.masks is not None and actual.masks is not None:
         one, two = (m.full(*expected.shape) for m in (expected.masks[i], actual.masks[j]))
         out["mask_iou"] = float((one & two).sum() / max((one | two).sum(), 1))

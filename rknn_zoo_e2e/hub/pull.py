@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from packaging.version import Version
+
 from rknn_zoo_e2e import machine
 from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
@@ -16,7 +18,7 @@ from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_e
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.hub.listing import check_sizes
 from rknn_zoo_e2e.locking import locked
-from rknn_zoo_e2e.packages import numbers
+from rknn_zoo_e2e.packages import release
 from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
@@ -112,17 +114,17 @@ def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | N
     return max(fitting, key=preference)
 
 
-def preference(bundle: Bundle) -> tuple[bool, bool, tuple[int, ...]]:
+def preference(bundle: Bundle) -> tuple[bool, bool, Version]:
     """Sorts the best last."""
     [artifact] = bundle.artifacts
-    version, loadable = numbers(artifact.toolkit), runtime_version()
+    version, loadable = release(artifact.toolkit), runtime_version()
     return artifact.precision == "int8", loadable is None or version <= loadable, version
 
 
-def runtime_version() -> tuple[int, ...] | None:
+def runtime_version() -> Version | None:
     """The version of this board's librknnrt, which loads files of its own toolkit and older; None if unknown."""
     board = machine.read_board() if machine.board_soc() else None
-    return numbers(board.library_version) if board and board.library_version else None
+    return release(board.library_version) if board and board.library_version else None
 
 
 def fetch(

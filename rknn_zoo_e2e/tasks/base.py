@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -30,7 +30,8 @@ FAR = 1e3
 @dataclass(frozen=True)
 class Thresholds:
     """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
-    of ``classes`` only (all by default; ids, which :class:`~rknn_zoo_e2e.predictor.Predictor` finds for names).
+    of ``classes`` only (all by default; one or several, ids or names, which a
+    :class:`~rknn_zoo_e2e.predictor.Predictor` turns into ids).
 
     Raises:
         UsageError: values that mean nothing.
@@ -43,10 +44,18 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name in ("conf", "iou"):
-            if not 0 <= (value := getattr(self, name)) <= 1:  # also NaN
-                raise UsageError(f"{name} {value} is not from 0 to 1.", f"Give one that is, such as {name} 0.5.")
+            value = getattr(self, name)
+            if (
+                not isinstance(value, (float, int, np.floating)) or isinstance(value, bool) or not 0 <= value <= 1
+            ):  # NaN
+                raise UsageError(f"{name} {value!r} is not from 0 to 1.", f"Give one that is, such as {name} 0.5.")
+        if not isinstance(self.max_det, (int, np.integer)) or isinstance(self.max_det, bool):
+            raise UsageError(f"max_det {self.max_det!r} is no whole number.", "Give one from 1 on.")
         if self.max_det < 1:
             raise UsageError(f"max_det {self.max_det} leaves no detection.", "Give 1 or more.")
+        if self.classes is not None:
+            several = isinstance(self.classes, Iterable) and not isinstance(self.classes, str)
+            object.__setattr__(self, "classes", tuple(self.classes) if several else (self.classes,))
 
 
 class Candidates(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.packages import TOOLKITS, USUAL_TOOLKIT, fits, numbers, version_of
+from rknn_zoo_e2e.packages import TOOLKITS, USUAL_TOOLKIT, fits, release, version_of
 
 CRASHES = ">=2.5,<2.6"  # with SIGSEGV, on attention for the SoCs whose channels are placed (rv1106; YOLO11 and YOLO26)
 INSTALL = f"pip install 'rknn-toolkit2=={USUAL_TOOLKIT}'"
@@ -25,7 +25,7 @@ def check_version() -> None:
 def check_same(built_with: str, file: str) -> None:
     """Raises :class:`UserError` where the toolkit here would not build ``file`` as ``built_with``, a version, did."""
     installed = version_of("rknn-toolkit2")
-    if installed and numbers(installed) != numbers(built_with):
+    if installed and release(installed) != release(built_with):
         raise UserError(
             f"{file} was built with rknn-toolkit2 {built_with}; the simulator of {installed} would run another model.",
             f"Use --backend onnx, or: pip install 'rknn-toolkit2=={built_with}'",
@@ -47,7 +47,7 @@ def advised() -> Iterator[None]:
         yield
     except UserError as error:
         installed = version_of("rknn-toolkit2")
-        if not error.detail or not installed or numbers(installed) == numbers(USUAL_TOOLKIT):
+        if not error.detail or not installed or release(installed) == release(USUAL_TOOLKIT):
             raise
         fix = f"This is rknn-toolkit2 {installed}; try the usual one: {INSTALL} (the vendor's log: --debug)"
         raise UserError(error.what, fix, error.detail) from error

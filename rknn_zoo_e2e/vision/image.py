@@ -10,6 +10,8 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,9 +21,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.staging import write_error
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+AVIF = find_spec("PIL._avif") is not None  # in Pillow's wheels from 11.3
+HEIF = find_spec("pi_heif") is not None  # the extra "heic"
+AVIF_SUFFIXES, HEIF_SUFFIXES = frozenset({".avif"}), frozenset({".heic", ".heif", ".hif"})
+JPEG_SUFFIXES = frozenset({".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"})
+SUFFIXES = (
+    JPEG_SUFFIXES
+    | frozenset({".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"})
+    | (AVIF_SUFFIXES if AVIF else frozenset())
+    | (HEIF_SUFFIXES if HEIF else frozenset())
+)
 # What these suffixes stand for, and no more: Pillow hands PostScript to Ghostscript, whatever the file is called.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", *(["AVIF"] * AVIF), *(["HEIF"] * HEIF))
+# Formats that more can be installed for: what their content begins with, after the length of its first box.
+BRANDS = {b"ftyp" + brand: "AVIF" for brand in (b"avif", b"avis")}
+BRANDS |= {b"ftyp" + brand: "HEIF" for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")}
+READERS = {"AVIF": "pip install 'pillow>=11.3'", "HEIF": "in a clone of this project, pip install '.[heic]'"}
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
 MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
 STRIP = 1 << 22  # pixels
@@ -43,8 +58,20 @@ def read_image(path: Path) -> np.ndarray:
         UserError: the file is missing, empty, truncated, too large or not a picture.
     """
     with opened(path) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        return to_rgb(image)
+        return upright(image)
+
+
+def check_readable(path: Path) -> None:
+    """Raises :class:`UserError` where :func:`read_image` does; a JPEG is only decoded at an eighth of its size."""
+    with opened(path) as image:
+        image.draft(None, (image.width // 8, image.height // 8))  # type: ignore[arg-type] # None: in its own mode
+        upright(image)
+
+
+def upright(image: Image.Image) -> np.ndarray:
+    """An opened picture as (h, w, 3) uint8 RGB, turned by its EXIF orientation."""
+    ImageOps.exif_transpose(image, in_place=True)
+    return to_rgb(image)
 
 
 def pixels(path: Path) -> int:
@@ -62,7 +89,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     with open_regular(path) as file:
         try:
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=formats()) as image:
                 check_size(path, *image.size)
                 if image.mode == "F":
                     raise UserError(f"{path} holds floating-point pixels, whose range nobody knows.", EIGHT_BITS)
@@ -70,12 +97,31 @@ def opened(path: Path) -> Iterator[Image.Image]:
         except UserError:
             raise
         except (UnidentifiedImageError, ImportError):  # ImportError: Ultralytics makes Pillow look for more plugins
-            raise UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.") from None
+            raise not_a_picture(path, file) from None
         except MemoryError as error:
             raise UserError(f"{path} needs more memory than there is.", SCALE_DOWN) from error
         except Exception as error:  # a damaged file can bring a parser to raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(f"{path} cannot be read ({reason}).", AGAIN) from error
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The formats Pillow may try, the one that is a package of its own made known to it."""
+    if HEIF:
+        import pi_heif
+
+        pi_heif.register_heif_opener()
+    return FORMATS
+
+
+def not_a_picture(path: Path, file: BinaryIO) -> UserError:
+    """What is said of a file that is in none of the formats: what reads it, if it is known."""
+    file.seek(4)
+    kind = BRANDS.get(file.read(8), "")
+    if kind and kind not in FORMATS:
+        return UserError(f"{path} is a picture in {kind}, which nothing here reads.", f"To read it: {READERS[kind]}")
+    return UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.")
 
 
 def open_regular(path: Path) -> BinaryIO:

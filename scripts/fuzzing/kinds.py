@@ -11,9 +11,10 @@ from random import Random
 import yaml
 
 from fuzzing.harness import Attempt
+from fuzzing.lists import lists
 from fuzzing.material import Material
 from fuzzing.media import pictures, videos
-from fuzzing.mutations import VALUES, WORDS, altered, scrambled
+from fuzzing.mutations import VALUES, altered, scrambled
 from fuzzing.pickles import hostile_pickle, repacked
 from fuzzing.tensors import tensors
 from rknn_zoo_e2e.bundle import METADATA, ONNX, read_bundle
@@ -110,21 +111,6 @@ def _commands(rng: Random, bundle: Path, material: Material) -> list[str]:
             ["publish", str(bundle), "--repo", "me/x", "--dry-run"],
         )
     )
-
-
-def lists(rng: Random, material: Material, folder: Path) -> Attempt:
-    """Calibration lists and data sets that name no picture."""
-    path = folder / rng.choice(("list.txt", "data.yaml", "data.yml", "calib"))
-    document = {"path": str(folder), "train": "train", "val": ["val", "more.txt"], "names": {0: "a"}}
-    text = "\n".join([*rng.choices(WORDS, k=5), "x.jpg"])
-    if "y" in path.suffix:
-        text = yaml.safe_dump(altered(rng, document))
-    data = text.encode("utf-8", "replace")
-    path.write_bytes(scrambled(rng, data) if rng.random() < 0.3 else data)
-    model = str(rng.choice(material.bundles))
-    if path.suffix == ".yaml" and rng.random() < 0.5:
-        return Attempt(["eval", model, "--data", str(path), "--backend", "onnx"])
-    return Attempt(["convert", "shapes", "--soc", "rk3566", "--calib", str(path)])
 
 
 def command_lines(rng: Random, material: Material, folder: Path) -> Attempt:

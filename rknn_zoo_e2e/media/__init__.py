@@ -1,0 +1,1 @@
+"""Files people give: how they are named and encoded, and what they hold."""
