@@ -13,7 +13,7 @@ from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.runtime import BACKENDS, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.soc import SOCS, find_soc
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import resolve
 
@@ -78,6 +78,7 @@ def load(
     name = None if model is None else str(model)
     if backend not in BACKENDS:
         raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
+    soc = find_soc(soc).name if soc else None
     thresholds = thresholds or Thresholds()
     folder = find_bundle(name, soc, precision, on_stage)
     if folder is None or backend == "torch":
@@ -85,7 +86,6 @@ def load(
     bundle = read_bundle(folder)
     if backend == "auto":
         backend = "board" if machine.board_soc() else "simulator" if find_spec("rknn") else "onnx"
-    soc = soc.lower() if soc else None
     if backend == "board":
         return _load_board(bundle, soc, precision, thresholds, cores, on_stage)
     artifact = bundle.artifact(soc, precision)

@@ -10,7 +10,6 @@ import pytest
 
 from rknn_zoo_e2e.cli.sources import find_sources
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.vision.capture import masked
 from rknn_zoo_e2e.vision.window import Window
 
 
@@ -39,9 +38,9 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
         (["3", "/dev/video3"], ["video camera3 3"]),
         (
             ["rtsp://me:p@ss@10.0.0.5:554/a/b.sdp?t=1"],
-            ["video 10.0.0.5-554-a-b.sdp rtsp://me:p@ss@10.0.0.5:554/a/b.sdp?t=1"],
+            ["video 10.0.0.5-554-a-b.sdp rtsp://10.0.0.5:554/a/b.sdp"],
         ),
-        (["udp://@:1234"], ["video 1234 udp://@:1234"]),
+        (["udp://@:1234"], ["video 1234 udp://:1234"]),
     ],
 )
 def test_sources(folder: Path, sources, expected):
@@ -58,7 +57,7 @@ def test_sources(folder: Path, sources, expected):
         (["none"], UserError, "no pictures or videos in none"),
         (["none/*"], UserError, "No pictures or videos"),
         (["ftp://host/a.mp4"], UsageError, "Give one of: rtsp"),
-        (["http://[me:secret@x"], UsageError, r"http://\*\*\*@x is not an address"),
+        (["http://me:secret"], UsageError, r"http://\*\*\* is not an address"),
         (["in", "0"], UsageError, "Give it alone"),
         (["rtsp://a/b", "rtsp://a/c"], UsageError, "Give it alone"),
         (["n" * 300 + ".jpg"], UserError, "File name too long"),
@@ -68,20 +67,6 @@ def test_sources_that_are_refused(folder: Path, sources, error, expected):
     with pytest.raises(error, match=expected) as caught:
         find_sources(sources)
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("rtsp://admin:12@34/5@cam:554/live", "rtsp://***@cam:554/live"),
-        ("http://cam/video.cgi?user=admin&pwd=1", "http://cam/video.cgi"),
-        ("rtsp://admin:a?b@cam/live", "rtsp://***@cam/live"),
-        ("rtsp://cam/live", "rtsp://cam/live"),
-        ("in/a@b.mp4", "in/a@b.mp4"),
-    ],
-)
-def test_credentials_are_masked(url, shown):
-    assert masked(url) == shown
 
 
 def test_a_folder_that_may_not_be_looked_into_is_told(folder: Path, monkeypatch):

@@ -74,7 +74,7 @@ def convert(
     from rknn_zoo_e2e.soc import find_soc
 
     options = Options(
-        socs=tuple(dict.fromkeys(find_soc(name) for name in soc)),
+        socs=tuple(dict.fromkeys(find_soc(name, note) for name in soc)),
         precision=precision.lower(),
         imgsz=parse_imgsz(imgsz),
         calib=calib,

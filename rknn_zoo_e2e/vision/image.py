@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -34,7 +34,13 @@ warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def read_image(path: Path) -> np.ndarray:
+class Fetched(Protocol):
+    """A picture file that lies in memory; its text says where it is from."""
+
+    def open(self) -> BinaryIO: ...
+
+
+def read_image(path: Path | Fetched) -> np.ndarray:
     """The first frame of a picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
     It takes 7 bytes of memory a pixel while it reads, 8 where it turns: 2 GB for the largest.
@@ -47,20 +53,20 @@ def read_image(path: Path) -> np.ndarray:
         return to_rgb(image)
 
 
-def pixels(path: Path) -> int:
+def pixels(path: Path | Fetched) -> int:
     """How many pixels a picture has, by its header. Raises :class:`UserError` as :func:`read_image` does."""
     with opened(path) as image:
         return image.width * image.height
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path | Fetched) -> Iterator[Image.Image]:
     """A picture whose header was read and is fine; whatever else goes wrong in the block is the file's fault.
 
     Raises:
         UserError: it cannot be used.
     """
-    with open_regular(path) as file:
+    with open_regular(path) if isinstance(path, Path) else path.open() as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 check_size(path, *image.size)
