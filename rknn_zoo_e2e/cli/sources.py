@@ -89,7 +89,7 @@ def _find(source: str) -> list[Source]:
         return [Source("video", camera, f"camera{camera}")]
     if path.exists():
         return [_file(path)]
-    if matches := sorted(glob.glob(source, recursive=True)):
+    if glob.has_magic(source) and (matches := sorted(glob.glob(source, recursive=True))):
         named = os.path.basename(source).startswith(".")
         files = [Path(m) for m in matches if not os.path.isdir(m)]
         return [_file(p) for p in files if p.suffix.lower() in SUFFIXES and (named or _is_visible(p))]

@@ -138,7 +138,7 @@ def _end_of_login(rest: str) -> tuple[int, bool]:
     standard = place.rfind("@")
     if "@" not in tail or is_certain(place[standard + 1 :]):
         return standard, False
-    before_query, query = _split(rest, "?#")
+    before_query, _ = _split(rest, "?#")
     last = before_query.rfind("@")
     has_path, begins_well = "/" in before_query[last + 1 :], is_place(place[standard + 1 :])
     readable = has_path and (last >= 0 or begins_well)  # as [login@]host/path?query
@@ -149,8 +149,7 @@ def _end_of_login(rest: str) -> tuple[int, bool]:
     end = within.rfind("@")
     if ":" not in rest[: max(end, 0)]:
         return standard, True
-    in_query = query != "" and end > len(before_query)
-    return end, in_query and (begins_well or rest.count("@") > 1)
+    return end, begins_well or rest.count("@") > 1
 
 
 def is_place(text: str) -> bool:

@@ -33,7 +33,8 @@ class Masks:
     def __init__(self, words: Iterable[str]) -> None:
         masks: dict[str, str] = {}
         for word in words:
-            for text in {word, word.partition("=")[2]}:  # --option=value
+            option, _, value = word.lstrip("-").partition("=")
+            for text in {word, word.lstrip("-"), option, value}:
                 if is_meant_as_address(text) and shown(text) != text:
                     masks |= dict.fromkeys(pieces(text), HIDDEN) | dict.fromkeys(forms(text), shown(text))
         self.masks = sorted(masks.items(), key=lambda pair: -len(pair[0]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import ssl
 import threading
 import urllib.request
@@ -185,17 +187,20 @@ def explained(address: Address, error: Exception) -> Exception:
         what = f"{address} leads to something that is neither http nor https, which is not followed."
         return UserError(what, "Give the address it leads to, if you trust it.")
     reason = error.reason if isinstance(error, URLError) else error
+    check = ADVICE if address.unsure else CHECK
     if isinstance(reason, ssl.SSLCertVerificationError):
         fix = "Give http:// if it has that, too, or name a file with its certificate in SSL_CERT_FILE."
         return UserError(f"{address} has a certificate that nobody here vouches for.", fix)
     if isinstance(reason, TimeoutError):
-        return UserError(f"{address} did not answer in {SECONDS:.0f} s.", CHECK)
+        return UserError(f"{address} did not answer in {SECONDS:.0f} s.", check)
+    if isinstance(reason, socket.gaierror):
+        return UserError(f"{address} cannot be reached: there is no such host.", check)
     if isinstance(reason, OSError):
-        words = f" ({reason.strerror})" if reason.strerror else ""
-        return UserError(f"{address} cannot be reached{words}.", CHECK)
+        words = f" ({os.strerror(reason.errno)})" if isinstance(reason.errno, int) else ""
+        return UserError(f"{address} cannot be reached{words}.", check)
     if isinstance(error, (ValueError, URLError, zlib.error)):
         # ValueError: a way to log in, or a redirect, that makes no sense
-        return UserError(f"{address} answers in a way that cannot be understood.", ADVICE if address.unsure else CHECK)
+        return UserError(f"{address} answers in a way that cannot be understood.", check)
     return error
 
 
