@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -44,7 +43,7 @@ def find_bundle(
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
         return fetch(*parse(model), soc, precision, on_stage).path
-    path = Path(os.path.expanduser(model))
+    path = Path(expanded(model))
     if is_bundle(path):
         return path
     if path.is_dir():
@@ -85,7 +84,7 @@ def load(
     """
     name = None if model is None else expanded(str(model))
     backend = one_of(BACKENDS, backend, "a backend")
-    soc = None if soc is None else find_soc(str(soc).strip()).name
+    soc = find_soc(str(soc)).name if soc else None
     precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
     size = read_imgsz(imgsz)
     if size is not None:

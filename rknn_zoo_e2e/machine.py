@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rknn_zoo_e2e.packages import version_of
-from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.soc import SAME_NPU, SOCS
 
 ROOT = Path("/")
 
 # The toolkit's list_support_target_platform names both for a file built for either.
-SAME_NPU = (("rk3566", "rk3568"),)
+SAME_FILES = (("rk3566", "rk3568"),)
 
 # The driver's MODULE_VERSION, and the file "version" it makes in debugfs (root's alone) or procfs (rknpu_debugger.c).
 DRIVER_VERSIONS = ("sys/module/rknpu/version", "sys/kernel/debug/rknpu/version", "proc/rknpu/version")
@@ -35,7 +35,7 @@ IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
 
 def runs_on(built_for: str, board: str) -> bool:
     """Whether a ``.rknn`` built for one SoC runs on another."""
-    return built_for == board or any({built_for, board} <= set(pair) for pair in SAME_NPU)
+    return built_for == board or any({built_for, board} <= set(pair) for pair in SAME_FILES)
 
 
 def device_tree(root: Path = ROOT) -> list[str]:
@@ -50,10 +50,10 @@ def device_tree(root: Path = ROOT) -> list[str]:
 def board_soc(root: Path = ROOT) -> str | None:
     """The SoC of this board as the toolkit calls it, None where this is no board with a known one."""
     for name in reversed(device_tree(root)):
-        # Variants run their family's files: rk3588s is an rk3588; but rv1106b is none of rv1106.
-        soc = re.match(r"rockchip,(rk\d+|rv\d+b?)", name)
-        if soc and soc[1] in SOCS:
-            return soc[1]
+        if found := re.match(r"rockchip,([a-z0-9]+)", name):
+            soc = SAME_NPU.get(found[1], found[1])
+            if soc in SOCS:
+                return soc
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rknn_zoo_e2e.errors import UsageError
@@ -54,13 +55,66 @@ SOCS = {
 
 PRECISIONS = ("int8", "fp16")
 
+# Other names of a SoC's NPU: grades, packages and cut-down chips that run its files.
+SAME_NPU = {
+    # Linux, arch/arm64/boot/dts/rockchip: rk3588s.dtsi, rk3588j.dtsi and rk3566t.dtsi include the base's NPU; rk3582 is
+    # an rk3588s there (rk3582-radxa-e52c.dts). Rockchip's rknpu driver takes rk3576s for an rk3576 (rknpu_devfreq.c).
+    # The rest are what Rockchip stamps on packages and temperature grades of one die, and builds from one .dtsi.
+    **dict.fromkeys(("rk3588s", "rk3588s2", "rk3588j", "rk3588m", "rk3582"), "rk3588"),
+    **dict.fromkeys(("rk3576j", "rk3576m", "rk3576s"), "rk3576"),
+    **dict.fromkeys(("rk3568b2", "rk3568j", "rk3568m"), "rk3568"),
+    **dict.fromkeys(("rk3566t",), "rk3566"),
+    **dict.fromkeys(("rk3562j",), "rk3562"),
+    # Letters and figures behind these tell the memory in the package.
+    **dict.fromkeys(("rv1106g", "rv1106g2", "rv1106g3"), "rv1106"),
+    **dict.fromkeys(("rv1103g", "rv1103g1"), "rv1103"),
+    **dict.fromkeys(("rv1126bp", "rv1126bj"), "rv1126b"),
+}
 
-def find_soc(name: str) -> Soc:
-    """The SoC of that name, case aside. Raises :class:`UsageError` for an unknown one."""
-    soc = SOCS.get(name.lower())
-    if soc is None:
-        raise UsageError(f"{name!r} is not a known SoC.", f"Choose one of: {', '.join(SOCS)}.")
-    return soc
+# SoCs e2erknn cannot build for, with why and what to do.
+OLDER_TOOLKIT = (
+    "Models for {} are built with Rockchip's first rknn-toolkit, which e2erknn does not drive.",
+    "Convert for it with rknn-toolkit 1.7 of Rockchip. {others}",
+)
+NEWER_TOOLKIT = (
+    "Models for {} are built with Rockchip's RKNN3 toolkit, which e2erknn does not drive.",
+    "Convert for it with Rockchip's RKNN3 toolkit. {others}",
+)
+NO_NPU = ("{} has no NPU.", "Run the model on its processor: e2erknn demo IMAGE --backend onnx. {others}")
+FEWER_CORES = (
+    "{} has two of the three NPU cores of rk3588.",
+    "Build for rk3588, and on the board use two cores: --soc rk3588, then --cores 2",
+)
+KNOWN_OTHERS = {
+    **dict.fromkeys(("rk1806", "rk1808", "rk3399pro", "rv1109", "rv1126"), OLDER_TOOLKIT),
+    **dict.fromkeys(("rk1820", "rk1828", "rk3572"), NEWER_TOOLKIT),
+    **dict.fromkeys(
+        ("px30", "rk3229", "rk3288", "rk3308", "rk3326", "rk3328", "rk3368", "rk3399", "rk3506", "rk3528", "rk3528a"),
+        NO_NPU,
+    ),
+    "rk3583": FEWER_CORES,  # core_mask 0x3 in Rockchip's rknpu driver (rknpu_drv.c)
+}
+
+
+def find_soc(name: str, say: Callable[[str], None] = lambda text: None) -> Soc:
+    """The SoC of that name, or with the NPU of the one of that name; case aside.
+
+    Args:
+        say: told where it goes by another name.
+
+    Raises:
+        UsageError: an unknown one, or one that needs another toolkit or has no NPU.
+    """
+    given = name.strip().lower()
+    if soc := SOCS.get(SAME_NPU.get(given, given)):
+        if given in SAME_NPU:
+            say(f"{given} has the NPU of {soc.name}: files for {soc.name} run on it.")
+        return soc
+    others = f"Choose one of: {', '.join(SOCS)}."
+    if given in KNOWN_OTHERS:
+        what, fix = KNOWN_OTHERS[given]
+        raise UsageError(what.format(given), fix.format(others=f"Else c{others[1:]}"))
+    raise UsageError(f"{name!r} is not a known SoC.", others)
 
 
 def check_precision(soc: Soc, precision: str) -> None:

@@ -19,6 +19,7 @@ from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bund
 from rknn_zoo_e2e.bundlewriter import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.machine import board_soc, runs_on
+from rknn_zoo_e2e.soc import find_soc
 
 
 def single(
@@ -49,7 +50,7 @@ def single(
             f"Build it with: e2erknn convert {shlex.quote(whole.spec.name)} --layout flat --overwrite",
         )
     alone = len(whole.artifacts) == 1
-    soc = soc.lower() if soc else None if alone else board_soc()
+    soc = find_soc(soc).name if soc else None if alone else board_soc()
     soc = next((a.soc for a in whole.artifacts if soc and runs_on(a.soc, soc)), soc)
     if soc is None and not alone:
         held = ", ".join(dict.fromkeys(a.soc for a in whole.artifacts))

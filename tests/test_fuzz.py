@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz.py")]
-KINDS = ("checkpoints", "bundles", "metadata", "pictures", "videos", "tensors", "lists", "command lines")
+KINDS = (
+    "checkpoints",
+    "bundles",
+    "metadata",
+    "pictures",
+    "videos",
+    "tensors",
+    "lists",
+    "addresses",
+    "odd names",
+    "command lines",
+)
 
 
 def test_bad_inputs_of_every_kind(converted: Path):
@@ -29,7 +40,9 @@ def attempt(monkeypatch, tmp_path: Path):
     from fuzzing import harness
 
     def judged(call) -> dict[str, str]:
-        return harness.judge("test", 0, lambda folder: harness.Attempt(call), tmp_path / "attempt").faults
+        return harness.judge(
+            "test", 0, lambda folder: harness.Attempt(call, secrets=("hunter2",)), tmp_path / "attempt"
+        ).faults
 
     monkeypatch.setattr(harness, "LIMIT", 3.0)
     return judged
@@ -53,6 +66,7 @@ FAULTS = {
     "crash": crash,
     "hang": hang,
     "outside": lambda: Path("../in/new").write_text("an input changed"),
+    "secret": lambda: print("https://me:hunter2@host"),
     "half-written": lambda: Path(".shapes.part.jpg").write_text("left behind"),
 }
 

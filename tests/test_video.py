@@ -495,7 +495,7 @@ def test_a_stream_that_ends_is_an_error(tmp_path: Path):
         for frame in reader:
             seen.append(number_of(frame))
             writer.write(frame)
-    assert caught.value.what == f"http://***@127.0.0.1:{server.server_port}/live ended after {len(seen)} frames."
+    assert caught.value.what == f"http://127.0.0.1:{server.server_port}/live ended after {len(seen)} frames."
     assert seen == sorted(set(seen)) and seen[-1] >= 28 and numbers(tmp_path / "a.mp4") == seen
 
 

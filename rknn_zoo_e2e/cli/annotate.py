@@ -18,6 +18,7 @@ from rknn_zoo_e2e.cli.progress import StageProgress
 from rknn_zoo_e2e.cli.sources import Source
 from rknn_zoo_e2e.cli.targets import Targets
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.media.picture import Picture
 from rknn_zoo_e2e.predictor import Predictor
 from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.runtime import RuntimeGone
@@ -100,10 +101,11 @@ class Annotator:
         self.progress.done("pictures")
 
     def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], np.ndarray] | UserError:
-        (source, target), path = job, Path(job[0].place)  # type: ignore[arg-type]
+        source, target = job
+        assert isinstance(source.place, (Path, Picture))
         try:
-            with self._large if pixels(path) > LARGE else nullcontext():
-                image = read_image(path)
+            with self._large if pixels(source.place) > LARGE else nullcontext():
+                image = read_image(source.place)
                 result = self.predictor(image)
                 entry = entry_of(source.shown, result)
                 if target or self.window:
@@ -115,7 +117,7 @@ class Annotator:
         except UserError as error:
             return error
         except MemoryError:
-            return UserError(f"{source.place} needs more memory than there is.", SCALE_DOWN)
+            return UserError(f"{source.shown} needs more memory than there is.", SCALE_DOWN)
 
     def _tell(self, entry: dict[str, Any], drawn: np.ndarray) -> None:
         """What came of one picture."""
@@ -134,6 +136,7 @@ class Annotator:
         target = self._targets.file(source.name, ".mp4") if self._targets else None
         count, seen, frames = Counter[str](), 0, Frames()
         name = source.shown
+        assert not isinstance(source.place, Picture)
         try:
             with ExitStack() as stack:
                 reader = stack.enter_context(VideoReader(source.place))

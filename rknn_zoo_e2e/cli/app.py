@@ -9,10 +9,11 @@ import typer
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, publish, pull, zoo
-from rknn_zoo_e2e.cli.failures import reporting
+from rknn_zoo_e2e.cli.failures import Commands, reporting
 
 app = typer.Typer(
     name="e2erknn",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import Backend, Cores, Precision, SocOf, Trust
+from rknn_zoo_e2e.cli.options import Backend, Cores, Precision, SocOf, Trust, soc_named
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
@@ -42,6 +42,7 @@ def bench(
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.zoo import MODELS
 
+    soc = soc_named(soc)
     found = find_sources(images or [str(MODELS / "sample.jpg")])
     if any(source.video for source in found):
         raise UsageError("bench measures pictures, not videos.", "Give pictures or folders of them with --images.")

@@ -65,7 +65,7 @@ def convert(
     from rknn_zoo_e2e.conversion.selection import select
 
     options = Options.of(
-        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit
+        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit, note
     )
     names = select(models)
     progress = BuildTable()

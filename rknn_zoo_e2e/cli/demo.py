@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH, Backend, Cores, Model, Precision, SocOf, Trust
+from rknn_zoo_e2e.cli.options import PATH, Backend, Cores, Model, Precision, SocOf, Trust, soc_named
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
 
 
@@ -17,7 +17,7 @@ def demo(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Pictures, videos, folders, glob patterns, the number of a camera, or the URL of a stream.",
+            help="Pictures, videos, folders, glob patterns, a camera's number, the address of a picture or stream.",
         ),
     ],
     model: Model = None,
@@ -56,8 +56,9 @@ def demo(
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.vision.window import Window
 
+    soc = soc_named(soc)
     found = find_sources(sources)
-    live = not isinstance(found[0].place, Path)
+    live = found[0].live
     if cores.strip().lower() == "auto":  # one still picture is not worth loading the model on every core
         cores = "all" if len(found) > 1 or found[0].video else "1"
     thresholds = Thresholds(conf, iou, max_det, tuple(classes) if classes else None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH, Backend, Precision, SocOf, Trust
+from rknn_zoo_e2e.cli.options import PATH, Backend, Precision, SocOf, Trust, soc_named
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def evaluate(
     from rknn_zoo_e2e.evaluate import evaluate as run
     from rknn_zoo_e2e.loading import load, one_of
 
+    soc = soc_named(soc)
     with StageProgress() as progress:
 
         def follow(stage: str, share: float) -> None:

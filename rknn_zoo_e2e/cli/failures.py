@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from rknn_zoo_e2e.cli.output import emit, escaped, settings, show_error, stderr
+from rknn_zoo_e2e.cli.output import emit, escaped, masked, settings, show_error, stderr
 from rknn_zoo_e2e.errors import UserError
 
+CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # ClickException; click lies beside typer or, since 0.26, inside it
 OURS = Path(__file__).parents[1]
 # The machine's doing, wherever it strikes.
 FULL, BROKEN = (errno.ENOSPC, errno.EDQUOT), (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE)
@@ -32,6 +34,30 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
             command(**options)
 
     return called
+
+
+class Commands(TyperGroup):
+    """The commands; what is wrong with options is told without the secrets of an address that was given for one."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with masking_usage():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with masking_usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def masking_usage() -> Iterator[None]:
+    """Masks what an error about options says."""
+    try:
+        yield
+    except CLICK_ERROR as error:
+        for name in ("message", "option_name"):
+            if isinstance(said := getattr(error, name, None), str):
+                setattr(error, name, masked(said))
+        raise
 
 
 @contextmanager
@@ -57,6 +83,7 @@ def reporting_errors(options: Mapping[str, Any] | None = None) -> Iterator[None]
         ended, code = error, 130
     except Exception as error:
         told = explained(error)
+        told.what, told.fix = masked(told.what), masked(told.fix)
         if settings.json and not settings.emitted:
             emit({"error": {"what": told.what, "fix": told.fix}})
         show_error(told)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.output import stderr
+from rknn_zoo_e2e.cli.output import note, stderr
 from rknn_zoo_e2e.errors import UsageError
 
 
@@ -38,6 +38,13 @@ Precision = Annotated[str | None, typer.Option(help="Which precision of a bundle
 Cores = Annotated[
     str, typer.Option(help="NPU cores to share the work among: auto, all or a number. On a PC: copies of the runtime.")
 ]
+
+
+def soc_named(name: str | None) -> str | None:
+    """The SoC that --soc means, None where it was not given. Raises :class:`UsageError` for an unknown one."""
+    from rknn_zoo_e2e.soc import find_soc
+
+    return find_soc(name, note).name if name else None
 
 
 def _warn(value: bool) -> bool:

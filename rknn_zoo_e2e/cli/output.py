@@ -8,12 +8,16 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.media.masks import Masks
+
+SERVERS = frozenset({"E2ERKNN_RELEASES", "HF_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Settings:
 
     def remember(self, text: str) -> None:
         """Keeps a line for a report."""
-        self.history.append(f"[{time.monotonic() - self.start:6.1f} s] {text}")
+        self.history.append(f"[{time.monotonic() - self.start:6.1f} s] {masked(text)}")
 
 
 settings = Settings()
@@ -121,5 +125,16 @@ def escaped(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text in one line, with escapes for what a terminal would obey: a file may be called anything."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """Text in one line, with escapes for what a terminal would obey, as a file may be called anything; and masked."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in masked(text))
+
+
+def masked(text: str) -> str:
+    """Text without the secrets of the addresses on the command line and in the variables that name servers."""
+    servers = (value for name, value in os.environ.items() if name.upper() in SERVERS and "@" in value)
+    return _masks((*sys.argv[1:], *servers))(text)
+
+
+@cache
+def _masks(words: tuple[str, ...]) -> Masks:
+    return Masks(words)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH
+from rknn_zoo_e2e.cli.options import PATH, soc_named
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
 
 
@@ -32,6 +32,7 @@ def pull(
     from rknn_zoo_e2e.hub.pull import fetch, parse
     from rknn_zoo_e2e.hub.pull import pull as run
 
+    soc = soc_named(soc)
     name, revision = parse(repo)
     with StageProgress() as progress:
         bundle = fetch(name, revision, soc, precision, lambda stage, share: progress.stage(name, stage, share))

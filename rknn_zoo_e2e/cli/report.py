@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.cli.output import settings
+from rknn_zoo_e2e.cli.output import masked, settings
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.privacy import without_secrets, without_traces
 from rknn_zoo_e2e.packages import version_of
@@ -48,7 +48,8 @@ class Run:
 def command(run: Run) -> str:
     """As it was typed, and what each option came to be."""
     values = [f"{name} = {value if isinstance(value, Path) else repr(value)}" for name, value in run.options.items()]
-    return "\n".join([shlex.join(["e2erknn", *sys.argv[1:]]), *values, f"exit code: {run.exit_code}"])
+    words = [masked(word) for word in sys.argv[1:]]  # each on its own, before quotes are put in
+    return "\n".join([shlex.join(["e2erknn", *words]), *values, f"exit code: {run.exit_code}"])
 
 
 def told(run: Run) -> str:
@@ -113,9 +114,9 @@ SECTIONS: tuple[tuple[str, Callable[[Run], str], Callable[[str], str]], ...] = (
 def report(run: Run) -> str:
     """The whole text. A section that cannot be had says why: the others are wanted all the same."""
     parts = [HEAD]
-    for title, content, masked in SECTIONS:
+    for title, content, cleared in SECTIONS:
         try:
-            text = masked(content(run)).strip()
+            text = cleared(masked(content(run))).strip()
         except Exception as error:  # this machine may be broken in any way
             text = f"not to be had: {type(error).__name__}"
         if text:

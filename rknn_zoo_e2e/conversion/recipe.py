@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,14 +71,18 @@ class Options:
         verify: bool = True,
         overwrite: bool = False,
         time_limit: float = TIME_LIMIT,
+        say: Callable[[str], None] = lambda text: None,
     ) -> Options:
         """From what people type, in the command or in Python: lists with commas, case and blanks aside.
+
+        Args:
+            say: told where a SoC goes by another name.
 
         Raises:
             UsageError: something means nothing.
         """
         options = cls(
-            socs=find_socs(socs),
+            socs=find_socs(socs, say),
             precision=word(precision),
             imgsz=read_imgsz(imgsz),
             calib=None if calib is None else user_path(calib, "--calib"),
@@ -109,14 +113,14 @@ class Options:
             check_there(self.calib)
 
 
-def find_socs(names: str | Iterable[str]) -> tuple[Soc, ...]:
+def find_socs(names: str | Iterable[str], say: Callable[[str], None]) -> tuple[Soc, ...]:
     """The SoCs of those names, each once; one text may name several with commas between.
 
     Raises:
         UsageError: one is unknown.
     """
     given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else names
-    return tuple(dict.fromkeys(find_soc(name) for one in given for name in split(str(one))))
+    return tuple(dict.fromkeys(find_soc(name, say) for one in given for name in split(str(one))))
 
 
 def word(given: object) -> str:

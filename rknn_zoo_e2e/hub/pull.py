@@ -19,6 +19,7 @@ from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_neede
 from rknn_zoo_e2e.hub.listing import check_sizes
 from rknn_zoo_e2e.locking import locked
 from rknn_zoo_e2e.packages import release
+from rknn_zoo_e2e.soc import find_soc
 from rknn_zoo_e2e.staging import staged
 from rknn_zoo_e2e.weights import sha256
 
@@ -98,7 +99,7 @@ def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | N
             "Give a repo that e2erknn publish made, or convert the model itself: e2erknn convert MODEL --soc rk3566",
         )
     board = machine.board_soc() if soc is None else None
-    wanted = soc.lower() if soc else board
+    wanted = find_soc(soc).name if soc else board
     if wanted is None and len({b.artifacts[0].soc for b in bundles}) > 1:
         example = bundles[0].artifacts[0].soc
         raise UsageError(f"{repo} holds {', '.join(held)}.", f"Say which SoC you mean, for example: --soc {example}")

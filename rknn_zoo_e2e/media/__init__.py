@@ -1,1 +1,1 @@
-"""Files people give: how they are named and encoded, and what they hold."""
+"""What people give and where from: files, lists and data sets; addresses and what is fetched from them."""

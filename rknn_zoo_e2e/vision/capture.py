@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.media.address import ADVICE, Address
 from rknn_zoo_e2e.vision.image import open_regular
 
 # Ultralytics' (ultralytics.data.utils.VID_FORMATS) without gif, which is a picture here, and what cameras record to
@@ -22,23 +22,25 @@ SUFFIXES = frozenset(
 )
 PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg opens what they name, whatever they are called themselves
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")  # of streams
+FFMPEG_SILENT = "-8"  # AV_LOG_QUIET
 TIMEOUT_MS = 10_000  # a sender silent for longer is gone; V4L2's own limit is the same
 # Outermost boxes of MP4 and MOV: ISO/IEC 14496-12, table 1, and Apple's wide
 BOXES = frozenset(b"emsg free ftyp mdat meta mfra moof moov pdin prft sidx skip styp udta uuid wide".split())
 AGAIN = "Copy, download or record the video again."
 
 
-def silence() -> None:
-    """Keeps OpenCV's and FFmpeg's lines off stderr, where they would bury our own; OPENCV_LOG_LEVEL shows them."""
-    if "OPENCV_LOG_LEVEL" not in os.environ:
+def silence(always: bool = False) -> None:
+    """Keeps OpenCV's and FFmpeg's lines off stderr, where they would bury our own.
+
+    Args:
+        always: even where OPENCV_LOG_LEVEL is set to show them: their lines hold addresses with passwords.
+    """
+    if always or "OPENCV_LOG_LEVEL" not in os.environ:
         log = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # type: ignore[attr-defined]  # 4.13
         log.setLogLevel(0)
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first uses FFmpeg
-
-
-def masked(url: str) -> str:
-    """A URL for people and logs: without user and password, and without its query, where cameras take them, too."""
-    return re.sub(r"\?.*", "", re.sub(r"(?<=://).+@", "***@", url))
+        if always:
+            os.environ["OPENCV_FFMPEG_LOGLEVEL"] = FFMPEG_SILENT
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)  # read when OpenCV first uses FFmpeg
 
 
 def open_file(path: Path) -> Any:
@@ -57,15 +59,14 @@ def open_file(path: Path) -> Any:
     return capture
 
 
-def open_stream(url: str) -> Any:
+def open_stream(address: Address) -> Any:
     """A ``cv2.VideoCapture`` that gives up on a silent sender. Raises :class:`UserError` if it cannot be opened."""
-    silence()
+    silence(always=True)
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+    capture = cv2.VideoCapture(address.to_open, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
-        raise UserError(
-            f"{masked(url)} cannot be opened.", "Check the address, user and password, and that the sender is running."
-        )
+        advice = ADVICE if address.unsure else "Check the address, user and password, and that the sender is running."
+        raise UserError(f"{address} cannot be opened.", advice)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -49,7 +49,13 @@ warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def read_image(path: Path) -> np.ndarray:
+class Fetched(Protocol):
+    """A picture file that lies in memory; its text says where it is from."""
+
+    def open(self) -> BinaryIO: ...
+
+
+def read_image(path: Path | Fetched) -> np.ndarray:
     """The first frame of a picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
     It takes 7 bytes of memory a pixel while it reads, 8 where it turns: 2 GB for the largest.
@@ -74,20 +80,20 @@ def upright(image: Image.Image) -> np.ndarray:
     return to_rgb(image)
 
 
-def pixels(path: Path) -> int:
+def pixels(path: Path | Fetched) -> int:
     """How many pixels a picture has, by its header. Raises :class:`UserError` as :func:`read_image` does."""
     with opened(path) as image:
         return image.width * image.height
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path | Fetched) -> Iterator[Image.Image]:
     """A picture whose header was read and is fine; whatever else goes wrong in the block is the file's fault.
 
     Raises:
         UserError: it cannot be used.
     """
-    with open_regular(path) as file:
+    with open_regular(path) if isinstance(path, Path) else path.open() as file:
         try:
             with Image.open(file, formats=formats()) as image:
                 check_size(path, *image.size)
@@ -115,7 +121,7 @@ def formats() -> tuple[str, ...]:
     return FORMATS
 
 
-def not_a_picture(path: Path, file: BinaryIO) -> UserError:
+def not_a_picture(path: Path | Fetched, file: BinaryIO) -> UserError:
     """What is said of a file that is in none of the formats: what reads it, if it is known."""
     file.seek(4)
     kind = BRANDS.get(file.read(8), "")

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, masked, open_camera, open_file, open_stream, read
+from rknn_zoo_e2e.media.address import Address, read_address
+from rknn_zoo_e2e.vision import capture
+from rknn_zoo_e2e.vision.capture import AGAIN, Newest, is_cut_off, open_camera, open_file, open_stream, read
 from rknn_zoo_e2e.vision.image import check_size
 
 DEFAULT_FPS = 25.0  # where the source tells none
@@ -26,7 +28,7 @@ class VideoReader:
     It never ends well: iteration ends with an error once the sender is gone.
 
     Args:
-        place: file, number of a camera, or URL of a stream.
+        place: file, number of a camera, or address of a stream.
 
     Attributes:
         name: for people, without credentials.
@@ -38,8 +40,8 @@ class VideoReader:
         UserError: it does not exist, cannot be opened, has no frame, or (while iterating) ended early.
     """
 
-    def __init__(self, place: Path | int | str) -> None:
-        self.place = place
+    def __init__(self, place: Path | int | str | Address) -> None:
+        self.place = read_address(place, capture.SCHEMES) if isinstance(place, str) else place
         self.name, self._capture = self._open()
         try:
             check_size(self.name, *(int(self._capture.get(side)) for side in SIDES))
@@ -55,7 +57,7 @@ class VideoReader:
         fps, frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.fps = float(fps) if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else DEFAULT_FPS
         self.frames = int(frames) if 0 < frames < 1 << 31 else None
-        self.live = isinstance(place, int) or (isinstance(place, str) and self.frames is None)
+        self.live = isinstance(self.place, int) or (isinstance(self.place, Address) and self.frames is None)
         self._read, self._ms = 0, 0.0
         if self.live:
             self._capture, self._first = Newest(self._capture, self._first), None
@@ -65,7 +67,7 @@ class VideoReader:
             return str(self.place), open_file(self.place)
         if isinstance(self.place, int):
             return f"camera {self.place}", open_camera(self.place)
-        return masked(self.place), open_stream(self.place)
+        return str(self.place), open_stream(self.place)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self

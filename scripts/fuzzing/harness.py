@@ -22,6 +22,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 CHANGES = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.truncate", "os.chmod"})
 STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect"})
 SIGNS = ("Traceback (most recent", "This is a bug in e2erknn")  # of an exception nobody expected
+HERE = ("127.0.0.1", "::1")
 CACHES = (".cache", ".config")  # what libraries keep in the home folder
 
 
@@ -32,10 +33,14 @@ class Attempt:
     Attributes:
         run: the arguments of the command line, or what to call instead of it.
         inputs: how many bad inputs that are.
+        secrets: what must stand in nothing that is printed, and in no file that is written or its name.
+        serves: connections to this machine are part of it.
     """
 
     run: list[str] | Callable[[], None]
     inputs: int = 1
+    secrets: tuple[str, ...] = ()
+    serves: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ def judge(kind: str, number: int, make: Callable[[Path], Attempt], folder: Path)
         faults["silence"] = f"exit code {code} without a word"
     elif "--json" in (attempt.run if isinstance(attempt.run, list) else ()) and not _documents(code, said["stdout"]):
         faults["json"] = f"not one document: {said['stdout'][:200]!r}"
+    if shown := [one for one in attempt.secrets if one in written(places["out"]) + said["stdout"] + said["stderr"]]:
+        faults["secret"] = f"{', '.join(shown)} of {attempt.run}"
     if said["outside"]:
         faults["outside"] = said["outside"][:600]
     if (folder / "touched").exists() or listing(places["in"]) != before:
@@ -95,6 +102,13 @@ def judge(kind: str, number: int, make: Callable[[Path], Attempt], folder: Path)
     if not faults:
         shutil.rmtree(folder)
     return Verdict(kind, number, attempt.inputs, code != 0, seconds, faults)
+
+
+def written(folder: Path) -> str:
+    """Names of all files in a folder, and the content of its reports."""
+    found = sorted(folder.rglob("*"))
+    reports = (path.read_text("utf-8", "replace") for path in found if path.suffix == ".txt")
+    return "\n".join([*map(str, found), *reports])
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -165,7 +179,7 @@ def _child(attempt: Attempt, folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for number, name in enumerate((Path(os.devnull), folder / "stdout", folder / "stderr")):
             os.dup2(os.open(name, NEW if number else os.O_RDONLY, 0o600), number)
-        _watch(folder)
+        _watch(folder, attempt.serves)
         if callable(attempt.run):
             attempt.run()
         else:
@@ -184,12 +198,15 @@ def _child(attempt: Attempt, folder: Path) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _watch(folder: Path) -> None:
-    """Notes in the file ``outside`` every program started, connection made, and change outside of ``folder``."""
+def _watch(folder: Path, serves: bool) -> None:
+    """Notes in the file ``outside`` every program started, connection made, and change outside of ``folder``; with
+    ``serves`` no connections to this machine."""
     record = os.open(folder / "outside", NEW, 0o600)
     allowed = (str(folder) + os.sep, "/dev/", "/proc/self/")
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
+        if (serves and event == "socket.connect" and args[1][0] in HERE) or args[1:2] == (["uname", "-p"],):
+            return  # uname: Python's platform asks it what a report says
         if event in STARTS:
             os.write(record, f"{event} {str(args)[:200]}\n".encode("utf-8", "replace"))
         elif event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITING):

@@ -10,6 +10,7 @@ from random import Random
 
 import yaml
 
+from fuzzing.addresses import addresses, odd_names
 from fuzzing.harness import Attempt
 from fuzzing.lists import lists
 from fuzzing.material import Material
@@ -141,9 +142,11 @@ KINDS: dict[str, tuple[Make, float]] = {
     "checkpoints": (checkpoints, 0.12),
     "bundles": (bundles, 0.12),
     "metadata": (metadata, 0.16),
-    "pictures": (pictures, 0.24),
+    "pictures": (pictures, 0.18),
     "videos": (videos, 0.02),
-    "tensors": (tensors, 0.2),
+    "tensors": (tensors, 0.16),
     "lists": (lists, 0.04),
+    "addresses": (addresses, 0.06),
+    "odd names": (odd_names, 0.04),
     "command lines": (command_lines, 0.1),
 }
