@@ -17,7 +17,7 @@ from rknn_zoo_e2e.conversion.build import Build, Check
 from rknn_zoo_e2e.conversion.calibration import Calibration
 from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_name
 from rknn_zoo_e2e.conversion.verify import SURE
-from rknn_zoo_e2e.isolation.worker import Enter, serve
+from rknn_zoo_e2e.isolation.worker import Enter
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
@@ -158,5 +158,6 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
 
 
-if __name__ == "__main__":
-    serve(lambda enter: Preparation(enter).verbs)
+def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+    """What the process of a :class:`~rknn_zoo_e2e.conversion.preparer.Preparer` does."""
+    return Preparation(enter).verbs
