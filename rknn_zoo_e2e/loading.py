@@ -11,7 +11,7 @@ from rknn_zoo_e2e.bundle import SUFFIX, Artifact, Bundle, check_file, is_bundle,
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.predictor import Predictor
-from rknn_zoo_e2e.runtime import BACKENDS, Runtime
+from rknn_zoo_e2e.runtime import BACKENDS, FROM_GRAPH, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.tasks.base import Thresholds
@@ -26,18 +26,20 @@ def find_bundle(
     soc: str | None = None,
     precision: str | None = None,
     on_stage: OnStage = lambda stage, share: None,
+    backend: str = "auto",
 ) -> Path | None:
     """The bundle a MODEL argument means, None where it means a checkpoint.
 
     A bundle's own path; without an argument the newest in the working folder; for a zoo name one made from it there; of
-    a repo (``hf:owner/name[@revision]``) what the SoC needs, fetched once and then from the client's cache.
+    a repo (``hf:owner/name[@revision]``) what the SoC and the backend need, fetched once and then from the client's
+    cache.
     """
     if model is None:
         return newest(Path())
     if model.startswith("hf:"):
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
-        return fetch(*parse(model), soc, precision, on_stage).path
+        return fetch(*parse(model), soc, precision, on_stage, backend in FROM_GRAPH).path
     path = Path(model)
     if is_bundle(path):
         return path
@@ -79,7 +81,7 @@ def load(
     if backend not in BACKENDS:
         raise UsageError(f"{backend!r} is not a backend.", f"Choose one of: {', '.join(BACKENDS)}.")
     thresholds = thresholds or Thresholds()
-    folder = find_bundle(name, soc, precision, on_stage)
+    folder = find_bundle(name, soc, precision, on_stage, backend)
     if folder is None or backend == "torch":
         return _load_checkpoint(name, folder, backend, imgsz, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)

@@ -19,9 +19,14 @@ def hold(descriptor: int) -> int:
     return descriptor
 
 
+def is_held(descriptor: int) -> bool:
+    """Whether it is still ours: not in a process that was forked meanwhile."""
+    return descriptor in _held
+
+
 def let_go(descriptor: int) -> None:
     """Closes a held descriptor; in a forked process, where that is done, nothing."""
-    if descriptor in _held:
+    if is_held(descriptor):
         _held.discard(descriptor)  # before its number can become another file's
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""A program that uses workers; ``python program.py CASE`` prints who is to be killed and what is to end with it, and waits."""
+"""A program that uses workers: ``python program.py CASE`` prints who is to be killed, and what is to end with that."""
 
 from __future__ import annotations
 
