@@ -39,8 +39,13 @@ def came_from(monkeypatch, tmp_path: Path):
         ),
         (
             {"url": "ssh://git@git.example/b.git", "vcs_info": GIT | {"requested_revision": "v1"}, "subdirectory": "x"},
-            "pip install 'rknn-zoo-e2e[hub] @ git+ssh://git@git.example/b.git@v1#subdirectory=x'",
-            "pip install 'rknn-zoo-e2e[hub] @ git+ssh://git@git.example/b.git@v1#subdirectory=x'",
+            "pip install 'rknn-zoo-e2e[hub] @ git+ssh://git@git.example/b.git@c0ffee#subdirectory=x'",
+            "pip install 'rknn-zoo-e2e[hub] @ git+ssh://git@git.example/b.git@c0ffee#subdirectory=x'",
+        ),
+        (
+            {"url": "file:///a/clone", "vcs_info": GIT},
+            "pip install 'rknn-zoo-e2e[hub] @ git+file:///a/clone@c0ffee'",
+            None,
         ),
         (
             {"url": "https://ann:s3cret@git.example/b.git", "vcs_info": GIT},

@@ -42,8 +42,8 @@ def install(*extras: str) -> str:
 
 def install_elsewhere(*extras: str) -> str:
     """The same for another machine, which does not have our files."""
-    wanted = f"[{','.join(extras)}]"
-    if url := address(origin()):
+    record, wanted = origin(), f"[{','.join(extras)}]"
+    if (url := address(record)) and urlsplit(record["url"]).scheme != "file":
         return f"pip install {shlex.quote(f'{PROJECT}{wanted} @ {url}')}"
     return f"pip install {shlex.quote(f'.{wanted}')} in a clone of {PROJECT}"
 
@@ -76,7 +76,7 @@ def wheel(record: dict[str, Any]) -> Path | None:
 
 
 def address(record: dict[str, Any]) -> str | None:
-    """A requirement's address (PEP 508) that others can use: without passwords, and at the same revision."""
+    """A requirement's address (PEP 508): without passwords, and of the very same commit."""
     parts, vcs = urlsplit(record.get("url", "")), record.get("vcs_info", {})
     if not vcs and (parts.scheme not in ("http", "https") or parts.query):  # a signed address has its day
         return None
@@ -85,7 +85,7 @@ def address(record: dict[str, Any]) -> str | None:
     folder = f"#subdirectory={record['subdirectory']}" if record.get("subdirectory") else ""
     if not vcs:
         return url + folder
-    return f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}{folder}"
+    return f"{vcs['vcs']}+{url}@{vcs['commit_id']}{folder}"
 
 
 def packages(extras: tuple[str, ...]) -> list[str]:
