@@ -44,7 +44,7 @@ def came_from(monkeypatch, tmp_path: Path):
         ),
         (
             {"url": "file:///a/clone", "vcs_info": GIT},
-            "pip install 'rknn-zoo-e2e[hub] @ git+file:///a/clone@c0ffee'",
+            "pip install 'rknn-zoo-e2e[hub] @ git+file://localhost/a/clone@c0ffee'",
             None,
         ),
         (

@@ -81,7 +81,8 @@ def address(record: dict[str, Any]) -> str | None:
     if not vcs and (parts.scheme not in ("http", "https") or parts.query):  # a signed address has its day
         return None
     user = "git@" if parts.username == "git" and parts.scheme == "ssh" else ""
-    url = f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    host = parts.netloc.rpartition("@")[2] or "localhost"  # of a file, where pip wants one all the same
+    url = f"{parts.scheme}://{user}{host}{parts.path}"
     folder = f"#subdirectory={record['subdirectory']}" if record.get("subdirectory") else ""
     if not vcs:
         return url + folder
