@@ -18,6 +18,7 @@ from program import CASES, Stuck, started
 
 from rknn_zoo_e2e import load
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.runtime.pool import Pool
 
 HERE = Path(__file__).parent
 LIMIT = 2.0  # seconds
@@ -87,15 +88,14 @@ def test_a_forked_process_neither_uses_it_nor_ends_it():
     """It may leave the ``with`` block, as a script's forked process does that calls ``sys.exit``."""
     with Stuck() as worker:
         pid = worker.call("pid", None)
-        if not (child := os.fork()):
-            try:
-                with pytest.raises(UserError, match=f"belongs to process {os.getppid()}"):
-                    worker.call("pid", None)
-                worker.__exit__()
-                os._exit(0)
-            finally:
-                os._exit(1)
-        assert ended(child) == 0 and worker.call("pid", None) == pid
+
+        def child() -> bool:
+            with pytest.raises(UserError, match=f"belongs to process {os.getppid()}"):
+                worker.call("pid", None)
+            worker.__exit__()
+            return True
+
+        assert in_fork(child) and worker.call("pid", None) == pid
         assert worker.folder.is_dir()
 
 
@@ -135,16 +135,63 @@ def test_a_simulator_opened_anew_by_map_stays(converted: Path, pictures):
         assert predictor.pool.runtimes == [runtime]
 
 
-def test_a_forked_process_loads_its_own_simulator(converted: Path, pictures):
-    """A predictor of its parent's opens another there, says so, and goes on."""
-    with load(converted / "shapes_rknn_model", backend="simulator") as predictor:
-        before = len(predictor(pictures[0]))
-        if not (child := os.fork()):
-            try:
-                result = predictor(pictures[0])
-                predictor.close()
-                os._exit(0 if len(result) == before and "forked" in result.retried else 2)
-            finally:
-                os._exit(1)
-        assert ended(child) == 0
-        assert predictor(pictures[0]).retried == ""
+class Numbered:
+    """A runtime that gives the number of its process."""
+
+    backend = "simulator"
+
+    def __init__(self) -> None:
+        self.worker, self.pid = started()
+
+    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+        return [self.worker.call("pid", None)]
+
+    def close(self) -> None:
+        self.worker.__exit__()
+
+
+def in_fork(work: Callable[[], bool]) -> bool:
+    """What ``work`` says in a forked process."""
+    if not (child := os.fork()):
+        try:
+            os._exit(0 if work() else 2)
+        finally:
+            os._exit(1)
+    return ended(child) == 0
+
+
+def test_a_forked_process_opens_its_own_of_a_pool():
+    """All of more than may fail in a row, though its parent was using one when it was forked."""
+    pool = Pool([Numbered] * 7)
+    before = {runtime.pid for runtime in pool.runtimes}
+
+    def child() -> bool:
+        pids = set()
+        for _ in range(7):
+            with pool.lend() as runtime:
+                pids |= set(runtime.infer(None))
+        pool.close()
+        return len(pids) == 7 and not pids & before
+
+    try:
+        with pool.lend():
+            assert in_fork(child)
+        assert living(sorted(before)) == sorted(before) and {r.pid for r in pool.runtimes} == before
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize("backend", ["simulator", "onnx"])
+def test_a_forked_process_loads_its_own_model(converted: Path, pictures, backend: str):
+    """As the processes of ``multiprocessing`` do that inherit a predictor."""
+    with load(converted / "shapes_rknn_model", backend=backend) as predictor:
+        before = predictor(pictures[0]).to_dict()["detections"]
+
+        def child() -> bool:
+            result = predictor(pictures[0])
+            predictor.close()
+            return result.retried == "" and result.to_dict()["detections"] == before
+
+        assert in_fork(child)
+        result = predictor(pictures[0])
+        assert result.retried == "" and result.to_dict()["detections"] == before
