@@ -13,6 +13,7 @@ from rknn_zoo_e2e.onnxfile import refers_outside
 from rknn_zoo_e2e.weights import sha256
 
 AGAIN = "Copy the whole bundle again, or build it again with: e2erknn convert"
+WHOLE = "Copy the bundle again, all of it; from the Hub: e2erknn pull OWNER/NAME --whole (a board gets a part)."
 DO_NOT_USE = "Do not use it; ask whoever made it."
 
 
@@ -56,7 +57,7 @@ def checked(path: Path, expected: str) -> Path:
         UserError: it is missing, another, or refers to other files.
     """
     if not path.is_file():
-        raise UserError(f"{path} is missing.", AGAIN)
+        raise UserError(f"{path} is missing.", WHOLE)
     check_size(path)
     if sha256(path) != expected:
         raise UserError(f"{path} is not the file the bundle was made with (its checksum differs).", AGAIN)

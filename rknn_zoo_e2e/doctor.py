@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.bundle import Artifact, Bundle
 from rknn_zoo_e2e.machine import Board, runs_on
 from rknn_zoo_e2e.packages import TOOLKITS, Host, Package, fits, release, requirements
@@ -19,7 +20,6 @@ ROOM = 3e9
 NO_PYTHON = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 
 LIBRARY = "https://github.com/airockchip/rknn-toolkit2/tree/master/rknpu2/runtime/Linux/librknn_api/aarch64"
-INSTALL = "pip install 'rknn-zoo-e2e[{}]'"
 RULE = (
     """echo 'KERNEL=="{}", GROUP="video", MODE="0660"' | sudo tee /etc/udev/rules.d/99-npu.rules """
     "&& sudo udevadm trigger && "
@@ -65,7 +65,7 @@ def of_soc(board: Board) -> Finding:
     """Whether the board has an NPU known here."""
     if board.soc:
         return Finding("SoC", "ok", f"{board.soc}, {board.cores} NPU core{'s' if board.cores > 1 else ''}")
-    known = f"Use a board with one of: {', '.join(SOCS)}; or without an NPU: {INSTALL.format('onnx')}"
+    known = f"Use a board with one of: {', '.join(SOCS)}; or without an NPU: {install('onnx')}"
     if board.compatible:
         return Finding("SoC", "fail", f"No SoC with a known NPU: {board.compatible}.", known)
     mount = "In a container, start it with -v /proc/device-tree/compatible:/proc/device-tree/compatible. "
@@ -133,12 +133,12 @@ def of_library(board: Board, toolkit: str) -> Finding:
 
 def of_lite2(board: Board, toolkit: str) -> Finding:
     """The Python runtime, against the ``board`` extra and ``toolkit`` (a version, "" for any)."""
-    name, install = "rknn-toolkit-lite2", INSTALL.format("board")
+    name, again = "rknn-toolkit-lite2", install("board")
     bounds = requirements("rknn-zoo-e2e", "board").get(name, "")
     if board.lite2 is None:
-        return Finding(name, "fail", "It is not installed.", install)
+        return Finding(name, "fail", "It is not installed.", again)
     if not fits(board.lite2, bounds):
-        return Finding(name, "fail", f"{board.lite2} is not {bounds}.", install)
+        return Finding(name, "fail", f"{board.lite2} is not {bounds}.", again)
     if release(board.lite2) < release(toolkit):
         # Only a warning: librknnrt reads the model, this just calls it; Rockchip releases them in pairs.
         what = f"{board.lite2} is older than the bundle's toolkit, {toolkit}."
@@ -167,7 +167,7 @@ def of_host(host: Host) -> list[Finding]:
     """Of a PC: everything but Python itself is needed by ``convert`` and the simulator only."""
     here = f"{host.system} {host.machine}"
     if here != "Linux x86_64":
-        what, onnx = f"{here}: rknn-toolkit2 runs on Linux x86_64 only.", INSTALL.format("onnx")
+        what, onnx = f"{here}: rknn-toolkit2 runs on Linux x86_64 only.", install("onnx")
         fix = f"Convert in Docker or a VM; {onnx} runs a bundle's model.onnx here."
         return [of_python(host), Finding("system", "warn", what, fix)]
     toolkit = any(p.version for p in host.packages if p.name == "rknn-toolkit2")
@@ -179,7 +179,7 @@ def of_package(package: Package, toolkit: bool) -> Finding:
     """A package of ``convert``; ``toolkit`` tells whether rknn-toolkit2 is installed."""
     if package.version is None:
         what = "It is not installed; convert and the simulator need it."
-        return Finding(package.name, "warn", what, INSTALL.format("convert"))
+        return Finding(package.name, "warn", what, install("convert"))
     if not fits(package.version, package.bounds):
         fix = f"pip install '{package.name}{package.bounds}'"
         if package.name == "rknn-toolkit2" and fits(package.version, TOOLKITS):

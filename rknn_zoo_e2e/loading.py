@@ -14,7 +14,7 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.media.files import expanded
 from rknn_zoo_e2e.predictor import Predictor
-from rknn_zoo_e2e.runtime import BACKENDS, Runtime
+from rknn_zoo_e2e.runtime import BACKENDS, FROM_GRAPH, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.soc import PRECISIONS, SOCS, find_soc
 from rknn_zoo_e2e.spec import check_imgsz, read_imgsz
@@ -31,18 +31,20 @@ def find_bundle(
     soc: str | None = None,
     precision: str | None = None,
     on_stage: OnStage = lambda stage, share: None,
+    backend: str = "auto",
 ) -> Path | None:
     """The bundle a MODEL argument means, None where it means a checkpoint.
 
     A bundle's own path; without an argument the newest in the working folder; for a zoo name one made from it there; of
-    a repo (``hf:owner/name[@revision]``) what the SoC needs, fetched once and then from the client's cache.
+    a repo (``hf:owner/name[@revision]``) what the SoC and the backend need, fetched once and then from the client's
+    cache.
     """
     if model is None:
         return newest(Path())
     if model.startswith("hf:"):
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
-        return fetch(*parse(model), soc, precision, on_stage).path
+        return fetch(*parse(model), soc, precision, on_stage, backend in FROM_GRAPH).path
     path = Path(expanded(model))
     if is_bundle(path):
         return path
@@ -92,7 +94,7 @@ def load(
     thresholds = thresholds or Thresholds()
     named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
     # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
-    folder = None if named and backend == "torch" else find_bundle(name, soc, precision, on_stage)
+    folder = None if named and backend == "torch" else find_bundle(name, soc, precision, on_stage, backend)
     if folder is None or backend == "torch":
         return _load_checkpoint(name, folder, backend, size, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)

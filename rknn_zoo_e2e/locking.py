@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from rknn_zoo_e2e.isolation.ownership import hold, is_held, let_go
 from rknn_zoo_e2e.staging import linked, made_folder, remove_stale, write_error
 
 try:
@@ -21,7 +23,7 @@ NAP = 0.2  # seconds
 
 @contextmanager
 def locked(
-    target: Path, say: Callable[[str], None], name: str = "", check: Callable[[], None] = lambda: None
+    target: Path, doing: str, say: Callable[[str], None], name: str = "", check: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Waits until no other process changes ``target``, and keeps them off for the length of the block.
 
@@ -30,6 +32,7 @@ def locked(
 
     Args:
         target: a folder; it need not exist.
+        doing: the command that changes it, which is what others are told they wait for.
         say: told, once, that there is something to wait for, or that this file system has no locks.
         name: what is being changed, for that line.
         check: called while there is something to wait for; what it raises ends the wait.
@@ -42,7 +45,7 @@ def locked(
     with ExitStack() as stack:
         try:
             stack.enter_context(made_folder(target.parent))
-            descriptor = _acquire(path, say, name or target.name, check)
+            descriptor = _acquire(path, doing, say, name or target.name, check)
             if descriptor is not None:
                 stack.callback(_release, path, descriptor)
                 remove_stale(target)
@@ -51,7 +54,7 @@ def locked(
         yield
 
 
-def _acquire(path: Path, say: Callable[[str], None], name: str, check: Callable[[], None]) -> int | None:
+def _acquire(path: Path, doing: str, say: Callable[[str], None], name: str, check: Callable[[], None]) -> int | None:
     """The descriptor that holds the lock, None where there are no locks."""
     if fcntl is None:
         return None
@@ -62,14 +65,14 @@ def _acquire(path: Path, say: Callable[[str], None], name: str, check: Callable[
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
+                hold(descriptor)
                 with contextlib.suppress(OSError):  # no room even for a number, or another user's file
                     os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                    os.pwrite(descriptor, f"{os.getpid()} {doing}".encode(), 0)
                 return descriptor
         except BlockingIOError:
             if not told:
-                holder = os.pread(descriptor, 20, 0).decode(errors="replace")
-                say(f"Waiting for another convert of {name}{f' (process {holder})' if holder.isdecimal() else ''} ...")
+                say(f"Waiting for {_holder(descriptor)}, which is changing {name} ...")
                 told = True
         except OSError as error:
             os.close(descriptor)
@@ -84,10 +87,18 @@ def _acquire(path: Path, say: Callable[[str], None], name: str, check: Callable[
             time.sleep(NAP)
 
 
+def _holder(descriptor: int) -> str:
+    """Who has the lock, in words."""
+    said = re.fullmatch(r"(\d+) ([a-z]+)", os.pread(descriptor, 40, 0).decode(errors="replace"))
+    return f"e2erknn {said[2]} (process {said[1]})" if said else "another e2erknn"
+
+
 def _release(path: Path, descriptor: int) -> None:
+    if not is_held(descriptor):
+        return
     with contextlib.suppress(OSError):
         path.unlink()  # while it is ours: whoever waits for it sees that it is gone, and makes another
-    os.close(descriptor)
+    let_go(descriptor)
 
 
 def _open(path: Path) -> int:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks from a bare clone: format, lint, types, tests with the toolkit, and the base install without torch.
+# All checks from a bare clone: format, lint, types, imports, tests with the toolkit, and the base install without torch.
 # Usage: bash scripts/test.sh [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,5 +14,8 @@ bin=.test/venv/bin
 $bin/ruff format --check .
 $bin/ruff check .
 $bin/mypy
+# Every import is of a declared package: of the package's own, and with the test extra of the tests and scripts.
+$bin/deptry rknn_zoo_e2e
+$bin/deptry tests tests/hub tests/isolated scripts --exclude '^$' --ignore DEP002,DEP004
 .test/base/bin/python -m pytest -q tests/base
 $bin/python -m pytest tests "$@"

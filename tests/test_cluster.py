@@ -152,4 +152,4 @@ def test_what_goes_wrong_over_there_is_told_here(workers: str, tmp_path: Path, m
         monkeypatch.setattr(cluster, "version_of", lambda package: "9.9")
         with pytest.raises(UserError, match=r"of the cluster has rknn-zoo-e2e .*, and 9.9 is needed") as caught:
             place.check()
-        assert "pip install" in caught.value.fix and "==9.9" in caught.value.fix
+        assert "Install version 9.9 there: pip install" in caught.value.fix and "==" not in caught.value.fix

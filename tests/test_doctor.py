@@ -16,6 +16,7 @@ from test_bundle import made
 from test_cli import run
 
 from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.bundle import Bundle
 from rknn_zoo_e2e.doctor import Finding, examine
 from rknn_zoo_e2e.errors import UserError
@@ -213,9 +214,9 @@ def test_a_container_without_what_lite2_insists_on(tmp_path: Path):
 
 def test_missing_or_old_lite2(tmp_path: Path):
     root = healthy(tmp_path)
-    install = "pip install 'rknn-zoo-e2e[board]'"
-    expect(examined(root, lite2=None), {"rknn-toolkit-lite2": "fail"}, "not installed", install)
-    expect(examined(root, lite2="2.0.0b0"), {"rknn-toolkit-lite2": "fail"}, "2.0.0b0 is not >=2.3.2", install)
+    fix = install("board")
+    expect(examined(root, lite2=None), {"rknn-toolkit-lite2": "fail"}, "not installed", fix)
+    expect(examined(root, lite2="2.0.0b0"), {"rknn-toolkit-lite2": "fail"}, "2.0.0b0 is not >=2.3.2", fix)
 
 
 def test_a_bundle_from_a_newer_toolkit(tmp_path: Path):
@@ -313,10 +314,10 @@ def pc(toolkit: str | None, system: str = "Linux", python: str = "3.11.2") -> Ho
 @pytest.mark.parametrize(
     ("host", "states", "fix"),
     [
-        (pc(None), {"rknn-toolkit2": "warn", "setuptools": "warn"}, "pip install 'rknn-zoo-e2e[convert]'"),
+        (pc(None), {"rknn-toolkit2": "warn", "setuptools": "warn"}, install("convert")),
         (pc("2.3.2"), {"setuptools": "fail"}, "pip install 'setuptools<82'"),
         (pc("2.3.0"), {"rknn-toolkit2": "fail", "setuptools": "fail"}, "pip install 'rknn-toolkit2<2.5,>=2.3.2'"),
-        (pc(None, "Darwin"), {"system": "warn"}, "pip install 'rknn-zoo-e2e[onnx]'"),
+        (pc(None, "Darwin"), {"system": "warn"}, install("onnx")),
         (pc(None, "Darwin", "3.13.1"), {"Python": "fail", "system": "warn"}, "Use Python 3.10 to 3.12."),
     ],
 )

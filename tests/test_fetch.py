@@ -9,6 +9,7 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -140,6 +141,57 @@ def test_ctrl_c_does_not_wait_for_a_silent_server(mirror: Mirror, tmp_path: Path
     _, error = running.communicate(timeout=5)
     assert running.returncode == 130 and "Interrupted" in error and "Traceback" not in error
     assert not list((tmp_path / "cache").rglob("*.pt"))
+
+
+# ``fetch`` where the one download nobody foresaw the fault of is yolo11n's, and the others take a minute.
+UNFORESEEN = """
+import time
+import rknn_zoo_e2e.fetch as fetching
+from rknn_zoo_e2e import cli
+def download(asset, record, follow):
+    if asset.name == "yolo11n":
+        time.sleep(0.5)
+        raise {}
+    for _ in range(600):
+        time.sleep(0.1)
+        follow(asset.name, "fetch", 0.5)
+fetching._download = download
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("ZeroDivisionError('division by zero')", "ZeroDivisionError: division by zero"),
+        ("KeyError('etag')", "KeyError: 'etag'"),
+        ("MemoryError()", "There is not enough memory"),
+        ("SystemExit(3)", ""),
+    ],
+)
+def test_an_error_nobody_foresaw_is_told_as_itself(mirror: Mirror, tmp_path: Path, error: str, said: str):
+    """At once, though other downloads are under way, and not as a result that is missing later."""
+    command = [sys.executable, "-c", UNFORESEEN.format(error), "fetch", "yolo11s", "yolo11n", "yolo11m", "--json"]
+    out = subprocess.run(command, cwd=tmp_path, env=mirror.env(tmp_path), capture_output=True, text=True, timeout=20)
+    assert out.returncode == (1 if said else 3) and "Traceback" not in out.stderr, out.stderr
+    assert said in out.stderr and "Asset(" not in out.stderr
+    if said:
+        assert said in json.loads(out.stdout)["error"]["what"]
+
+
+def test_another_fetch_of_the_same_is_waited_for_and_named(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
+    from filelock import FileLock
+
+    mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
+    folder = tmp_path / "cache/e2erknn/fetched"
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".yolov8n.lock"):
+        waiting = subprocess.Popen(
+            [*COMMAND, "fetch", "yolov8n"], cwd=tmp_path, env=mirror.env(tmp_path), stderr=subprocess.PIPE, text=True
+        )
+        assert "yolov8n: wait for another fetch" in waiting.stderr.readline()
+    assert waiting.communicate(timeout=20) and waiting.returncode == 0
+    assert [path for path, _ in mirror.downloads() if "YOLOv8" in path] == ["/Ultralytics/YOLOv8/yolov8n.pt"]
 
 
 FAULTS = [

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_two_converts_of_one_bundle_at_once_share_it(tmp_path: Path):
     until(first, "shapes: load")
     second = begin("convert", "shapes", "--soc", "rk3566", "--soc", "rk3588", *FAST, "--json", cwd=tmp_path)
     third = begin("convert", "shapes", "--soc", "rk3588", *FAST, cwd=tmp_path)
-    until(third, f"Waiting for another convert of shapes (process {first.pid}) ...")
+    until(third, f"Waiting for e2erknn convert (process {first.pid}), which is changing shapes ...")
     third.send_signal(signal.SIGINT)  # waiting or not, Ctrl-C works at once
     _, error = third.communicate(timeout=5)
     assert third.returncode == 130 and "Interrupted" in error and "Traceback" not in error
@@ -64,7 +65,7 @@ def test_the_lock_of_a_killed_process_does_not_block(tmp_path: Path):
     first = begin("convert", "shapes", "--soc", "rk3566", *FAST, cwd=tmp_path)
     until(first, "shapes: load")
     second = begin("convert", "shapes", "--soc", "rk3566", *FAST, cwd=tmp_path)
-    until(second, "Waiting for another convert")
+    until(second, "Waiting for e2erknn convert")
     first.kill()
     first.communicate()
     _, error = second.communicate(timeout=120)
@@ -80,7 +81,7 @@ def test_only_one_at_a_time_is_let_in(tmp_path: Path):
     def one() -> None:
         nonlocal inside, most
         for _ in range(20):
-            with locked(tmp_path / "a", lambda text: None):
+            with locked(tmp_path / "a", "convert", lambda text: None):
                 with counting:
                     inside += 1
                     most = max(most, inside)
@@ -96,6 +97,80 @@ def test_only_one_at_a_time_is_let_in(tmp_path: Path):
     assert most == 1 and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("holder", ["convert", "pull", "eval"])
+def test_who_waits_is_told_what_for(tmp_path: Path, holder: str):
+    """What the one that has it is doing, whatever the one that waits wants."""
+    said: list[str] = []
+
+    def stop() -> None:
+        if said:
+            raise UserError("enough", "")
+
+    with (
+        locked(tmp_path / "x", holder, said.append),
+        pytest.raises(UserError, match="enough"),
+        locked(tmp_path / "x", "convert", said.append, "shapes", stop),
+    ):
+        pass
+    assert said == [f"Waiting for e2erknn {holder} (process {os.getpid()}), which is changing shapes ..."]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"12", b"12 \x1b[31m", b"x" * 99])
+def test_a_holder_that_does_not_say_what_it_does(tmp_path: Path, content: bytes):
+    """A disk too full for a number, another version, or somebody's joke: nothing of it reaches the terminal."""
+    path = tmp_path / ".x.lock"
+    path.write_bytes(content)
+    said: list[str] = []
+
+    def stop() -> None:
+        if said:
+            raise UserError("enough", "")
+
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="enough"), locked(tmp_path / "x", "pull", said.append, check=stop):
+            pass
+    assert said == ["Waiting for another e2erknn, which is changing x ..."]
+
+
+def test_a_process_forked_meanwhile_neither_keeps_nor_takes_the_lock(tmp_path: Path):
+    """It goes on after the process that has the lock, and leaves the block before."""
+    code = f"""
+import os, sys, time
+from rknn_zoo_e2e.locking import locked
+from pathlib import Path
+with locked(Path({str(tmp_path / "x")!r}), "convert", print):
+    if not os.fork():
+        if sys.argv[1] == "leaves":
+            sys.exit()
+        time.sleep(60)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    for what, waits in (("leaves", True), ("stays", False)):
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([sys.executable, "-c", code, what], stdout=pipe, text=True, start_new_session=True)
+        try:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+            time.sleep(0.5)
+            if not waits:
+                process.kill()
+                process.wait()
+            said: list[str] = []
+
+            def stop(said: list[str] = said) -> None:
+                if said:
+                    raise UserError("waits", "")
+
+            try:
+                with locked(tmp_path / "x", "pull", said.append, check=stop):
+                    assert not waits
+            except UserError:
+                assert waits and f"process {process.pid}" in said[0]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_without_locks_it_says_so_and_goes_on(tmp_path: Path, monkeypatch, number):
     def flock(*_: object) -> None:
@@ -104,17 +179,17 @@ def test_without_locks_it_says_so_and_goes_on(tmp_path: Path, monkeypatch, numbe
     monkeypatch.setattr(fcntl, "flock", flock)
     said: list[str] = []
     (tmp_path / ".x.abcdefgh").mkdir()
-    with locked(tmp_path / "x", said.append, "shapes"):
+    with locked(tmp_path / "x", "convert", said.append, "shapes"):
         assert (tmp_path / ".x.abcdefgh").is_dir(), "it may be another process's"
     assert len(said) == 1 and "has no locks" in said[0] and "shapes" in said[0]
     assert [path.name for path in tmp_path.iterdir()] == [".x.abcdefgh"]
 
 
 def test_folders_made_for_nothing_are_gone_again(tmp_path: Path):
-    with locked(tmp_path / "a" / "b" / "x", lambda text: None):
+    with locked(tmp_path / "a" / "b" / "x", "pull", lambda text: None):
         pass
     assert not list(tmp_path.iterdir())
-    with locked(tmp_path / "a" / "x", lambda text: None), staged(tmp_path / "a" / "x") as stage:
+    with locked(tmp_path / "a" / "x", "pull", lambda text: None), staged(tmp_path / "a" / "x") as stage:
         (stage / "file").touch()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
 
@@ -127,7 +202,7 @@ def test_eval_waits_with_its_figures_and_loses_nobody_elses(converted: Path, tmp
     found = {"images": 1, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}
     arguments = (str(path), artifact, "onnx", tmp_path / "coco.yaml", found)
     thread = threading.Thread(target=keep_figures, args=arguments)
-    with locked(path, lambda text: None):
+    with locked(path, "convert", lambda text: None):
         thread.start()
         time.sleep(0.5)
         assert thread.is_alive() and not read_bundle(path).artifacts[0].evaluations
@@ -220,6 +295,6 @@ def test_what_a_failed_write_means(number, what):
 
 def test_a_reused_bundle_needs_no_lock(converted: Path, tmp_path: Path):
     path = Path(shutil.copytree(converted / "shapes_rknn_model", tmp_path / "shapes_rknn_model"))
-    with locked(path, lambda text: None):
+    with locked(path, "convert", lambda text: None):
         out = run("convert", "shapes", "--soc", "rk3566", "--calib-images", 8, "--json", cwd=tmp_path, timeout=60)
     assert out.returncode == 0 and json.loads(out.stdout)["reused"], out.stderr

@@ -21,6 +21,7 @@ from rknn_zoo_e2e.cli.failures import explained
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import privacy
 from rknn_zoo_e2e.hub.privacy import without_traces
+from rknn_zoo_e2e.toolkit.buildlog import layers, readable
 
 TOKEN = "hf_" + "aB3" * 10
 # `info` with a resolve() of our own: what a mistake in the code, a hang or a vendor does.
@@ -90,7 +91,8 @@ def test_nothing_private_is_in_the_report(tmp_path: Path):
         f"{home}/a b.pt",
         str(work),
     ]
-    facts += [sys.prefix, "/mnt/customer/x.jpg", f"/tmp/{'x' * 5}", socket.gethostname(), getpass.getuser()]
+    facts += [sys.prefix, "/mnt/customer/x.jpg", f"/tmp/{'x' * 5}", f"{getpass.getuser()}@{socket.gethostname()}:"]
+    facts += [f"http://{socket.gethostname()}:3128", f"../{socket.gethostname()}/b.pt"]
     facts += ["https://hub/x?X-Amz-Signature=abcdef12&token=tttt1234"]
     body = f"raise errors.UserError({' '.join(facts)!r}, 'Fix.', {chr(10).join(facts)!r})"
     out = broken(body, "--debug", cwd=work, HOME=str(home), HF_TOKEN=TOKEN, E2ERKNN_WEIGHTS=str(home), TMPDIR=str(home))
@@ -117,6 +119,87 @@ def test_nothing_private_is_in_the_report(tmp_path: Path):
 def test_masking(monkeypatch, text, expected):
     monkeypatch.setattr(privacy, "roots", lambda: ("home", "m.", "work"))
     assert without_traces(text) == expected
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """A function that gives this user and machine other names, and this user another home."""
+    caches = privacy.names, privacy.folders, privacy.roots
+
+    def call(user: str, host: str, home: str = "/home/somebody") -> None:
+        monkeypatch.setattr(getpass, "getuser", lambda: user)
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        monkeypatch.setenv("HOME", home)
+        for cache in caches:
+            cache.cache_clear()
+
+    yield call
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+WORDS = ("model", "a", "root", "rknn", "conv", "rk3566", "int8", "Conv", "cv2", "dfl", "m", "NPU", "RKNN", "D", "0")
+
+
+@pytest.mark.parametrize("home", ["/home/ann", "/model", "/a", "/", "/conv/m", "/home/José Maria's home"])
+@pytest.mark.parametrize("word", WORDS)
+def test_a_log_says_the_same_whoever_builds(converted: Path, called, word, home):
+    """Users, machines and homes may have the names of layers, operators and SoCs."""
+    log = (converted / "shapes_rknn_model/shapes-rk3566-int8.log").read_text()
+    called("nobody-in-particular", "host-in-particular", "/home/nobody")
+    table, masked = layers(log), without_traces(log)
+    assert len(table) > 50 and layers(masked) == table
+    called(word, word, home)
+    assert without_traces(log) == masked
+    assert layers(readable(log, home)) == table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model.22 of model", "model.22 of model"),
+        ("model@conv: ssh model@conv.local", "(name)@(name): ssh (name)@(name).local"),
+        ("remodel@convex x-model@conv-2", "remodel@convex x-model@conv-2"),
+        ("http://conv:3128/x tcp://conv", "http://(name):3128/x tcp://(name)"),
+        ("./model/x.pt ../../model/a b", "./(name)/x.pt ../../(name)/a b"),
+        ("../model.22/x ./models/conv.pt", "../model.22/x ./models/conv.pt"),
+        ("~model/x.pt and ~/x.pt", "(path) and (path)"),
+        ("/scratch/model/x.pt, /dev/shm/model/y", "(path), (path)"),
+        (r"\\conv\share\x.pt D:\model\y", "(path) (path)"),
+        ("file:///home/model/x", "file://(path)"),
+        ("/home/model.", "(path)"),
+        ("'/home/José Maria's home/a.pt' /home/José Maria's home/b.pt", "'(path)' (path)"),
+        ("/model.22/conv/Conv, model/conv", "/model.22/conv/Conv, model/conv"),
+    ],
+)
+def test_names_are_masked_where_they_are_names(called, text, expected):
+    called("model", "conv", "/home/José Maria's home")
+    assert without_traces(text) == expected
+
+
+def test_a_host_is_known_by_its_first_name_too(called):
+    called("ann", "conv.example.org")
+    assert without_traces("ann@conv ann@conv.example.org") == "(name)@(name) (name)@(name)"
+
+
+def test_a_token_that_is_none_is_no_secret(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "a")
+    assert without_traces("a model") == "a model"
+
+
+@pytest.mark.parametrize(
+    ("text", "private", "expected"),
+    [
+        ("/home/me/x /home/method/x", "/home/me", "./x /home/method/x"),
+        ("/model.22/conv /model/x", "/model", "/model.22/conv ./x"),
+        ("in /home/me.", "/home/me", "in .."),
+        ("/usr/lib/x", "/", "/usr/lib/x"),
+        ("/a b/c", "/a b", "./c"),
+    ],
+)
+def test_a_folder_is_left_out_of_a_log_where_it_is_one(text, private, expected):
+    assert readable(text, private) == f"{expected}\n"
 
 
 def test_paths_given_on_the_command_line_stay_there(tmp_path: Path):

@@ -86,7 +86,7 @@ def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found
     data_name = data.resolve().parent.name if data.stem == "data" else data.stem
     run = {"backend": backend, "data": data_name, **found}
     try:
-        with locked(folder, note):
+        with locked(folder, "eval", note):
             bundle = read_bundle(folder)
             for one in bundle.artifacts:
                 if one.sha256 == artifact.sha256:  # not one that was built meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,10 @@ def pull(
     ] = None,
     precision: Annotated[str | None, typer.Option(help="int8 or fp16. Default: int8 if there is one.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundle goes into.", **PATH)] = Path(),
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="On a board, too, all of it: for --backend onnx. Elsewhere that is the default."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another bundle of that name.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -35,11 +40,11 @@ def pull(
     soc = soc_named(soc)
     name, revision = parse(repo)
     with StageProgress() as progress:
-        bundle = fetch(name, revision, soc, precision, lambda stage, share: progress.stage(name, stage, share))
-        path, written = run(bundle, out, overwrite, progress.note)
+        bundle = fetch(name, revision, soc, precision, partial(progress.stage, name), whole)
+        path, written = run(bundle, out, overwrite, progress.note, whole)
     [artifact] = bundle.artifacts
     commit = bundle.path.parents[2].name
-    sizes = sum((path / file).stat().st_size for file in files_needed(bundle))
+    sizes = sum((path / file).stat().st_size for file in files_needed(bundle, whole))
     document = {
         "repo": name,
         "commit": commit,

@@ -32,7 +32,8 @@ VARIABLES = (
     "XDG_CACHE_HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 )  # fmt: skip
 HEAD = """e2erknn report
-Without tokens, and without paths and names of this machine but those on the command line.
+Without tokens and paths of this machine, and without its and its user's name in paths and addresses, but for those on
+the command line.
 Read it, then attach it to an issue."""
 
 

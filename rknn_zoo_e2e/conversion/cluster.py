@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from rknn_zoo_e2e.boards.install import PROJECT, install, install_elsewhere
 from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Flag, OnStage
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 ALONE_SECONDS = 60.0  # without any worker before builds are given up: a nanny restarts its worker in a few
 LOOK_SECONDS = 2.0  # between two looks at the cluster
-PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "onnx")  # what a worker builds with
+PACKAGES = (PROJECT, "rknn-toolkit2", "onnx")  # what a worker builds with
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,15 @@ class Cluster:
                     has = f"{package} {version}" if isinstance(version, str) else f"no {package}"
                     raise UserError(
                         f"{where} of the cluster has {has}, and {expected or 'one'} is needed.",
-                        f"Install there: pip install 'rknn-zoo-e2e[convert,dask]' {package}=={expected or '...'}",
+                        self.install(package, expected),
                     )
+
+    @staticmethod
+    def install(package: str, version: str | None) -> str:
+        """What to do on a worker that has not this version of a package."""
+        if package == PROJECT:
+            return f"Install version {version} there: {install_elsewhere('convert', 'dask')}."
+        return f"Install there: pip install {shlex.quote(f'{package}=={version}' if version else package)}"
 
     def run(self, build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
         """One build on whichever worker is free; on another one if that dies (Dask's ``allowed-failures``).
@@ -196,7 +205,7 @@ def connected(address: str, jobs: int) -> Iterator[Cluster]:
     if find_spec("distributed") is None:
         raise UserError(
             "Dask is not installed here, and --executor needs it.",
-            "Install it with: pip install 'rknn-zoo-e2e[dask]'",
+            f"Install it with: {install('dask')}",
         )
     import dask
     from distributed import Client

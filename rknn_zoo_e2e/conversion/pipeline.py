@@ -133,7 +133,7 @@ class _Model:
         """The builds to run, their files in a folder of their own, the bundle locked until the last one is over."""
         assert self.store is not None
         try:
-            self.files.enter_context(locked(self.store.target, self.progress.note, self.source.name, check))
+            self.files.enter_context(locked(self.store.target, "convert", self.progress.note, self.source.name, check))
             self.store.look()  # another process may have changed it in between
             builds = self.prepare_missing(self.store, cancelled) if self.store.missing else []
         except UserError as error:
@@ -163,7 +163,8 @@ class _Model:
         assert self.store is not None
         with self.store.lock:
             self.left -= 1
-        if not self.left:
+            last = not self.left
+        if last:
             self.files.close()
 
     def fail(self, error: UserError, soc: str | None = None) -> None:

@@ -18,7 +18,7 @@ from rknn_zoo_e2e.conversion.calibration import Calibration
 from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_name
 from rknn_zoo_e2e.conversion.verify import SURE
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.isolation.worker import Enter, serve
+from rknn_zoo_e2e.isolation.worker import Enter
 from rknn_zoo_e2e.manifest import HYBRID, LARGEST, LARGEST_SIDE, check_model
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.soc import Soc
@@ -200,5 +200,6 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
 
 
-if __name__ == "__main__":
-    serve(lambda enter: Preparation(enter).verbs)
+def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+    """What the process of a :class:`~rknn_zoo_e2e.conversion.preparer.Preparer` does."""
+    return Preparation(enter).verbs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Source
@@ -19,7 +20,7 @@ def require_torch() -> None:
     if missing:
         raise UserError(
             f"{' and '.join(missing)} must be installed to read a checkpoint.",
-            "Install them with: pip install 'rknn-zoo-e2e[convert]'",
+            f"Install them with: {install('convert')}",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,7 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
             or it is not what it must be.
     """
     require_hub(f"{asset.name} cannot be fetched: ")
-    with records.locked(asset.name):
+    with records.locked(asset.name, lambda: follow(asset.name, "wait for another fetch", 0.0)):
         record = records.read(asset.name)
         if record and record.path.exists() and asset.is_record(record):
             if not asset.archive:
@@ -99,35 +99,37 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
 
 
 def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserError]:
-    """Several side by side; one that fails does not stop the others.
+    """Several side by side; one that cannot be fetched does not stop the others.
 
-    The threads are daemons: Ctrl-C does not wait for a server that has stopped talking.
+    The threads are daemons, as no executor's are: Ctrl-C does not wait for a server that has stopped talking. What no
+    one foresaw ends them all, and is raised here.
     """
     stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
-    results: dict[Asset, Fetched | UserError] = {}
 
     def unless_stopped(what: str, stage: str, share: float = 0.0) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
         follow(what, stage, share)
 
-    def one(asset: Asset) -> None:
-        with slots, suppress(KeyboardInterrupt):
-            try:
-                results[asset] = fetch(asset, unless_stopped)
-            except UserError as error:
-                results[asset] = error
+    def one(asset: Asset, future: Future[Fetched | UserError]) -> None:
+        try:
+            with slots:
+                future.set_result(fetch(asset, unless_stopped))
+        except UserError as error:
+            future.set_result(error)
+        except BaseException as error:
+            future.set_exception(error)
 
-    threads = [threading.Thread(target=one, args=(asset,), daemon=True) for asset in assets]
-    for thread in threads:
-        thread.start()
+    futures = [Future[Fetched | UserError]() for _ in assets]
     try:
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
+        for pair in zip(assets, futures, strict=True):
+            threading.Thread(target=one, args=pair, daemon=True).start()
+        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            future.result()
+    except BaseException:
         stopped.set()
         raise
-    return [results[asset] for asset in assets]
+    return [future.result() for future in futures]
 
 
 def _check_unchanged(asset: Asset, record: Record) -> None:

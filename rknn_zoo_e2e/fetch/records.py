@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -66,8 +66,12 @@ def write(name: str, record: Record) -> None:
 
 
 @contextmanager
-def locked(name: str) -> Iterator[None]:
-    """One process, and one thread of it, fetches a name at a time. Without a folder to write into there is no lock."""
+def locked(name: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """One process, and one thread of it, fetches a name at a time. Without a folder to write into there is no lock.
+
+    Args:
+        waiting: called where another one has it.
+    """
     try:
         folder().mkdir(parents=True, exist_ok=True)
         writable = os.access(folder(), os.W_OK)
@@ -76,7 +80,13 @@ def locked(name: str) -> Iterator[None]:
     if not writable:
         yield
         return
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
-    with FileLock(folder() / f".{name}.lock"):
+    lock = FileLock(folder() / f".{name}.lock")
+    try:
+        taken = lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        taken = lock.acquire()
+    with taken:
         yield

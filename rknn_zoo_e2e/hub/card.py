@@ -9,6 +9,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from rknn_zoo_e2e.boards.install import PROJECT
 from rknn_zoo_e2e.bundle import Bundle, read_ranges
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.hub.markdown import code, link, plain, table
@@ -28,7 +29,6 @@ WHERE = {
     "onnx": "fp32 graph on a PC",
     "torch": "checkpoint on a PC",
 }
-PROJECT = "rknn-zoo-e2e"
 NO_CALIBRATION = "none: fp16 needs no calibration"
 ULTRALYTICS_LICENCE = "AGPL-3.0"
 OWN_WEIGHTS = (
@@ -75,7 +75,8 @@ def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
         picture(sample),
         f"## Files\n\n{files_table(bundles)}\n\nEach folder is a whole bundle; `sha256sum -c {SUMS}` in it compares "
         f"all of its files. `e2erknn pull {repo} --soc {first.artifacts[0].soc}` fetches one and does so.",
-        f"## On the board\n\n`pip install '{PROJECT}[board,hub]'`, then\n\n```python\n{snippet(repo, first)}```",
+        f"## On the board\n\n`pip install '.[board,hub]'` in a clone of {PROJECT}, then\n\n"
+        f"```python\n{snippet(repo, first)}```",
         f"## Outputs\n\n{contract(first)}",
         f"## Agreement with fp32\n\n{parity_table(bundles)}",
         evaluation(bundles),

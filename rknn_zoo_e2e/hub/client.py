@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.document import harmless
 from rknn_zoo_e2e.errors import UsageError, UserError
 
@@ -31,9 +32,7 @@ class Outdated(UserError):
 def require_hub(before: str = "") -> None:
     """Raises :class:`UserError`, its first sentence begun by ``before``, where the client is not installed."""
     if find_spec("huggingface_hub") is None:
-        raise UserError(
-            f"{before}huggingface_hub is not installed.", "Install it with: pip install 'rknn-zoo-e2e[hub]'"
-        )
+        raise UserError(f"{before}huggingface_hub is not installed.", f"Install it with: {install('hub')}")
 
 
 def hub_api() -> HfApi:

@@ -8,7 +8,7 @@ or with another toolkit (a board's librknnrt may not load the newest) only add f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
     return {f"{folder_of(artifact)}/{name}": content for name, content in files.items()}
 
 
-def files_needed(bundle: Bundle) -> list[str]:
-    """What to fetch of a folder: on a board what it runs, elsewhere all, so that the simulator or ONNX can stand in."""
-    return [METADATA, LABELS, bundle.artifacts[0].file] if machine.board_soc() else bundle.files
+def files_needed(bundle: Bundle, whole: bool = False) -> list[str]:
+    """What to fetch of a folder: on a board what its NPU runs, unless the whole is wanted, elsewhere always all."""
+    return bundle.files if whole or not machine.board_soc() else [METADATA, LABELS, bundle.artifacts[0].file]
 
 
 def sums_text(files: Mapping[str, Content]) -> str:
@@ -103,7 +103,7 @@ def read_sums(path: Path) -> dict[str, str]:
         return {}
 
 
-def damaged_files(bundle: Bundle, repo: str) -> list[str]:
+def damaged_files(bundle: Bundle, repo: str, needed: Sequence[str]) -> list[str]:
     """Names of the files needed of a fetched folder that are missing or do not have their checksum.
 
     Raises:
@@ -111,7 +111,6 @@ def damaged_files(bundle: Bundle, repo: str) -> list[str]:
     """
     [artifact] = bundle.artifacts
     sums = read_sums(bundle.path)
-    needed = files_needed(bundle)
     unknown = [name for name in needed if name not in sums]
     if unknown:
         raise UserError(f"{repo} has no checksum for {folder_of(artifact)}/{unknown[0]}.", DO_NOT_USE)

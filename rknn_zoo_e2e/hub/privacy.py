@@ -13,9 +13,13 @@ from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
 
+SHORTEST_FOLDER, SHORTEST_TOKEN = 4, 8  # characters
 SHARED_NAMES = frozenset({"root", "user", "users", "localhost", "ubuntu", "build", "runner"})  # name nobody
-HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|[A-Za-z]:(?=\\)"
+HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|~[\w.-]*(?=/)|[A-Za-z]:(?=\\)|\\\\[\w.-]+(?=\\)"
+# Where people keep files, on this machine or on another one that a log is of; /dev/shm is such a place in /dev.
+SHELVES = r"/dev/shm\b|/(?:data|media|mnt|nfs|scratch|srv|storage|workspace)(?=/)"
 REST = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
+END = r"(?![\w-]|\.\w)"  # of a name: a full stop may follow it, a suffix not
 # Below / these hold nothing of a user's, and say much about an error.
 SYSTEM = frozenset({"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
 SECRETS = (
@@ -28,12 +32,15 @@ SECRETS = (
 
 @cache
 def folders() -> tuple[str, ...]:
-    """This machine's own folders, longest first: where things are built and kept."""
+    """This machine's own folders, longest first: where things are built and kept.
+
+    Those of one or two letters, such as ``/w`` in a container, stand in any megabyte of weights by chance.
+    """
     places: set[Path] = set()
     for place in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):
         with suppress(OSError, RuntimeError):  # no home, a working folder that is gone, a disk that is full
             places |= {place(), place().resolve()}
-    return tuple(sorted((str(p) for p in places if len(p.parts) > 1), key=len, reverse=True))
+    return tuple(sorted((str(p) for p in places if len(str(p)) >= SHORTEST_FOLDER), key=len, reverse=True))
 
 
 @cache
@@ -51,8 +58,9 @@ def names() -> tuple[str, ...]:
         user = getpass.getuser()
     except (OSError, KeyError):  # a user without a name, as in a container
         user = ""
-    found = {user, socket.gethostname()}
-    return tuple(name for name in found if len(name) > 2 and name.lower() not in SHARED_NAMES)
+    host = socket.gethostname()
+    found = {user, host, host.partition(".")[0]}
+    return tuple(sorted((name for name in found if name and name.lower() not in SHARED_NAMES), key=len, reverse=True))
 
 
 def secrets() -> tuple[str, ...]:
@@ -62,7 +70,7 @@ def secrets() -> tuple[str, ...]:
         from huggingface_hub import get_token
 
         found.append(get_token())
-    return tuple({token for token in found if token})
+    return tuple({token for token in found if token and len(token) >= SHORTEST_TOKEN})
 
 
 def without_secrets(text: str) -> str:
@@ -77,13 +85,26 @@ def without_secrets(text: str) -> str:
 def without_traces(text: str) -> str:
     """A log without paths, names and tokens of this machine; names of graph nodes, which look like paths, stay."""
     top = "|".join(map(re.escape, roots()))
-    own = "|".join([*map(re.escape, folders()), HOMES, *([rf"/(?:{top})(?![\w.-])"] if top else [])])
+    own = "|".join([*(re.escape(f) + END for f in folders()), HOMES, SHELVES, *([rf"/(?:{top}){END}"] if top else [])])
     text = without_secrets(text)
     text = re.sub(rf"""(['"])(?:{own})(?:[/\\][^'"\n]*)?\1""", r"\1(path)\1", text)  # may hold spaces
     text = re.sub(rf"(?<![\w.])(?:{own}){REST}", "(path)", text)
-    for name in names():
-        text = re.sub(rf"\b{re.escape(name)}\b", "(name)", text)
-    return text
+    return without_names(text)
+
+
+def without_names(text: str) -> str:
+    """Text without names of this user and machine, in user@host, addresses and relative paths.
+
+    Nowhere else: they are words of logs, too. Somebody is called "model", some board "rk3588".
+    """
+    if not (known := "|".join(map(re.escape, names()))):
+        return text
+
+    def in_path(path: re.Match[str]) -> str:
+        return re.sub(rf"(?<=[/\\])(?:{known}){END}", "(name)", path[0])
+
+    text = re.sub(r"(?<![\w./\\])\.{1,2}[/\\]\S*", in_path, text)
+    return re.sub(rf"(?<![\w.-])(?:{known})(?=@)|(?:(?<=@)|(?<=://))(?:{known})(?![\w-])", "(name)", text)
 
 
 def check_private(path: Path, content: Path | bytes) -> None:

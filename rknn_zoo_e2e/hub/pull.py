@@ -12,7 +12,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from rknn_zoo_e2e import machine
-from rknn_zoo_e2e.bundle import METADATA, SUFFIX, Bundle
+from rknn_zoo_e2e.bundle import LABELS, METADATA, SUFFIX, Bundle
+from rknn_zoo_e2e.bundlewriter import link_or_copy
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
@@ -134,6 +135,7 @@ def fetch(
     soc: str | None = None,
     precision: str | None = None,
     on_stage: Callable[[str, float], None] = lambda stage, share: None,
+    whole: bool = False,
 ) -> Bundle:
     """A published bundle in the client's cache, every file compared with its checksum; on a board only what it runs.
 
@@ -143,6 +145,7 @@ def fetch(
         soc: by default this board's, else the only one there is.
         precision: int8 if there is, by default.
         on_stage: told of the stages.
+        whole: on a board, too, all of it: what ONNX Runtime and the simulator need.
 
     Raises:
         UserError: no such repo, no network and not cached, nothing for that SoC, or a checksum differs.
@@ -151,21 +154,25 @@ def fetch(
     on_stage("look", 0.0)
     bundle = choose(read_repo(repo, revision), repo, soc, precision)
     place, commit = folder_of(bundle.artifacts[0]), bundle.path.parents[2].name
-    wanted = [f"{place}/{glob.escape(name)}" for name in (*files_needed(bundle), SUMS)]
+    needed = files_needed(bundle, whole)
     on_stage("fetch", 0.0)
-    download(repo, commit, wanted)
+    download(repo, commit, [f"{place}/{glob.escape(name)}" for name in (*needed, SUMS)])
     on_stage("check", 0.0)
-    damaged = damaged_files(bundle, repo)
+    damaged = damaged_files(bundle, repo, needed)
     if damaged:
         again(repo, commit, [f"{place}/{name}" for name in damaged])
-        damaged = damaged_files(bundle, repo)
+        damaged = damaged_files(bundle, repo, needed)
     if damaged:
         raise differs(repo, f"{place}/{damaged[0]}")
     return bundle
 
 
 def pull(
-    bundle: Bundle, out: Path = Path(), overwrite: bool = False, say: Callable[[str], None] = lambda text: None
+    bundle: Bundle,
+    out: Path = Path(),
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    whole: bool = False,
 ) -> tuple[Path, bool]:
     """Puts a fetched bundle into a folder, in one step.
 
@@ -174,6 +181,7 @@ def pull(
         out: the folder it goes into.
         overwrite: replace what is there.
         say: told if another process is changing it, which is waited for.
+        whole: as it was fetched.
 
     Returns:
         Its path, and whether anything was written: False where the very same is there already.
@@ -181,20 +189,37 @@ def pull(
     Raises:
         UserError: something else is there, or it cannot be written.
     """
-    target = out / f"{bundle.spec.name}{SUFFIX}"
+    target, needed = out / f"{bundle.spec.name}{SUFFIX}", files_needed(bundle, whole)
     if Path(bundle.spec.name).name != bundle.spec.name:
         raise UserError(f"The bundle's name {bundle.spec.name!r} leaves the folder.", DO_NOT_USE)
-    if target.exists() and not overwrite:
-        if same(bundle, target):
-            return target, False
-        raise UserError(f"{target} is there and holds something else.", "Give another folder with -o, or --overwrite.")
-    with locked(target, say), staged(target) as stage:
-        for name in files_needed(bundle):
-            shutil.copyfile(bundle.path / name, stage / name)
+    if not overwrite and holds(target, bundle, needed):  # before the lock: nothing is written, and perhaps cannot be
+        return target, False
+    with locked(target, "pull", say):
+        kept: list[str] = []
+        if target.exists() and not overwrite:
+            if holds(target, bundle, needed):  # now it is
+                return target, False
+            if not is_part(target, bundle):
+                what = f"{target} is there and holds something else."
+                raise UserError(what, "Give another folder with -o, or --overwrite.")
+            kept = [path.name for path in target.iterdir() if path.name not in needed]
+        with staged(target) as stage:
+            for name in needed:
+                shutil.copyfile(bundle.path / name, stage / name)
+            for name in kept:
+                link_or_copy(target / name, stage / name)
     return target, True
 
 
-def same(bundle: Bundle, folder: Path) -> bool:
-    """Whether a folder holds a bundle's files, byte for byte."""
-    pairs = ((bundle.path / name, folder / name) for name in files_needed(bundle))
+def holds(folder: Path, bundle: Bundle, names: Iterable[str]) -> bool:
+    """Whether a folder holds these files of a fetched bundle, byte for byte."""
+    pairs = ((bundle.path / name, folder / name) for name in names)
     return all(copy.is_file() and copy.read_bytes() == original.read_bytes() for original, copy in pairs)
+
+
+def is_part(folder: Path, bundle: Bundle) -> bool:
+    """Whether a folder holds nothing but files of a fetched bundle, such as what a board had fetched of it."""
+    if not folder.is_dir() or not holds(folder, bundle, [METADATA, LABELS]):
+        return False
+    others = [path for path in folder.iterdir() if path.name not in (METADATA, LABELS)]
+    return all(path.is_file() and bundle.checksums.get(path.name) == sha256(path) for path in others)

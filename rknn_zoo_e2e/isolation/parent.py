@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from typing import Any, ClassVar, Protocol
+from multiprocessing.reduction import ForkingPickler
+from typing import IO, Any, ClassVar, Protocol
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.lifeline import lifeline
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
 
@@ -40,8 +42,11 @@ class Flag(Protocol):
 class Isolated:
     """A worker process in a private folder, gone with all it started and wrote when the ``with`` block ends.
 
+    It lives as long as this process, whichever thread started it. A process forked from this one cannot use it, and
+    does it no harm.
+
     Attributes:
-        module: what it runs.
+        module: what it runs, see :mod:`rknn_zoo_e2e.isolation.__main__`.
         who: what it is called in errors.
         log_is: what its output is called there.
         litters: it writes files of its own into its working folder, so that must not be ours.
@@ -69,11 +74,12 @@ class Isolated:
 
     def __enter__(self) -> Any:
         self.on_stage(self.stage, 0.0)
+        self.owner = os.getpid()
         with ExitStack() as stack:
             self.folder = stack.enter_context(work_folder())
             self.log_path = self.folder / "output.log"
             try:
-                self._start()
+                self._start(stack.enter_context(lifeline()))
             except OSError as error:  # no room for its log, no memory, too many processes or open files
                 what = f"{self.who} cannot be started ({error.strerror})."
                 raise UserError(what, "Close other programs, free some space in TMPDIR, and try again.") from error
@@ -81,20 +87,21 @@ class Isolated:
             self.left = stack.pop_all()
         return self
 
-    def _start(self) -> None:
+    def _start(self, line: IO[bytes]) -> None:
         environment = {**os.environ, "TMPDIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         if os.path.expanduser("~") == "~":  # no home, as in some containers: Ultralytics cannot be imported there
             environment["HOME"] = str(self.folder)
         ours, theirs = socket.socketpair()
-        with ours, theirs, self.log_path.open("wb") as log:
+        ends = theirs.fileno(), line.fileno()
+        with ours, theirs, line, self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module, str(theirs.fileno())],
+                [sys.executable, "-m", "rknn_zoo_e2e.isolation", self.module, *map(str, ends)],
                 cwd=self.folder if self.litters else None,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[theirs.fileno()],
+                pass_fds=ends,
                 start_new_session=True,  # Ctrl-C is ours to pass on, and all it starts can be killed with it
             )
             self.link, self.sender = Connection(ours.detach()), threading.Thread()
@@ -107,6 +114,9 @@ class Isolated:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def _end(self) -> None:
+        if os.getpid() != self.owner:
+            self.link.close()
+            return
         self._kill()
         self.process.wait()
         with socket.socket(fileno=os.dup(self.link.fileno())) as end, contextlib.suppress(OSError):
@@ -127,11 +137,15 @@ class Isolated:
             stage: what it is at from now on, where it does not say so itself.
 
         Raises:
-            UserError: it refuses, fails, dies, hangs, or is cancelled.
+            UserError: it refuses, fails, dies, hangs, is cancelled, or belongs to the process this one was forked from.
         """
+        if os.getpid() != self.owner:
+            what = f"{self.who} belongs to process {self.owner}, which process {os.getpid()} was forked from."
+            raise UserError(what, "Load the model in the process that is to use it.")
         self.stage, self.moved = stage or self.stage, time.monotonic()
-        # In a thread: a worker that hangs does not take what is sent to it.
-        self.sender = threading.Thread(target=self._send, args=((verb, argument, stage),), daemon=True)
+        # In a thread: a worker that hangs does not take what is sent to it. Packed here, where an error is heard.
+        packed = ForkingPickler.dumps((verb, argument, stage))
+        self.sender = threading.Thread(target=self._send, args=(packed,), daemon=True)
         self.sender.start()
         try:
             while not isinstance(answer := self._receive(), Answer):
@@ -141,9 +155,9 @@ class Isolated:
         self.sender.join()
         return answer.value
 
-    def _send(self, message: object) -> None:
+    def _send(self, packed: memoryview) -> None:
         with contextlib.suppress(OSError):  # it died, which whoever waits for its answer sees as well
-            self.link.send(message)
+            self.link.send_bytes(packed)
 
     def _enter(self, stage: str, share: float) -> None:
         if (stage, share) != (self.stage, self.share):

@@ -6,8 +6,6 @@ Its standard output and error go to a file; it talks to its parent over an inher
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,7 +15,6 @@ from typing import Any
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
 
-PR_SET_PDEATHSIG = 1
 Enter = Callable[..., None]  # stage name, share done (0..1, by default 0)
 
 
@@ -69,12 +66,11 @@ def in_words(error: BaseException) -> str:
     return lines[-1] if lines and lines[-1].startswith(kind) else ": ".join([kind, *lines[-1:]])
 
 
-def serve(verbs_of: Callable[[Enter], dict[str, Callable[[Any], object]]]) -> None:
-    """Runs a worker on the socket named by the first argument, and dies with the parent.
+def serve(link: int, verbs_of: Callable[[Enter], dict[str, Callable[[Any], object]]]) -> None:
+    """Runs a worker on an inherited socket until its parent hangs up.
 
     Args:
         verbs_of: takes what tells of stages, gives verb -> what to do with its argument.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    worker = Worker(Connection(int(sys.argv[1])))
+    worker = Worker(Connection(link))
     worker.serve(verbs_of(worker.enter))

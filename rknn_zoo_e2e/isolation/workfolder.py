@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.ownership import hold, let_go
 
 try:
     import fcntl
@@ -37,17 +38,19 @@ def work_folder() -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=NEW, dir=place))
     except OSError as error:
         raise UserError(f"No folder for work files can be made ({error.strerror or error}).", TMPDIR_ADVICE) from error
-    lock = None
+    lock, owner = None, os.getpid()
     try:
         with contextlib.suppress(OSError):  # without locks it stays what nobody takes for a dead one's
             lock = lock_folder(folder)
             if lock is not None:
+                hold(lock)
                 folder = folder.rename(place / (PREFIX + folder.name.removeprefix(NEW)))
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.getpid() == owner:  # a process forked from it that ends takes nothing away
+            shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
-            os.close(lock)
+            let_go(lock)
 
 
 def lock_folder(folder: Path) -> int | None:

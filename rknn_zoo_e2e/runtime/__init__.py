@@ -9,6 +9,7 @@ import numpy as np
 from rknn_zoo_e2e.errors import UserError
 
 BACKENDS = ("auto", "board", "simulator", "onnx", "torch")
+FROM_GRAPH = ("simulator", "onnx")  # they need more of a bundle than its .rknn
 
 
 class Runtime(Protocol):

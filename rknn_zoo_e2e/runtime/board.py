@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 
@@ -22,7 +23,7 @@ def this_board() -> str:
             "Run it on the board, or here with --backend simulator or onnx; e2erknn doctor tells more.",
         )
     if find_spec("rknnlite") is None:
-        raise UserError("rknn-toolkit-lite2 is not installed.", "Install it with: pip install 'rknn-zoo-e2e[board]'")
+        raise UserError("rknn-toolkit-lite2 is not installed.", f"Install it with: {install('board')}")
     return soc
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError, first_line
 
 AGAIN = "Build it again with: e2erknn convert"
@@ -19,7 +20,7 @@ class OnnxRuntime:
 
     def __init__(self, path: Path) -> None:
         if find_spec("onnxruntime") is None:
-            raise UserError("onnxruntime is not installed.", "Install it with: pip install 'rknn-zoo-e2e[onnx]'")
+            raise UserError("onnxruntime is not installed.", f"Install it with: {install('onnx')}")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

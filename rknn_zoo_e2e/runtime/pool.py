@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime import Runtime, RuntimeGone
@@ -23,6 +25,8 @@ PATIENCE = 6  # failures in a row, of opening or of answering, after which there
 
 class Pool(Generic[AnyRuntime]):
     """Runtimes of the same model, each lent to one thread at a time. One that fails is opened anew for the next user.
+
+    A forked process opens its own when it needs them: processes, devices and threads of its parent are not its.
 
     Args:
         openers: what opens each of them, now and whenever it failed.
@@ -45,6 +49,7 @@ class Pool(Generic[AnyRuntime]):
             self.close()
             raise
         self.backend = self._open[0].backend
+        POOLS.add(self)
 
     @property
     def runtimes(self) -> list[AnyRuntime]:
@@ -108,3 +113,22 @@ class Pool(Generic[AnyRuntime]):
     def close(self) -> None:
         while self._open:
             self._open.popitem()[1].close()
+
+    def _forked(self) -> None:
+        """In a process that was just forked; threads that had something lent or locked are not in it."""
+        self._parents, self._open = self._open, {}  # kept: letting go of them might close them for the parent, too
+        self._idle, self._lock, self._failed = SimpleQueue(), Lock(), 0
+        for number in range(self.size):
+            self._idle.put(number)
+
+
+POOLS: WeakSet[Pool[Any]] = WeakSet()
+
+
+def _forked() -> None:
+    for pool in list(POOLS):
+        pool._forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forked)

@@ -70,5 +70,6 @@ def readable(log: str, *private: str) -> str:
     lines = [COLOUR.sub("", line.rsplit("\r", 1)[-1]).rstrip() for line in log.split("\n") if line.strip()]
     text = "\n".join(lines) + "\n"
     for path in private:
-        text = text.replace(path, ".")
+        if path != "/":  # the home of users that have none
+            text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-]|\.\w)", ".", text)
     return text

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import yaml
 
-from rknn_zoo_e2e.isolation.worker import Enter, LibraryError, serve
+from rknn_zoo_e2e.isolation.worker import Enter, LibraryError
 from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.toolkit.grids import choose_grids
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
@@ -168,5 +168,6 @@ class Session:
         return list(outputs)
 
 
-if __name__ == "__main__":
-    serve(lambda enter: Session(enter).verbs)
+def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+    """What the process of a :class:`~rknn_zoo_e2e.toolkit.client.Toolkit` does."""
+    return Session(enter).verbs

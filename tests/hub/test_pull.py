@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from rknn_zoo_e2e.hub.layout import digest
 from rknn_zoo_e2e.hub.plan import Wishes
 from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch, pull
+from rknn_zoo_e2e.loading import find_bundle
+from rknn_zoo_e2e.locking import locked
 
 PLACE = "2.3.2/rk3566/int8"
 
@@ -62,6 +66,100 @@ def test_a_board_gets_only_what_it_runs(published: Hub, tmp_path: Path, monkeypa
     assert "tiny-rk3566-int8.rknn" in cli("inspect", path, cwd=tmp_path, board="rk3566").stdout
     out = cli("inspect", path, cwd=tmp_path)
     assert out.returncode == 1 and "model.onnx is missing" in out.stderr
+
+
+WHOLE = {
+    "metadata.yaml",
+    "labels.txt",
+    "model.onnx",
+    "calibration-1.json",
+    "tiny-rk3566-int8.rknn",
+    "tiny-rk3566-int8.log",
+}
+
+
+@pytest.mark.parametrize(
+    ("board", "backend", "whole"),
+    [
+        ("rk3566", "auto", False),
+        ("rk3566", "board", False),
+        ("rk3566", "onnx", True),
+        ("rk3566", "simulator", True),
+        (None, "auto", True),
+        (None, "onnx", True),
+        (None, "simulator", True),
+    ],
+)
+def test_a_backend_finds_what_it_needs_of_a_repo(published: Hub, monkeypatch, board, backend, whole):
+    monkeypatch.setattr(machine, "board_soc", lambda *_: board)
+    folder = find_bundle("hf:me/tiny", "rk3566", backend=backend)
+    there = {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+    assert there == (WHOLE if whole else {"metadata.yaml", "labels.txt", "tiny-rk3566-int8.rknn"})
+
+
+def test_onnx_on_a_board_of_a_repo(hub: Hub, converted: Path, tmp_path: Path, models: Path):
+    """The very model, from the repo and from what the board had pulled before."""
+    publish([read_bundle(converted / "shapes_rknn_model")], "me/shapes", Wishes(draw=False))
+    arguments = ("demo", models / "sample.jpg", "--backend", "onnx", "--json", "--model")
+    out = cli(*arguments, "hf:me/shapes", cwd=tmp_path, board="rk3566")
+    assert out.returncode == 0, out.stderr
+    document = json.loads(out.stdout)
+    assert document["backend"] == "onnx" and document["images"][0]["detections"]
+
+    assert cli("pull", "me/shapes", cwd=tmp_path, board="rk3566").returncode == 0
+    out = cli(*arguments, "shapes_rknn_model", cwd=tmp_path, board="rk3566")
+    assert out.returncode == 1 and "model.onnx is missing" in out.stderr
+    assert "e2erknn pull OWNER/NAME --whole" in out.stderr  # which then works:
+    out = cli("pull", "me/shapes", "--whole", "--json", cwd=tmp_path, board="rk3566")
+    assert out.returncode == 0 and json.loads(out.stdout)["written"], out.stderr
+    out = cli(*arguments, "shapes_rknn_model", cwd=tmp_path, board="rk3566")
+    assert json.loads(out.stdout)["images"][0]["detections"] == document["images"][0]["detections"]
+
+
+def test_a_part_is_made_whole_and_nothing_of_it_goes(published: Hub, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    path, _ = pull(fetch("me/tiny"), tmp_path)
+    assert pull(fetch("me/tiny", whole=True), tmp_path, whole=True) == (path, True)
+    assert {file.name for file in path.iterdir()} == WHOLE
+    assert pull(fetch("me/tiny"), tmp_path) == (path, False)
+    (path / "tiny-rk3566-int8.rknn").unlink()
+    assert pull(fetch("me/tiny"), tmp_path) == (path, True) and {file.name for file in path.iterdir()} == WHOLE
+
+
+@pytest.mark.parametrize("own", ["notes.txt", "tiny-rk3566-int8.log"])
+def test_a_part_with_something_of_ones_own_stays(published: Hub, tmp_path: Path, monkeypatch, own):
+    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    path, _ = pull(fetch("me/tiny"), tmp_path)
+    (path / own).write_text("mine")
+    with pytest.raises(UserError, match="holds something else"):
+        pull(fetch("me/tiny", whole=True), tmp_path, whole=True)
+    assert (path / own).read_text() == "mine" and len(list(path.iterdir())) == 4
+
+
+def test_what_came_while_it_waited_is_not_overwritten(published: Hub, tmp_path: Path):
+    """Another process makes a bundle of that name, for which this one waits."""
+    bundle, errors = fetch("me/tiny", soc="rk3566"), []
+
+    def wait() -> None:
+        try:
+            pull(bundle, tmp_path / "board")
+        except UserError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait)
+    with locked(tmp_path / "board" / "tiny_rknn_model", "convert", print):
+        thread.start()
+        time.sleep(0.5)
+        other = make(tmp_path / "board", "rk3588")
+    thread.join(30)
+    assert "holds something else" in errors[0].what and read_bundle(other.path) == other
+
+
+def test_the_same_in_a_folder_that_cannot_be_written(published: Hub, tmp_path: Path, monkeypatch):
+    bundle = fetch("me/tiny", soc="rk3566")
+    path, _ = pull(bundle, tmp_path / "board")
+    monkeypatch.setattr("rknn_zoo_e2e.hub.pull.locked", lambda *_: pytest.fail("nothing is to be written"))
+    assert pull(bundle, tmp_path / "board") == (path, False)
 
 
 def test_which_build_is_taken(published: Hub, tmp_path: Path, monkeypatch):
@@ -203,5 +301,5 @@ def test_what_is_no_bundle_or_not_there_is_named(hub: Hub, tmp_path: Path, monke
 
 def test_without_the_client_the_command_says_so(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("rknn_zoo_e2e.hub.client.find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"huggingface_hub is not installed.*pip install 'rknn-zoo-e2e\[hub\]'"):
+    with pytest.raises(UserError, match=r"huggingface_hub is not installed.*pip install .*\[hub\]'"):
         load("hf:me/tiny")
