@@ -1,7 +1,7 @@
 """Whether a module still computes what its class does in Ultralytics: only such modules are taken apart.
 
-A checkpoint may hold blocks that were pruned, extended by a fork, subclassed or hooked into. They run as they are, but a
-rewritten form, which knows the class alone, would compute something else.
+A checkpoint may hold blocks that were pruned, extended by a fork, subclassed or hooked into. They run as they are, but
+a rewritten form, which knows the class alone, would compute something else.
 """
 
 from __future__ import annotations
