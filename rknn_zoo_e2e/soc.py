@@ -22,6 +22,8 @@ class Soc:
             "int8" where its convolutions take nothing else.
         softmax: its NPU has a Softmax; elsewhere attention is rewritten without one (``heads.attention``).
         aligned: its NPU concatenates channels only in whole blocks, anything else is left to the CPU.
+        reshapes: cells (height x width) of the largest map its NPU reshapes, larger ones are left to the CPU; None
+            where there is no limit.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Soc:
     tail: str
     softmax: bool = True
     aligned: bool = False
+    reshapes: int | None = None
 
     @property
     def fp16(self) -> bool:
@@ -45,9 +48,9 @@ SOCS = {
         Soc("rk3568", 1, "fp16", softmax=False),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
-        Soc("rv1103", 1, "int16", aligned=True),
+        Soc("rv1103", 1, "int16", aligned=True, reshapes=8192),
         Soc("rv1103b", 1, "int8"),
-        Soc("rv1106", 1, "int16", aligned=True),
+        Soc("rv1106", 1, "int16", aligned=True, reshapes=8192),
         Soc("rv1106b", 1, "int8"),
         Soc("rv1126b", 1, "fp16"),
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from ultralytics.nn.modules.block import Attention
+from ultralytics.nn.modules.conv import Conv, DWConv
 from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
@@ -68,6 +69,63 @@ def test_equals_ultralytics(dim, heads, size):
     attention = trained(dim, heads)
     x = torch.randn(2, dim, *size)
     torch.testing.assert_close(NpuAttention(attention, size)(x), attention(x), atol=1e-4, rtol=1e-4)
+
+
+class Halved(Attention):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+def conv(path: str, *args, **kwargs):
+    """A change of one convolution."""
+    return lambda attention: setattr(attention, path, Conv(*args, **{"act": False, **kwargs}))
+
+
+def regrouped(attention):
+    """Two heads where four were trained: what Ultralytics computes follows the attributes."""
+    attention.num_heads, attention.key_dim, attention.head_dim = 2, 32, 64
+
+
+REWRITTEN = {
+    "as it is": lambda attention: None,
+    "another scale": lambda attention: setattr(attention, "scale", -0.3),
+    "other heads": regrouped,
+    "wider position filters": conv("pe", 128, 128, 7, g=128),
+    "another width": conv("proj", 128, 40),
+    "for another export": lambda attention: setattr(attention, "format", "coreml"),
+}
+LEFT = {
+    "a subclass": lambda attention: setattr(attention, "__class__", Halved),
+    "one more submodule": lambda attention: setattr(attention, "norm", nn.LayerNorm(128)),
+    "a hook": lambda attention: attention.register_forward_hook(lambda module, inputs, output: 2 * output),
+    "a hook within": lambda attention: attention.pe.register_forward_hook(lambda module, inputs, output: 2 * output),
+    "a forward of its own": lambda attention: setattr(attention, "forward", attention.proj.forward),
+    "an activation": conv("qkv", 128, 256, act=True),
+    "an activation behind": conv("proj", 128, 128, act=nn.ReLU()),
+    "a kernel of 3": conv("qkv", 128, 256, 3),
+    "groups": conv("proj", 128, 128, g=2),
+    "dense position filters": conv("pe", 128, 128, 3),
+    "dilated position filters": conv("pe", 128, 128, 3, g=128, d=2),
+    "position filters of another shape": conv("pe", 128, 128, (3, 5), g=128),
+    "another kind of convolution": lambda attention: setattr(attention, "qkv", DWConv(128, 256, act=False)),
+    "another norm": lambda attention: setattr(attention.qkv, "bn", nn.GroupNorm(2, 256)),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "rewritten"),
+    [*((c, True) for c in REWRITTEN.values()), *((c, False) for c in LEFT.values())],
+    ids=[*REWRITTEN, *LEFT],
+)
+def test_only_what_is_known_is_rewritten(change, rewritten):
+    attention = trained(128, 4)
+    change(attention)
+    model = nn.Sequential(nn.Conv2d(3, 128, 1), attention).eval().requires_grad_(False)
+    x = torch.randn(1, 3, 6, 5)
+    expected = model(x)
+    with attention_patched(model, (6, 5)):
+        assert isinstance(model[1], NpuAttention) == rewritten
+        torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("logits", [1, 10, 50, 100])

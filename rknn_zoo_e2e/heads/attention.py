@@ -29,8 +29,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from ultralytics.nn.modules.block import Attention
 
 from rknn_zoo_e2e.heads.linear import constant
+from rknn_zoo_e2e.heads.own import convolution, is_own
 from rknn_zoo_e2e.soc import BLOCK
 
 FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
@@ -140,8 +142,37 @@ class NpuAttention(nn.Module):
 
 
 def attentions(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's Ultralytics ``Attention`` modules by their path; other attention (YOLO12's, say) is not theirs."""
-    return {path: module for path, module in model.named_modules() if type(module).__name__ == "Attention"}
+    """The model's attention modules that can be rewritten, by their path.
+
+    Other attention (YOLO12's, say) is not of this class; what is not known to compute the same stays as it is.
+    """
+    return {path: m for path, m in model.named_modules() if type(m) is Attention and is_known(m)}
+
+
+def is_known(attention: nn.Module) -> bool:
+    """Whether the block is Ultralytics' own and its convolutions are what its attributes say."""
+    if not is_own(attention):
+        return False
+    qkv, proj, pe = (convolution(module) for module in (attention.qkv, attention.proj, attention.pe))
+    if qkv is None or proj is None or pe is None:
+        return False
+    heads, key, head = attention.num_heads, attention.key_dim, attention.head_dim
+    channels = heads * head
+    linear = all(type(module.act) is nn.Identity for module in (attention.qkv, attention.proj, attention.pe))
+    fits = (qkv.in_channels, qkv.out_channels, proj.in_channels) == (channels, channels + 2 * heads * key, channels)
+    return linear and fits and is_pointwise(qkv) and is_pointwise(proj) and is_depthwise(pe, channels)
+
+
+def is_pointwise(conv: nn.Conv2d) -> bool:
+    return (conv.kernel_size, conv.stride, conv.padding, conv.groups) == ((1, 1), (1, 1), (0, 0), 1)
+
+
+def is_depthwise(conv: nn.Conv2d, channels: int) -> bool:
+    """Whether it is one square filter a channel, of odd side, that keeps the map's size."""
+    side = conv.kernel_size[0]
+    same = (conv.kernel_size, conv.padding, conv.stride) == ((side, side), (side // 2, side // 2), (1, 1))
+    alone = conv.in_channels == conv.out_channels == conv.groups == channels
+    return same and alone and side % 2 == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
 
 
 def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, int]) -> dict[str, tuple[int, int]]:

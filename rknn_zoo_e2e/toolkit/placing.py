@@ -26,11 +26,12 @@ def place_channels(model: onnx.ModelProto, ranges: Ranges) -> Ranges:
     concat = makers[model.graph.output[0].name]
     while concat.op_type == "Reshape":
         concat = makers[concat.input[0]]
+    if concat.op_type != "Concat" or not any(a.name == "axis" and a.i == 1 for a in concat.attribute):
+        return ranges
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     known = {v.name: v.type.tensor_type.shape.dim for v in (*graph.value_info, *graph.input)}
     counts = [known[name][1].dim_value for name in concat.input]
-    on_channels = any(a.name == "axis" and a.i == 1 for a in concat.attribute)
-    if concat.op_type != "Concat" or not on_channels or not any(count % BLOCK for count in counts):
+    if not any(count % BLOCK for count in counts):
         return ranges
     ranges = dict(ranges)
     index = list(model.graph.node).index(concat)

@@ -15,16 +15,21 @@ import yaml
 
 from rknn_zoo_e2e.isolation.worker import Enter, LibraryError
 from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.toolkit.bands import cut_maps
 from rknn_zoo_e2e.toolkit.grids import choose_grids
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
 from rknn_zoo_e2e.toolkit.placing import place_channels
 from rknn_zoo_e2e.toolkit.versions import known_crash
 
-# Passes of the compiler that 2.5.0 has and that do harm; 2.3.2 passes over the names.
+# Passes of the compiler that do harm. A toolkit passes over names it does not know: the first two are 2.5.0's.
 WITHOUT = [
     "fuse_exmatmul_add_mul_exsoftmax13_exmatmul_to_sdpa",  # crashes on stock attention (IndexError)
     # Halves of a convolution, each rounded to INT8 before they are added: tensors the calibration never saw.
     "fuse_concat_conv",
+    # 2.3.2 has these two. They move a Reshape of the levels behind the Concat that joins them, where it is larger, and
+    # end in an IndexError at some input sizes (640 x 384: maps of 80 x 48 brought to a width of 80).
+    "reduce_reshape_op_around_concat",
+    "reduce_reshape_op_around_split",
 ]
 
 
@@ -63,15 +68,20 @@ def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) ->
 
 def fitted(job: BuildJob) -> BuildJob:
     """The job with its graph rewritten, in the working folder, where the SoC needs that."""
-    if not SOCS[job.soc].aligned:
+    soc = SOCS[job.soc]
+    if not soc.aligned and soc.reshapes is None:
         return job
     model = onnx.load(str(job.onnx))
     if reason := known_crash({node.op_type for node in model.graph.node}, job.soc):
         raise LibraryError(reason)
-    ranges = place_channels(model, job.ranges or {})
+    ranges, hybrid = job.ranges or {}, job.hybrid
+    if soc.reshapes is not None:
+        ranges, hybrid = cut_maps(model, ranges, hybrid, soc.reshapes)
+    if soc.aligned:
+        ranges = place_channels(model, ranges)
     path = Path(f"{job.onnx.stem}-{job.soc}.onnx").resolve()
     onnx.save(model, str(path))
-    return replace(job, onnx=path, ranges=ranges)
+    return replace(job, onnx=path, ranges=ranges, hybrid=hybrid)
 
 
 class Session:
