@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -191,8 +192,12 @@ def is_bundle(path: Path) -> bool:
 
 def newest(folder: Path) -> Path | None:
     """The bundle changed last in a folder, None if there is none."""
-    found = [path for path in folder.glob(f"*{SUFFIX}") if is_bundle(path)]
-    return max(found, key=changed, default=None)
+    found: dict[Path, int] = {}
+    for path in folder.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError):  # removed just now
+            if is_bundle(path):
+                found[path] = changed(path)
+    return max(found, key=lambda path: found[path], default=None)
 
 
 def changed(bundle: Path) -> int:

@@ -279,6 +279,22 @@ def test_a_clock_that_went_back_does_not_make_the_newest_bundle_old(converted: P
     assert bundles.newest(tmp_path / "nowhere") is None
 
 
+def test_a_bundle_removed_while_the_newest_is_looked_for(tmp_path: Path, monkeypatch):
+    for name in "ab":
+        (tmp_path / f"{name}_rknn_model").mkdir()
+        (tmp_path / f"{name}_rknn_model/metadata.yaml").touch()
+    there = bundles.is_bundle
+
+    def look(path: Path) -> bool:
+        found = there(path)
+        if path.name.startswith("a"):
+            shutil.rmtree(path)
+        return found
+
+    monkeypatch.setattr(bundles, "is_bundle", look)
+    assert newest(tmp_path) == tmp_path / "b_rknn_model"
+
+
 @pytest.mark.parametrize(
     ("number", "what"),
     [
