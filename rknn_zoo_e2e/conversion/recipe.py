@@ -20,7 +20,7 @@ from rknn_zoo_e2e.spec import check_imgsz
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets
 
 LAYOUTS = ("flat", "grid")
-RECIPE = 4  # raised whenever the graph or the precision plan changes
+RECIPE = 5  # raised whenever the graph or the precision plan changes
 PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "torch", "ultralytics", "onnx")
 DEFAULT_PICTURES = 40  # more gained nothing on yolov8n
 VERIFY_PICTURES = 6
