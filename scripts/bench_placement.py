@@ -3,7 +3,7 @@
 
     python scripts/bench_placement.py placement.jsonl yolov8n yolov8n-obb --soc rv1106 --imgsz 640 --imgsz 384,640
 
-Built as `e2erknn convert` builds, but from one drawn picture and without verifying: weights and ranges do not matter to
+Built as `e2erknn convert` builds, but from two drawn pictures and without verifying: weights and ranges do not matter to
 placement. Every row goes into the given file (JSON lines) as soon as it is there; the same command goes on where it was
 stopped. A row is built again when its graph has changed; after a change to `rknn_zoo_e2e/toolkit` give another file.
 Markdown on stdout, or JSON with --json.
@@ -91,7 +91,7 @@ def rows_of(model: str, size: str, options: Options, cache: Cache) -> Iterator[R
     with work_folder() as work, Preparer(lambda stage, share: None) as preparer:
         _, graphs = preparer.export(resolve(model), options, work)
         digests = {path: sha256(path) for path in graphs.values()}
-        for build in preparer.builds(options.socs, from_shapes(1, pose=False)):
+        for build in preparer.builds(options.socs, from_shapes(2, pose=False)):
             row = Row(Path(model).stem, size, build.job.soc, options.layout, digests[build.job.onnx])
             if row.key not in cache.rows:
                 cache.add(placed(row, build))

@@ -16,7 +16,7 @@ from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
 from rknn_zoo_e2e.conversion.plan import hybrid_regions, int8_tensors
-from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling
+from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling, spare_rows
 from rknn_zoo_e2e.soc import find_soc
 
 IMGSZ = (96, 160)
@@ -63,7 +63,7 @@ def test_pooling_sees_every_value(length):
     assert values.shape == (length, 1, 1, 1) and values.min() == 1
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (19, 19), (20, 20), (15, 20)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 6), (3, 5), (13, 13), (5, 6), (19, 19), (20, 20), (15, 20)])
 @pytest.mark.parametrize(("dim", "heads"), [(64, 1), (128, 2), (256, 4)])
 def test_equals_ultralytics(dim, heads, size):
     attention = trained(dim, heads)
@@ -137,6 +137,22 @@ def test_fp16_is_as_near_as_an_fp16_softmax(logits):
         stock, ours = attention(x), rewritten(x)
     error = (ours - expected).square().mean().sqrt()
     assert error < 1.5 * (stock - expected).square().mean().sqrt() + 1e-4
+
+
+def test_every_map_has_whole_fours():
+    """All maps of attention from 96 x 96 px on, where there are enough rows to repeat."""
+    for height in range(3, 41):
+        for width in range(1, 41):
+            rows = spare_rows(height, width)
+            assert (height + rows) * width % 4 == 0 and rows < 4 and (rows == 0) == (height * width % 4 == 0)
+
+
+def test_rows_repeated_below_count_once():
+    """With so large logits that one key takes all: the one in the repeated row."""
+    attention = trained(logits=100)
+    x = torch.randn(1, 128, 3, 5)
+    x[:, :, 0] *= 4
+    torch.testing.assert_close(NpuAttention(attention, (3, 5))(x), attention(x), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("logits", [1e3, 1e5, 1e7])

@@ -1,4 +1,4 @@
-"""Concatenations by convolutions, the ranges of what is new, and where clipping puts a range."""
+"""Narrow concatenations and large maps, rewritten for NPUs that leave them to the CPU; where clipping puts a range."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from rknn_zoo_e2e.bundle import graph_of, read_bundle
 from rknn_zoo_e2e.conversion.clipping import SHARES, Sample, quantise
+from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.toolkit.bands import bands, cut_maps
 from rknn_zoo_e2e.toolkit.placing import place_channels
 
 
@@ -99,3 +102,164 @@ def test_rv1106_leaves_nothing_to_the_cpu(models: Path, tmp_path: Path):
         (artifact,) = report["artifacts"]
         assert artifact["placement"]["cpu"] == [], report["model"]
         assert artifact["placement"]["npu"] > 50
+
+
+MOST = min(soc.reshapes for soc in SOCS.values() if soc.reshapes is not None)
+SIDES = range(32, 1281, 32)
+
+
+def test_every_input_size_has_a_grid_whose_levels_can_be_reshaped():
+    """All 1600 sizes from 32 x 32 to 1280 x 1280: whole rows, and no map left that is too large."""
+    for imgsz in ((height, width) for height in SIDES for width in SIDES):
+        grid = Grid(imgsz, (8, 16, 32))
+        for (height, width), rows in zip(grid.levels, grid.rows, strict=True):
+            assert rows * grid.width == height * width, imgsz
+            if grid.width == width or height * width <= MOST:
+                continue
+            parts = bands(height, width, grid.width, MOST)
+            assert [first for first, _ in parts] == [0, *(last for _, last in parts[:-1])] and parts[-1][1] == height
+            for first, last in parts:
+                cells = (last - first) * width
+                assert 0 < cells <= MOST and cells % grid.width == 0, imgsz
+            assert (len(parts) - 1) * MOST < height * width * 1.5, "no more bands than needed, as rows allow"
+
+
+@pytest.mark.parametrize(
+    ("imgsz", "width"),
+    [
+        ((640, 640), 80), ((512, 512), 64), ((1024, 1024), 128), ((1280, 1280), 160), ((384, 640), 80),
+        ((640, 384), 48), ((128, 96), 12), ((320, 320), 100), ((480, 640), 75), ((416, 416), 13), ((736, 736), 23),
+        ((960, 960), 75), ((544, 960), 85),
+    ],
+)  # fmt: skip
+def test_the_finest_level_keeps_its_width_where_it_divides(imgsz, width):
+    grid = Grid(imgsz, (8, 16, 32))
+    assert grid.width == width
+    assert (width == grid.levels[0][1]) == (imgsz[0] % 128 == 0)
+
+
+def levels(*readers: str, kernel: int = 1, also_read: bool = False) -> onnx.ModelProto:
+    """A map (1, 3, 12, 10) and a coarser one, brought to rows of 15 and joined, once for each reader.
+
+    A reader is what stands between the convolution and its Reshape, "" for nothing.
+    """
+    random = np.random.default_rng(0)
+    inputs = {"fine": (12, 10), "coarse": (6, 5)}
+    nodes, constants, outputs = [], [], []
+    for index, between in enumerate(readers):
+        joined = []
+        for name in inputs:
+            base, pads = f"/{name}.{index}", [kernel // 2] * 4
+            weight = random.normal(size=(4, 3, kernel, kernel)).astype("f")
+            constants += [
+                numpy_helper.from_array(weight, f"{base}.weight"),
+                numpy_helper.from_array(np.array([1, 4, -1, 15]), f"{base}.shape"),
+            ]
+            maps = f"{base}/Conv_output_0"
+            nodes.append(
+                helper.make_node(
+                    "Conv", [name, f"{base}.weight"], [maps], f"{base}/Conv", kernel_shape=[kernel] * 2, pads=pads
+                )
+            )
+            if between:
+                given = [maps, f"{base}.shape"] if between == "Reshape" else [maps]
+                nodes.append(helper.make_node(between, given, [f"{base}/{between}"], f"{base}/{between}"))
+                maps = f"{base}/{between}"
+            joined.append(f"{base}/Reshape_output_0")
+            nodes.append(helper.make_node("Reshape", [maps, f"{base}.shape"], joined[-1:], f"{base}/Reshape"))
+        outputs.append(f"y{index}")
+        nodes.append(helper.make_node("Concat", joined, outputs[-1:], f"/join.{index}", axis=2))
+    if also_read:
+        nodes.append(helper.make_node("Relu", ["fine"], ["also"], "/also"))
+        outputs.append("also")
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, h, w]) for n, (h, w) in inputs.items()]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list("abcd")) for name in outputs]
+    graph = helper.make_graph(nodes, "g", infos, results, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+
+
+def outputs_of(model: onnx.ModelProto) -> list[np.ndarray]:
+    import onnxruntime
+
+    random = np.random.default_rng(1)
+    shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
+    given = {name: random.normal(size=shape).astype("f") for name, shape in shapes.items()}
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, given)
+
+
+@pytest.mark.parametrize(
+    ("model", "most", "count"),
+    [
+        (levels(""), 119, 2),
+        (levels(""), 60, 2),
+        (levels(""), 59, 4),
+        (levels("Sigmoid"), 60, 2),
+        (levels("", "Sigmoid"), 60, 2),
+        (levels("", also_read=True), 60, 2),
+    ],
+    ids=["just too large", "halves", "quarters", "with an activation", "two that read one map", "read elsewhere"],
+)
+def test_a_map_in_bands_is_the_same_map(model, most, count):
+    before = outputs_of(model)
+    tensors = ["fine", "coarse", *(name for node in model.graph.node for name in node.output)]
+    ranges = {name: ([-float(index)], [float(index)]) for index, name in enumerate(tensors)}
+    found, regions = cut_maps(model, ranges, (("fine", "y0"), ("coarse", "y0"), ("elsewhere", "y0")), most)
+    onnx.checker.check_model(model, full_check=True)
+    for one, other in zip(before, outputs_of(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    slices = [node.output[0] for node in model.graph.node if node.op_type == "Slice"]
+    assert len(slices) == count, "a map that two read is cut once"
+    still = ["fine"] if "also" in {o.name for o in model.graph.output} else []
+    assert regions == (*((name, "y0") for name in [*slices, *still]), ("coarse", "y0"), ("elsewhere", "y0"))
+    new = {name for node in model.graph.node for name in node.output} - set(tensors)
+    assert new and all(found[name] == ranges[name.split("/rows.")[0]] for name in new)
+    assert found.items() >= ranges.items()
+
+
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [(levels(""), 120), (levels(""), 9), (levels("", kernel=3), 60), (levels("Softmax"), 60), (levels("Reshape"), 60)],
+    ids=["not too large", "no band is small enough", "a wide kernel", "an operator that sees more", "two in a row"],
+)
+def test_maps_that_need_not_or_cannot_be_cut_stay(model, most):
+    regions = (("fine", "y0"),)
+    before = model.SerializeToString()
+    assert cut_maps(model, {}, regions, most) == ({}, regions)
+    assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "soc", "imgsz"),
+    [
+        ("shapes", "rv1106", "736"),
+        ("shapes-pose", "rv1106", "960,544"),
+        ("shapes-seg", "rv1106", "544,960"),
+        ("shapes-obb", "rv1106", "1024"),
+        ("shapes-pose", "rv1106", "736"),
+        ("shapes-obb", "rk3566", "640,384"),
+    ],
+)
+def test_no_input_size_leaves_operators_to_the_cpu(tmp_path: Path, name, soc, imgsz):
+    """At 736 and 960 maps are cut, at 1024 one stays as it is; at 640 x 384 and 544 x 960 the compiler crashed."""
+    import json
+
+    from test_cli import run
+
+    args = ("--soc", soc, "--imgsz", imgsz, "--layout", "grid", "--calib-images", 2, "--no-verify", "--json")
+    out = run("convert", name, *args, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    (artifact,) = json.loads(out.stdout)["artifacts"]
+    assert artifact["placement"]["cpu"] == [] and artifact["placement"]["npu"] > 50
+
+
+def test_a_map_in_bands_agrees_with_fp32(tmp_path: Path):
+    """In the simulator, with the ranges that were measured on the whole map."""
+    import json
+
+    from test_cli import run
+
+    args = ("--soc", "rv1106", "--imgsz", "736", "--layout", "grid", "--calib-images", 6, "--json")
+    out = run("convert", "shapes", *args, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    (artifact,) = json.loads(out.stdout)["artifacts"]
+    assert artifact["parity"]["passed"] and artifact["parity"]["detections"] > 5

@@ -25,7 +25,7 @@ from rknn_zoo_e2e.spec import check_imgsz, read_imgsz, split
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
 
 LAYOUTS = ("flat", "grid")
-RECIPE = 4  # raised whenever the graph or the precision plan changes
+RECIPE = 5  # raised whenever the graph or the precision plan changes
 PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "torch", "ultralytics", "onnx")
 VERIFY_PICTURES = 6
 

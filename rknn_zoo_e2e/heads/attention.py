@@ -15,7 +15,9 @@ Layouts are chosen so that no large tensor is transposed, with n = H * W, per he
 * the maximum over the keys is a MaxPool, which needs the keys along the width: a second, equal product with the
   queries on channels (n queries, 1, n keys) serves it alone;
 * the maxima are subtracted by the product: rows of them under q meet constant channels beside k, -1 in all;
-* sum(w) comes out of the product with v as more channels, where v's convolution gives a constant.
+* sum(w) comes out of the product with v as more channels, where v's convolution gives a constant;
+* a map whose cells are not whole fours, which some NPUs transpose on the CPU, has its first rows again below: they
+  change no maximum, and as keys they count for nothing, for v is 0 there.
 
 What is added comes in blocks of channels, as the NPU keeps them.
 """
@@ -61,6 +63,12 @@ def pooling(length: int) -> list[tuple[int, int]]:
     return steps
 
 
+def spare_rows(height: int, width: int) -> int:
+    """Rows to add to a map so that its cells are whole fours; none where it has not that many rows to repeat."""
+    rows = next(rows for rows in range(4) if (height + rows) * width % 4 == 0)
+    return rows if rows <= height else 0
+
+
 def folded(module: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     """Weight (out, in / groups, kh, kw) and bias (out,) of an Ultralytics ``Conv`` without activation, fused or not."""
     conv = module.conv
@@ -94,7 +102,8 @@ class NpuAttention(nn.Module):
         super().__init__()
         heads, key, head = int(attention.num_heads), int(attention.key_dim), int(attention.head_dim)
         self.heads, self.key, self.head, self.wide = heads, key, head, head + FP16_BLOCK
-        self.cells = size[0] * size[1]
+        self.spare = spare_rows(*size)
+        self.cells = (size[0] + self.spare) * size[1]
         self.pooling = pooling(self.cells)
 
         weight, bias = folded(attention.qkv)
@@ -131,14 +140,19 @@ class NpuAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, _, h, w = x.shape
         v = self.v(x)
-        q = self.q(x).view(-1, self.key, self.cells)
-        k = self.k(x).view(-1, self.key + FP16_BLOCK, self.cells)
+        rows, values = x, v
+        if self.spare:
+            rows = torch.cat([x, x[:, :, : self.spare]], 2)
+            values = torch.cat([v, torch.zeros(b, v.shape[1], self.spare, w)], 2)
+        q = self.q(rows).view(-1, self.key, self.cells)
+        k = self.k(rows).view(-1, self.key + FP16_BLOCK, self.cells)
         shifted = k.transpose(-2, -1) @ torch.cat([q, self.largest(q, k[:, : self.key])], 1)
         weights = (F.elu(shifted) + 1.0) ** 2
-        sums = v.view(-1, self.wide, self.cells) @ weights
+        sums = values.view(-1, self.wide, self.cells) @ weights
         # The added channels are sum(w), and 1 once divided; the projection ignores them.
         out = sums / sums[:, self.head : self.head + 1].clamp(min=LEAST)
-        return self.proj(out.view(b, self.heads * self.wide, h, w) + self.pe(v))
+        out = out.view(b, self.heads * self.wide, h + self.spare, w)
+        return self.proj((out[:, :, :h] if self.spare else out) + self.pe(v))
 
 
 def attentions(model: nn.Module) -> dict[str, nn.Module]:
@@ -187,6 +201,12 @@ def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, 
             hooks.callback(block.register_forward_pre_hook(note).remove)
         model(torch.zeros(1, 3, *imgsz))
     return sizes
+
+
+def attention_sizes(model: nn.Module, imgsz: tuple[int, int]) -> set[int]:
+    """Cells (height x width) of the maps the model's attention sees at ``imgsz``; none without any."""
+    blocks = attentions(model)
+    return {height * width for height, width in map_sizes(model, blocks, imgsz).values()} if blocks else set()
 
 
 @contextmanager
