@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz.py")]
-KINDS = ("checkpoints", "bundles", "metadata", "pictures", "videos", "tensors", "lists", "command lines")
+KINDS = ("checkpoints", "foreign", "bundles", "metadata", "pictures", "videos", "tensors", "lists", "command lines")
 
 
 def test_bad_inputs_of_every_kind(converted: Path):

@@ -10,6 +10,7 @@ from random import Random
 
 import yaml
 
+from fuzzing.foreign import foreign
 from fuzzing.harness import Attempt
 from fuzzing.material import Material
 from fuzzing.media import pictures, videos
@@ -152,9 +153,10 @@ def command_lines(rng: Random, material: Material, folder: Path) -> Attempt:
 
 # Every kind, and its part of all inputs.
 KINDS: dict[str, tuple[Make, float]] = {
-    "checkpoints": (checkpoints, 0.12),
+    "checkpoints": (checkpoints, 0.09),
+    "foreign": (foreign, 0.05),
     "bundles": (bundles, 0.12),
-    "metadata": (metadata, 0.16),
+    "metadata": (metadata, 0.14),
     "pictures": (pictures, 0.24),
     "videos": (videos, 0.02),
     "tensors": (tensors, 0.2),
