@@ -96,7 +96,7 @@ CONTENTS: dict[str, tuple[Callable[[], object], str]] = {
     "weights of YOLOX": (lambda: {"start_epoch": 3, "model": starter().state_dict()}, "weights without layers"),
     "weights of MMDetection": (lambda: {"meta": {}, "state_dict": starter().state_dict()}, "weights without layers"),
     "a plain network": (lambda: {"model": nn.Sequential(nn.Conv2d(3, 8, 3))}, "holds a Sequential, not a YOLO"),
-    "a tensor": (lambda: torch.zeros(3), "holds a Tensor, not a model"),
+    "a tensor": (lambda: torch.zeros(3), "holds a Tensor, not a YOLO model"),
     "results": (lambda: {"epoch": 3, "results": "x"}, r"holds no model \(only epoch, results\)"),
     "no model": (lambda: {"model": None, "ema": None}, r"holds no model \(only model, ema\)"),
     "a wrapped model": (lambda: {"model": nn.DataParallel(starter())}, "wrapped for several GPUs"),

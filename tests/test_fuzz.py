@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz.py")]
 KINDS = (
     "checkpoints",
+    "foreign",
     "bundles",
     "metadata",
     "pictures",

@@ -61,6 +61,7 @@ def test_a_list_is_no_name(name):
 def test_info_and_convert_say_what_was_put_right(tmp_path: Path, models: Path):
     model = foreign.starter()
     model.names = {index + 1: f"{name}\r" for index, name in model.names.items()}
+    model.args = {}
     foreign.save(tmp_path / "mine.pt", model, train_args=None)
     facts = json.loads(run("info", "mine.pt", "--json", cwd=tmp_path).stdout)
     assert facts["names"] == list(foreign.starter().names.values()) and len(facts["notes"]) == 3

@@ -26,7 +26,7 @@ from rknn_zoo_e2e.checkpoint.values import (
     Ignored,
     Method,
     checked,
-    head_class,
+    method,
     plain_frozenset,
     real_tensor,
     stand_in,
@@ -69,17 +69,17 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             return found if isinstance(found, torch.dtype) else stand_in(full)
         if not module.startswith(LAYERS):
             return stand_in(full)
-        if name == "forward" and self.layer(*module.rpartition(".")[::2], base=head_class()):  # as protocol 4 writes it
-            return HeadForward()
+        if owner := self.layer(*module.rpartition(".")[::2]):  # as protocol 4 writes getattr(owner, name)
+            return method(owner, name)
         return self.layer(module, name) or Foreign(full)
 
-    def layer(self, module: str, name: str, base: type[nn.Module] = nn.Module) -> type[nn.Module] | None:
+    def layer(self, module: str, name: str) -> type[nn.Module] | None:
         """A class of torch's or Ultralytics' layers; None if the ones installed here have none of that name."""
         try:
             found = super().find_class(module, name)
         except (ImportError, AttributeError):  # of a newer release, or of somebody's fork
             return None
-        known = isinstance(found, type) and issubclass(found, base) and found.__module__.startswith(LAYERS)
+        known = isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith(LAYERS)
         return found if known else None
 
     def persistent_load(self, pid: Any) -> torch.Tensor:

@@ -25,14 +25,14 @@ LEFTOVERS = re.compile(
     r"ultralytics\.(utils|yolo(?!\.engine\.model))\.([\w.]+\.)?(v\d+)?[A-Z]\w*|"
     r"datetime\.\w+|decimal\.Decimal|fractions\.Fraction|uuid\.(UUID|SafeUUID)|zoneinfo\.ZoneInfo(\._unpickle)?|"
     r"pathlib\.([\w.]+\.)?\w*Path|collections\.(defaultdict|deque|Counter)|time\.struct_time|re\._compile|"
-    r"ipaddress\.\w+|typing\.\w+|enum\.\w+|array\.(array|_array_reconstructor)|builtins\.(complex|bytearray|slice|range)|"
+    r"ipaddress\.\w+|typing\.\w+|enum\.\w+|array\.(array|_array_reconstructor)|builtins\.(complex|bytearray|slice|x?range)|"
     r"numpy\.(ndarray|random\._pickle\.__\w+_ctor|_?core\.(multiarray\._reconstruct|numeric\._frombuffer))|"
     r"pandas\.(_libs|core\.(frame|series|indexes|internals|arrays|dtypes))\.[\w.]+"
 )
 # Options as objects: what they were set to is read where a dictionary would be.
 OPTIONS = re.compile(r"argparse\.Namespace|types\.SimpleNamespace|ultralytics\.(\w+\.)?utils\.IterableSimpleNamespace")
 # Types that are named where a value of theirs is made, as in defaultdict(list); called they are code like any other.
-TYPES = re.compile(r"builtins\.(int|float|str|bytes|bool|list|dict|tuple|object)")
+TYPES = re.compile(r"builtins\.(int|long|float|str|unicode|bytes|bool|list|dict|tuple|object)")
 PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # protocol 2 names modules as Python 2 did
 
 

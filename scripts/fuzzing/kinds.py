@@ -11,6 +11,7 @@ from random import Random
 import yaml
 
 from fuzzing.addresses import addresses, odd_names
+from fuzzing.foreign import foreign
 from fuzzing.harness import Attempt
 from fuzzing.lists import lists
 from fuzzing.material import Material
@@ -139,9 +140,10 @@ def command_lines(rng: Random, material: Material, folder: Path) -> Attempt:
 
 # Every kind, and its part of all inputs.
 KINDS: dict[str, tuple[Make, float]] = {
-    "checkpoints": (checkpoints, 0.12),
+    "checkpoints": (checkpoints, 0.09),
+    "foreign": (foreign, 0.05),
     "bundles": (bundles, 0.12),
-    "metadata": (metadata, 0.16),
+    "metadata": (metadata, 0.14),
     "pictures": (pictures, 0.18),
     "videos": (videos, 0.02),
     "tensors": (tensors, 0.16),
