@@ -3,10 +3,10 @@
 
     python scripts/bench_placement.py placement.jsonl yolov8n yolov8n-obb --soc rv1106 --imgsz 640 --imgsz 384,640
 
-Built as `e2erknn convert` builds, but from two drawn pictures and without verifying: weights and ranges do not matter to
-placement. Every row goes into the given file (JSON lines) as soon as it is there; the same command goes on where it was
-stopped. A row is built again when its graph has changed; after a change to `rknn_zoo_e2e/toolkit` give another file.
-Markdown on stdout, or JSON with --json.
+Built as `e2erknn convert` builds, but from two drawn pictures and without verifying: weights and ranges do not matter
+to placement. Every row goes into the given file (JSON lines) as soon as it is there; the same command goes on where it
+was stopped. A row is built again when its graph has changed; after a change to `rknn_zoo_e2e/toolkit` give another
+file. Markdown on stdout, or JSON with --json.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Annotated
 
 import typer
 
+from rknn_zoo_e2e.cli.convert import parse_imgsz
 from rknn_zoo_e2e.cli.failures import reporting_errors
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.build import Build, run_build
@@ -33,10 +34,7 @@ from rknn_zoo_e2e.soc import SOCS, Soc, find_soc
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import resolve
 
-SIZES = (
-    *("320,320", "416,416", "512,512", "640,640", "736,736", "960,960", "1024,1024", "1280,1280"),
-    *("384,640", "480,640", "640,384"),
-)
+SIZES = ("320", "416", "512", "640", "736", "960", "1024", "1280", "384,640", "480,640", "640,384")
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,10 @@ class Cache:
             file.write(jsonlib.dumps(asdict(row)) + "\n")
 
 
-def rows_of(model: str, size: str, options: Options, cache: Cache) -> Iterator[Row]:
+def rows_of(model: str, options: Options, cache: Cache) -> Iterator[Row]:
     """One row a SoC, built or from the cache."""
+    assert options.imgsz is not None
+    size = "{},{}".format(*options.imgsz)
     with work_folder() as work, Preparer(lambda stage, share: None) as preparer:
         _, graphs = preparer.export(resolve(model), options, work)
         digests = {path: sha256(path) for path in graphs.values()}
@@ -126,7 +126,7 @@ def main(
     cache: Annotated[Path, typer.Argument(help="File the rows are kept in; made where it is not there.")],
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names or .pt files.")],
     soc: Annotated[list[str] | None, typer.Option("--soc", help="Rockchip SoC; repeat. Default: all.")] = None,
-    imgsz: Annotated[list[str] | None, typer.Option("--imgsz", help="HEIGHT,WIDTH in px; repeat.")] = None,
+    imgsz: Annotated[list[str] | None, typer.Option("--imgsz", help="Side, or height,width, in px; repeat.")] = None,
     layout: Annotated[str, typer.Option(help="flat or grid.")] = "grid",
     json: Json = False,
     quiet: Quiet = False,
@@ -135,12 +135,10 @@ def main(
     """Placement of models at many sizes on many SoCs."""
     with reporting_errors():
         socs, kept = tuple(find_soc(name) for name in soc or SOCS), Cache(cache)
-        rows: list[Row] = []
-        for model in models:
-            for size in imgsz or SIZES:
-                height, width = map(int, size.split(","))
-                options = Options(socs, imgsz=(height, width), layout=layout, verify=False)
-                rows += rows_of(model, size, options, kept)
+        ways = [Options(socs, imgsz=parse_imgsz(size), layout=layout, verify=False) for size in imgsz or SIZES]
+        for options in ways:
+            options.check()
+        rows = [row for model in models for options in ways for row in rows_of(model, options, kept)]
         emit({"versions": package_versions(), "rows": [asdict(row) for row in rows]}, markdown(rows, socs))
         if any(row.error for row in rows):
             raise typer.Exit(1)

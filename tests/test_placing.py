@@ -231,35 +231,31 @@ def test_maps_that_need_not_or_cannot_be_cut_stay(model, most):
 @pytest.mark.parametrize(
     ("name", "soc", "imgsz"),
     [
-        ("shapes", "rv1106", "736"),
-        ("shapes-pose", "rv1106", "960,544"),
-        ("shapes-seg", "rv1106", "544,960"),
-        ("shapes-obb", "rv1106", "1024"),
-        ("shapes-pose", "rv1106", "736"),
-        ("shapes-obb", "rk3566", "640,384"),
+        ("shapes-pose", "rv1106", "736"),  # two convolutions read the map that is cut
+        ("shapes-seg", "rv1106", "544,960"),  # cut, and the compiler crashed
+        ("shapes-obb", "rv1106", "1024"),  # the finest level keeps its width
+        ("shapes-obb", "rk3566", "640,384"),  # the compiler crashed
     ],
 )
 def test_no_input_size_leaves_operators_to_the_cpu(tmp_path: Path, name, soc, imgsz):
-    """At 736 and 960 maps are cut, at 1024 one stays as it is; at 640 x 384 and 544 x 960 the compiler crashed."""
-    import json
-
-    from test_cli import run
-
-    args = ("--soc", soc, "--imgsz", imgsz, "--layout", "grid", "--calib-images", 2, "--no-verify", "--json")
-    out = run("convert", name, *args, cwd=tmp_path)
-    assert out.returncode == 0, out.stderr
-    (artifact,) = json.loads(out.stdout)["artifacts"]
-    assert artifact["placement"]["cpu"] == [] and artifact["placement"]["npu"] > 50
+    placement = converted_at(imgsz, name, soc, tmp_path, "--calib-images", 2, "--no-verify")["placement"]
+    assert placement["cpu"] == [] and placement["npu"] > 50
 
 
 def test_a_map_in_bands_agrees_with_fp32(tmp_path: Path):
     """In the simulator, with the ranges that were measured on the whole map."""
+    artifact = converted_at("736", "shapes", "rv1106", tmp_path, "--calib-images", 6)
+    assert artifact["placement"]["cpu"] == []
+    assert artifact["parity"]["passed"] and artifact["parity"]["detections"] > 5
+
+
+def converted_at(imgsz: str, name: str, soc: str, folder: Path, *args: object) -> dict:
+    """What ``convert --json`` says of the one build."""
     import json
 
     from test_cli import run
 
-    args = ("--soc", "rv1106", "--imgsz", "736", "--layout", "grid", "--calib-images", 6, "--json")
-    out = run("convert", "shapes", *args, cwd=tmp_path)
+    out = run("convert", name, "--soc", soc, "--imgsz", imgsz, "--layout", "grid", "--json", *args, cwd=folder)
     assert out.returncode == 0, out.stderr
     (artifact,) = json.loads(out.stdout)["artifacts"]
-    assert artifact["parity"]["passed"] and artifact["parity"]["detections"] > 5
+    return artifact
