@@ -278,3 +278,13 @@ class Closed:
 
     def isOpened(self) -> bool:
         return False
+
+
+def test_no_secret_of_a_server_in_a_variable_gets_through(monkeypatch):
+    for name, value in (
+        ("HTTPS_PROXY", "http://me:Zqpass1/x@proxy:3128"),
+        ("HF_ENDPOINT", "https://me:Zqpass2@mirror/x"),
+    ):
+        monkeypatch.setenv(name, value)
+        text = output.masked(f"{value} failed: {value.partition('//')[2]}")
+        assert leaked(["Zqpass1", "Zqpass2"], text) == [] and shown(value) in text
