@@ -100,7 +100,8 @@ def test_what_is_opened(text, opened):
 @pytest.mark.parametrize(
     "text",
     ["http://me:Secret9", "http://host:Secret9/x", "http://Sec ret9/x", "http://host:99999/Secret9", "http://[Secret9/x",
-     "Secret9@http://x", "://me:Secret9@x", "http://ho%Secret9st/", "rtsp://me:Secret9＠host/s"],
+     "Secret9@http://x", "://me:Secret9@x", "http://ho%Secret9st/", "rtsp://me:Secret9＠host/s",
+     "http://Secret9@12345/x", "http://Secret9@1.2.3/x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_a_word_of_it(text):
     with pytest.raises(ValueError) as caught:
