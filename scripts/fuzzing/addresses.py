@@ -20,7 +20,7 @@ TYPES = ("image/jpeg", "image/png", "text/html", "application/octet-stream", "vi
 PLACES = (
     "file:///etc/passwd",
     "rtsp://me:Zqinside@h/x",
-    "/loop",
+    "loop",
     "http://[",
     "//",
     "",
