@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rknn_zoo_e2e.predictor import Predictor, elapsed
-from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.vision.image import Fetched, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 STAGES = ("read", "letterbox", "infer", "post", "draw")
@@ -31,7 +31,9 @@ class Clock:
         self.spent[name].append(elapsed(start))
 
 
-def bench(predictor: Predictor, pictures: Sequence[Path], runs: int, warmup: int, on_run: OnRun) -> dict[str, Any]:
+def bench(
+    predictor: Predictor, pictures: Sequence[Path | Fetched], runs: int, warmup: int, on_run: OnRun
+) -> dict[str, Any]:
     """Times of a loaded model, in ms, and frames per second.
 
     On a board everything is measured: one picture after the other, then each NPU core alone, then all of them together
@@ -49,7 +51,7 @@ def bench(predictor: Predictor, pictures: Sequence[Path], runs: int, warmup: int
         ``detections``, the mean a picture.
     """
     on_board = predictor.backend == "board"
-    answers: dict[Path, list[np.ndarray]] = {}
+    answers: dict[Path | Fetched, list[np.ndarray]] = {}
     clock, found = Clock(), list[int]()
     for run in range(-warmup, runs):
         on_run("stages", max(run, 0), runs)

@@ -100,7 +100,8 @@ def test_what_is_opened(text, opened):
 @pytest.mark.parametrize(
     "text",
     ["http://me:Secret9", "http://host:Secret9/x", "http://Sec ret9/x", "http://host:99999/Secret9", "http://[Secret9/x",
-     "Secret9@http://x", "://me:Secret9@x", "http://ho%Secret9st/", "rtsp://me:Secret9＠host/s"],
+     "Secret9@http://x", "://me:Secret9@x", "http://ho%Secret9st/", "rtsp://me:Secret9＠host/s",
+     "http://Secret9@12345/x", "http://Secret9@1.2.3/x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_a_word_of_it(text):
     with pytest.raises(ValueError) as caught:
@@ -278,3 +279,13 @@ class Closed:
 
     def isOpened(self) -> bool:
         return False
+
+
+def test_no_secret_of_a_server_in_a_variable_gets_through(monkeypatch):
+    for name, value in (
+        ("HTTPS_PROXY", "http://me:Zqpass1/x@proxy:3128"),
+        ("HF_ENDPOINT", "https://me:Zqpass2@mirror/x"),
+    ):
+        monkeypatch.setenv(name, value)
+        text = output.masked(f"{value} failed: {value.partition('//')[2]}")
+        assert leaked(["Zqpass1", "Zqpass2"], text) == [] and shown(value) in text

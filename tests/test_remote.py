@@ -183,6 +183,13 @@ def test_a_picture_of_an_address(tiny, server, tmp_path):  # noqa: F811
     assert out.stdout.startswith(f"http://{place}/jpeg/user=***/front door.jpg: 1 a (")
 
 
+def test_bench_takes_a_picture_of_an_address(server, tmp_path):
+    text = f"http://127.0.0.1:{server.port}/png?token=Zqtoken"
+    out = run("bench", "shapes", "--images", text, "--runs", 2, "--warmup", 1, "--json", cwd=tmp_path)
+    assert out.returncode == 0 and json.loads(out.stdout)["stages"]["read"]["p50"] > 0, out.stderr
+    clean(out, tmp_path)
+
+
 @pytest.mark.parametrize("variables", [{}, {"OPENCV_LOG_LEVEL": "VERBOSE", "OPENCV_FFMPEG_DEBUG": "1",
                                             "OPENCV_VIDEOIO_DEBUG": "1", "OPENCV_FFMPEG_LOGLEVEL": "56"}])  # fmt: skip
 def test_a_stream_with_secrets_everywhere(tiny, server, tmp_path, monkeypatch, variables):  # noqa: F811

@@ -39,6 +39,7 @@ def bench(
     from rknn_zoo_e2e.cli.sources import find_sources
     from rknn_zoo_e2e.errors import UsageError
     from rknn_zoo_e2e.loading import load
+    from rknn_zoo_e2e.media.picture import Picture
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.zoo import MODELS
 
@@ -46,7 +47,7 @@ def bench(
     found = find_sources(images or [str(MODELS / "sample.jpg")])
     if any(source.video for source in found):
         raise UsageError("bench measures pictures, not videos.", "Give pictures or folders of them with --images.")
-    pictures = [Path(str(source.place)) for source in found]
+    pictures = [source.place for source in found if isinstance(source.place, (Path, Picture))]
     with StageProgress() as progress:
         what = model or "model"
 

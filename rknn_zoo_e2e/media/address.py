@@ -112,7 +112,7 @@ def parse(text: str) -> Address:
     place, rest = _split(rest, "/?#")
     found = PLACE.fullmatch(place)
     port = int(found[2][:6]) if found and found[2] else None
-    if not found or port == 0 or (port or 1) > 0xFFFF:
+    if not found or port == 0 or (port or 1) > 0xFFFF or (found[1] and not is_place(place)):
         raise ValueError("what should be its host and port is none")
     if not found[1].isascii():
         try:
@@ -153,9 +153,9 @@ def _end_of_login(rest: str) -> tuple[int, bool]:
 
 
 def is_place(text: str) -> bool:
-    """Whether a text may be a host, with or without a port."""
+    """Whether a text may be a host, with or without a port. A mere number is none: systems read it as some IP."""
     found = PLACE.fullmatch(text)
-    return bool(found and found[1])
+    return bool(found and found[1]) and (is_certain(text) or re.fullmatch(r"[0-9.]+(:[0-9]*)?", text) is None)
 
 
 def is_certain(text: str) -> bool:

@@ -20,7 +20,7 @@ TYPES = ("image/jpeg", "image/png", "text/html", "application/octet-stream", "vi
 PLACES = (
     "file:///etc/passwd",
     "rtsp://me:Zqinside@h/x",
-    "/loop",
+    "loop",
     "http://[",
     "//",
     "",
@@ -74,7 +74,8 @@ def odd_names(rng: Random, material: Material, folder: Path) -> Attempt:
         )
     )
     words += rng.choice(([], ["--json"], ["--debug"]))
-    hidden = tuple(CHUNK.findall(text)) if "://" in text or "@" in text else ()
+    in_secret_place = re.match(r"(?!file:)\w+://|//|[^/]+:.*@10\.0\.0\.5/x$", text, re.IGNORECASE | re.DOTALL)
+    hidden = tuple(CHUNK.findall(text)) if in_secret_place else ()
     return Attempt(words, secrets=hidden, serves=True)
 
 
