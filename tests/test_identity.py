@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from mirror import Mirror
+from PIL import Image
 from test_cli import run
 from test_fetch import zipped
 
@@ -45,7 +47,9 @@ OTHER = zipped(("archive/data", b"somebody's", 0o644))
 def first_fetch(tmp_path_factory) -> Path:
     """Where yolov8n and pictures to calibrate with were fetched to, by the command."""
     home, server = tmp_path_factory.mktemp("first"), Mirror()
-    pictures = [(f"coco128/images/{i}.jpg", b"-", 0o644) for i in range(4)]
+    picture = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(picture, "JPEG")
+    pictures = [(f"coco128/images/{i}.jpg", picture.getvalue(), 0o644) for i in range(4)]
     server.files = {"/releases/v8.4.0/yolov8n.pt": ZOOS, "/releases/v0.0.0/coco128.zip": zipped(*pictures)}
     out = run("fetch", "yolov8n", "coco128", cwd=home, env=server.env(home))
     server.shutdown()
@@ -220,15 +224,9 @@ def test_list_tells_ones_own_from_the_zoos(kept: Path, home: Path):
     (home / "here/yolov8s.pt").write_bytes(OTHER)
     rows = json.loads(run("list", "yolov8[nsm]", "--json", cwd=home / "here").stdout)
     assert [row["identity"] for row in rows] == ["zoo", "own", None]
-    assert [
-        line.split()[-1]
-        for line in run("list", "yolov8[nsm]", cwd=home / "here").stdout.splitlines()
-        if "yolov8" in line
-    ] == [
-        "here",
-        "yours",
-        "-",
-    ]
+    shown = run("list", "yolov8[nsm]", cwd=home / "here").stdout.splitlines()
+    assert [line.split()[-1] for line in shown if line.strip().startswith("yolov8")] == ["here", "yours", "-"]
+    assert "Your own, and not what the figures are of: yolov8s.pt" in shown
 
 
 def test_the_advice_for_ones_own_file_leads_on(mirror: Mirror, home: Path, weights: Path, data: Path):

@@ -19,7 +19,7 @@ from rknn_zoo_e2e.conversion.recipe import VERIFY_PICTURES, Options, artifact_na
 from rknn_zoo_e2e.conversion.verify import SURE
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.worker import Enter
-from rknn_zoo_e2e.manifest import HYBRID, LARGEST, LARGEST_SIDE, check_model
+from rknn_zoo_e2e.manifest import HYBRID, LARGEST, check_model
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.soc import Soc
 from rknn_zoo_e2e.spec import ModelSpec
@@ -174,9 +174,6 @@ def regions(graph: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
 
 def check_buildable(spec: ModelSpec, source: Source, options: Options) -> None:
     """Raises :class:`UserError` for whatever would be refused of the finished bundle, or is not what its name says."""
-    if max(spec.imgsz) > LARGEST_SIDE:
-        height, width = spec.imgsz
-        raise UserError(f"{width} x {height} px is more than the {LARGEST_SIDE} a side may have.", "Add --imgsz 640.")
     try:
         check_model(spec)
     except ValueError as error:
