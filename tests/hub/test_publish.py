@@ -183,7 +183,7 @@ def test_a_bundle_that_changes_meanwhile_is_not_published(hub: Hub, tmp_path: Pa
 
 def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     home, token = tmp_path / "home" / "alice", "hf_writer"
-    log = f"load {home}/models/a.pt\nD /model.22/Reshape on alice's\nfrom /Users/bob/x and /home/carol/y\n{token}\n"
+    log = f"load {home}/models/a.pt\nD /model.22/Reshape by alice@board\nfrom /Users/bob/x and /home/carol/y\n{token}\n"
     bundle = make(home / "work", log=log)
     who = {"HOME": home, "USER": "alice", "LOGNAME": "alice"}
     out = cli("publish", bundle.path, "--repo", "me/tiny", "--yes", "--no-draw", cwd=home, **who)
