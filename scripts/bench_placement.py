@@ -21,7 +21,6 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.convert import parse_imgsz
 from rknn_zoo_e2e.cli.failures import reporting_errors
 from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.build import Build, run_build
@@ -30,7 +29,7 @@ from rknn_zoo_e2e.conversion.preparer import Preparer
 from rknn_zoo_e2e.conversion.recipe import Options, package_versions
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.workfolder import work_folder
-from rknn_zoo_e2e.soc import SOCS, Soc, find_soc
+from rknn_zoo_e2e.soc import SOCS, Soc
 from rknn_zoo_e2e.weights import sha256
 from rknn_zoo_e2e.zoo import resolve
 
@@ -134,12 +133,11 @@ def main(
 ) -> None:
     """Placement of models at many sizes on many SoCs."""
     with reporting_errors():
-        socs, kept = tuple(find_soc(name) for name in soc or SOCS), Cache(cache)
-        ways = [Options(socs, imgsz=parse_imgsz(size), layout=layout, verify=False) for size in imgsz or SIZES]
-        for options in ways:
-            options.check()
+        ways = [Options.of(soc or SOCS, imgsz=size, layout=layout, verify=False, say=note) for size in imgsz or SIZES]
+        kept = Cache(cache)
         rows = [row for model in models for options in ways for row in rows_of(model, options, kept)]
-        emit({"versions": package_versions(), "rows": [asdict(row) for row in rows]}, markdown(rows, socs))
+        document = {"versions": package_versions(), "rows": [asdict(row) for row in rows]}
+        emit(document, markdown(rows, ways[0].socs))
         if any(row.error for row in rows):
             raise typer.Exit(1)
 
