@@ -69,7 +69,7 @@ def test_info_and_convert_say_what_was_put_right(tmp_path: Path, models: Path):
     assert "count from 1" in out and "Stripped" in out and "at what size" in out
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/a.jpg").write_bytes((models / "sample.jpg").read_bytes())
-    calib = ("--calib", "pictures", "--calib-images", 1, "--imgsz", 96, "--no-verify")
+    calib = ("--calib", "pictures", "--calib-images", 1, "--imgsz", 320, "--no-verify")
     done = run("convert", "mine.pt", "--soc", "rk3566", *calib, cwd=tmp_path)
     assert done.returncode == 0 and "mine: Its class names count from 1" in done.stderr, done.stderr
     assert (tmp_path / "mine_rknn_model/labels.txt").read_text().splitlines() == facts["names"]
