@@ -10,8 +10,6 @@ from rknn_zoo_e2e.errors import UsageError
 # All their NPUs keep 16 int8 (8 fp16) channels together; a map whose channels fill whole blocks is reshaped for free.
 BLOCK = 16
 
-ANY, NONE = range(1, 2**31), range(0)
-
 
 @dataclass(frozen=True)
 class Soc:
@@ -22,8 +20,7 @@ class Soc:
         cores: NPU cores.
         tail: what the decode tail is computed in when the rest is INT8: "fp16", "int16" where the NPU has no floats,
             "int8" where its convolutions take nothing else.
-        softmax: cells (height x width) of the maps whose attention its NPU computes with a Softmax; others are
-            rewritten without one (``heads.attention``).
+        softmax: its NPU has a Softmax; elsewhere attention is rewritten without one (``heads.attention``).
         aligned: its NPU concatenates channels only in whole blocks, anything else is left to the CPU.
         reshapes: cells (height x width) of the largest map its NPU reshapes, larger ones are left to the CPU; None
             where there is no limit.
@@ -32,7 +29,7 @@ class Soc:
     name: str
     cores: int
     tail: str
-    softmax: range = ANY
+    softmax: bool = True
     aligned: bool = False
     reshapes: int | None = None
 
@@ -42,17 +39,15 @@ class Soc:
         return self.tail == "fp16"
 
 
-# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables:
-# rk3588 leaves a Reshape of other cells than whole eights to the CPU, and a Transpose of more than 1024; rv1103 and
-# rv1106 a Reshape of more than 8192.
+# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables.
 SOCS = {
     soc.name: soc
     for soc in (
         Soc("rk3562", 1, "fp16"),
-        Soc("rk3566", 1, "fp16", softmax=NONE),
-        Soc("rk3568", 1, "fp16", softmax=NONE),
+        Soc("rk3566", 1, "fp16", softmax=False),
+        Soc("rk3568", 1, "fp16", softmax=False),
         Soc("rk3576", 2, "fp16"),
-        Soc("rk3588", 3, "fp16", softmax=range(8, 1025, 8)),
+        Soc("rk3588", 3, "fp16"),
         Soc("rv1103", 1, "int16", aligned=True, reshapes=8192),
         Soc("rv1103b", 1, "int8"),
         Soc("rv1106", 1, "int16", aligned=True, reshapes=8192),

@@ -17,6 +17,8 @@ from ultralytics.nn.tasks import DetectionModel
 from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
 from rknn_zoo_e2e.conversion.plan import hybrid_regions, int8_tensors
 from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling, spare_rows
+from rknn_zoo_e2e.heads.patch import blocks_patched
+from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
 from rknn_zoo_e2e.soc import find_soc
 
 IMGSZ = (96, 160)
@@ -68,7 +70,8 @@ def test_pooling_sees_every_value(length):
 def test_equals_ultralytics(dim, heads, size):
     attention = trained(dim, heads)
     x = torch.randn(2, dim, *size)
-    torch.testing.assert_close(NpuAttention(attention, size)(x), attention(x), atol=1e-4, rtol=1e-4)
+    for rewritten in (NpuAttention(attention, size), SoftmaxAttention(attention)):
+        torch.testing.assert_close(rewritten(x), attention(x), atol=1e-4, rtol=1e-4)
 
 
 class Halved(Attention):
@@ -123,9 +126,11 @@ def test_only_what_is_known_is_rewritten(change, rewritten):
     model = nn.Sequential(nn.Conv2d(3, 128, 1), attention).eval().requires_grad_(False)
     x = torch.randn(1, 3, 6, 5)
     expected = model(x)
-    with attention_patched(model, (6, 5)):
-        assert isinstance(model[1], NpuAttention) == rewritten
-        torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-4)
+    for patch, kind in ((attention_patched(model, (6, 5)), NpuAttention), (blocks_patched(model), SoftmaxAttention)):
+        with patch:
+            assert isinstance(model[1], kind) == rewritten
+            torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-4)
+        assert model[1] is attention
 
 
 @pytest.mark.parametrize("logits", [1, 10, 50, 100])
@@ -182,6 +187,19 @@ def test_patch_changes_attention_and_nothing_else(tmp_path: Path, family):
     assert [name for name, _ in model.named_modules()] == names
     assert not any(module._forward_pre_hooks for module in model.modules())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("family", "count"), [("yolo11n", 1), ("yolo26n", 2)])
+def test_attention_within_rewritten_blocks_is_rewritten_too(family, count):
+    model = DetectionModel(f"{family}.yaml", verbose=False).eval()
+    before, x = [id(module) for module in model.modules()], torch.rand(1, 3, *IMGSZ)
+    with torch.no_grad():
+        expected = model(x)[0]
+        with blocks_patched(model):
+            kinds = [type(module) for module in model.modules()]
+            assert kinds.count(SoftmaxAttention) == count and Attention not in kinds
+            torch.testing.assert_close(model(x)[0], expected, atol=1e-3, rtol=1e-4)
+    assert [id(module) for module in model.modules()] == before
 
 
 def test_patch_is_undone_after_an_error():

@@ -63,7 +63,7 @@ class Preparation:
         require_torch()
         from rknn_zoo_e2e.checkpoint import load  # noqa: F401 - slow imports, in no stage
         from rknn_zoo_e2e.conversion.export import export_onnx
-        from rknn_zoo_e2e.heads.attention import attention_patched, attention_sizes
+        from rknn_zoo_e2e.heads.attention import attention_patched, attentions
         from rknn_zoo_e2e.heads.reference import check_decode
 
         self.options, self.work, self.onnx = options, work, work / ONNX
@@ -75,8 +75,8 @@ class Preparation:
         self.enter("export")
         export_onnx(model, self.spec, options.layout, self.onnx)
         self.graphs: dict[str, Path] = {}
-        cells, has_bins = attention_sizes(model, self.spec.imgsz), model.model[-1].reg_max > 1
-        needs = {s.name: (any(n not in s.softmax for n in cells), has_bins and not s.fp16) for s in options.socs}
+        attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
+        needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in options.socs}
         for need in sorted({*needs.values()} - {(False, False)}):
             softmax_free, integer = need
             own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"

@@ -1,4 +1,4 @@
-"""Ultralytics' attention with the operators every NPU has.
+"""Ultralytics' attention without a Softmax, with the operators every NPU has.
 
 The stock block computes softmax(q^T k) over the keys. Softmax, Exp and ReduceMax run on the CPU of rk3566 and rk3568.
 The same number is had from a quotient of two sums, whose weights are
@@ -35,6 +35,7 @@ from ultralytics.nn.modules.block import Attention
 
 from rknn_zoo_e2e.heads.linear import constant
 from rknn_zoo_e2e.heads.own import convolution, is_own
+from rknn_zoo_e2e.heads.softmax import folded, projections
 from rknn_zoo_e2e.soc import BLOCK
 
 FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
@@ -69,20 +70,6 @@ def spare_rows(height: int, width: int) -> int:
     return rows if rows <= height else 0
 
 
-def folded(module: nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (out, in / groups, kh, kw) and bias (out,) of an Ultralytics ``Conv`` without activation, fused or not."""
-    conv = module.conv
-    weight = conv.weight.detach().double().numpy()
-    bias = np.zeros(len(weight)) if conv.bias is None else conv.bias.detach().double().numpy()
-    bn = getattr(module, "bn", None)
-    if isinstance(bn, nn.BatchNorm2d):
-        assert bn.running_mean is not None and bn.running_var is not None
-        gain = (bn.weight.detach().double() / (bn.running_var.double() + bn.eps).sqrt()).numpy()
-        weight = weight * gain[:, None, None, None]
-        bias = (bias - bn.running_mean.double().numpy()) * gain + bn.bias.detach().double().numpy()
-    return weight, bias
-
-
 def widened(heads: np.ndarray, value: float = 0.0) -> np.ndarray:
     """(heads, channels, ...) with one block of channels of ``value`` added to each head; flattened."""
     extra = np.full((heads.shape[0], FP16_BLOCK, *heads.shape[2:]), value)
@@ -106,10 +93,7 @@ class NpuAttention(nn.Module):
         self.cells = (size[0] + self.spare) * size[1]
         self.pooling = pooling(self.cells)
 
-        weight, bias = folded(attention.qkv)
-        split = [key, 2 * key]
-        wq, wk, wv = np.split(weight[:, :, 0, 0].reshape(heads, 2 * key + head, -1), split, 1)
-        bq, bk, bv = np.split(bias.reshape(heads, 2 * key + head), split, 1)
+        (wq, bq), (wk, bk), (wv, bv) = projections(attention)
         half = float(attention.scale) / 2  # the square's half
         self.q = constant((wq * half).reshape(heads * key, -1), (bq * half).ravel())
         # -1 spread over the block: a 0 among them would make NaN of an infinite maximum.
@@ -201,12 +185,6 @@ def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, 
             hooks.callback(block.register_forward_pre_hook(note).remove)
         model(torch.zeros(1, 3, *imgsz))
     return sizes
-
-
-def attention_sizes(model: nn.Module, imgsz: tuple[int, int]) -> set[int]:
-    """Cells (height x width) of the maps the model's attention sees at ``imgsz``; none without any."""
-    blocks = attentions(model)
-    return {height * width for height, width in map_sizes(model, blocks, imgsz).values()} if blocks else set()
 
 
 @contextmanager

@@ -7,17 +7,20 @@ from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
+from rknn_zoo_e2e.heads.attention import attentions
 from rknn_zoo_e2e.heads.csp import Increments, blocks
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
 
 ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inputs, type, parameters
 
 
 @contextmanager
 def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
-    """The model with its ``C2f`` and ``C3k2`` blocks rewritten; the blocks are back when the ``with`` ends."""
-    with replaced(model, {path: Increments(block) for path, block in blocks(model).items()}):
+    """The model with its ``C2f``, ``C3k2`` and attention rewritten; the blocks are back when the ``with`` ends."""
+    others: dict[str, nn.Module] = {path: Increments(block) for path, block in blocks(model).items()}
+    with replaced(model, others | {path: SoftmaxAttention(block) for path, block in attentions(model).items()}):
         yield model
 
 
