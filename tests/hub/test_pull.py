@@ -12,6 +12,7 @@ import pytest
 import yaml
 from bundles import cli, make
 from huggingface_hub import HfApi
+from packaging.version import Version
 from server import Blob, Hub
 
 from rknn_zoo_e2e import load, machine
@@ -173,7 +174,7 @@ def test_which_build_is_taken(published: Hub, tmp_path: Path, monkeypatch):
     publish([make(tmp_path / "new", "rk3566", toolkit="2.10.0")], "me/tiny", Wishes(draw=False))
     assert fetch("me/tiny").artifacts[0].toolkit == "2.10.0"
     assert fetch("me/tiny", precision="fp16").artifacts[0].precision == "fp16"
-    monkeypatch.setattr("rknn_zoo_e2e.hub.pull.runtime_version", lambda: (2, 3, 2))
+    monkeypatch.setattr("rknn_zoo_e2e.hub.pull.runtime_version", lambda: Version("2.3.2"))
     assert fetch("me/tiny").artifacts[0].toolkit == "2.3.2"
 
 
