@@ -50,6 +50,12 @@ def old_form(folder: Path) -> Path:
     return folder / "x.pt"
 
 
+def old_form_with_sources(folder: Path) -> Path:
+    """Its layers come before its tensors, each class with its source."""
+    torch.save({"model": foreign.starter()}, folder / "x.pt", _use_new_zipfile_serialization=False)
+    return folder / "x.pt"
+
+
 def of_here(folder: Path) -> Path:
     model = foreign.starter()
     model.model[0].add_module("own", Own())
@@ -67,9 +73,14 @@ REFUSALS = {
         for kind in [*hostile.calls(Path()), *hostile.opcodes("")]
     },
     "the form of torch before 1.6": old_form,
+    "the form of torch before 1.6, with sources": old_form_with_sources,
     "a layer that can be imported": of_here,
 }
-HELPED = {"the form of torch before 1.6", "a layer that can be imported"}  # by trust
+HELPED = {
+    "the form of torch before 1.6",
+    "the form of torch before 1.6, with sources",
+    "a layer that can be imported",
+}  # by trust
 
 
 @pytest.mark.parametrize("kind", REFUSALS)

@@ -82,11 +82,14 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         known = isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith(LAYERS)
         return found if known else None
 
-    def persistent_load(self, pid: Any) -> torch.Tensor:
-        """The elements of a storage, flat."""
-        kind, dtype, key, _, count = pid
+    def persistent_load(self, pid: Any) -> Any:
+        """The elements of a storage, flat; a layer's class, which torch before 1.6 kept with its source."""
+        kind, dtype, *rest = pid
+        if kind == "module":
+            return dtype
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise Absurd("it refers to something that is no tensor's data")
+        key, _, count = rest[:3]
         data = self.storage(key)
         if not 0 <= count * dtype.itemsize <= len(data):
             raise Absurd("a tensor claims more data than there is")
