@@ -228,3 +228,24 @@ def test_case_aside(tmp_path: Path):
     rows = json.loads(run("fetch", "Shapes", "SHAPES", "--json", cwd=tmp_path).stdout)["models"]
     assert [row["name"] for row in rows] == ["shapes"]
     assert json.loads(run("info", "SHAPES-Pose", "--json", cwd=tmp_path).stdout)["model"] == "shapes-pose"
+
+
+# What people give for a checkpoint -> what is said of it, and what to give instead.
+NO_CHECKPOINT = {
+    "runs/train": ("is a folder", "runs/train/weights/best.pt"),
+    "kept": ("is a folder", "kept/a.pt"),
+    "empty": ("is a folder", "e2erknn list"),
+    "hf:me/yolov8n-rknn": ("is a bundle on the Hub", "demo IMAGE --model hf:me/yolov8n-rknn"),
+    "https://host/yolov8n.pt": ("is an address", "Download"),
+}
+
+
+@pytest.mark.parametrize("given", NO_CHECKPOINT)
+def test_what_is_no_checkpoint_is_named(home: Path, given: str):
+    for file in ("runs/train/weights/best.pt", "runs/train/weights/last.pt", "kept/b.pt", "kept/a.pt", "empty/x.txt"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+    what, instead = NO_CHECKPOINT[given]
+    with pytest.raises(UsageError, match=what) as error:
+        resolve(given)
+    assert instead in error.value.fix

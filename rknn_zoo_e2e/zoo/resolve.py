@@ -52,9 +52,16 @@ def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Sourc
     path = Path(os.path.expanduser(model))
     if os.path.isfile(path):  # which a name too long for a file does not upset
         return replace(_given(path), trusted=trusted)
+    if "://" in model:
+        raise UsageError(f"{model} is an address, not a file.", "Download the .pt it leads to, and give its path.")
+    if model.startswith("hf:"):
+        fix = f"To run it: e2erknn demo IMAGE --model {model}; to convert, give the .pt it was made from."
+        raise UsageError(f"{model} is a bundle on the Hub, not a checkpoint.", fix)
     if path.suffix.lower() == ".pt":
         raise _no_such_file(model)
     card = find_card(model)
+    if card is None and os.path.isdir(path):
+        raise _folder(path)
     if card is None:
         raise UsageError(f"{model!r} is neither a model of the zoo nor a .pt file.", nearest(model))
     if card.shipped:
@@ -139,6 +146,16 @@ def _given(path: Path) -> Source:
         fix = f"its bundle's folder, {home}" if is_bundle(home) else "the folder of a bundle"
         raise UsageError(f"{path} is a built model, not a checkpoint.", f"Give {fix}, or the .pt it was made from.")
     return Source(path, path.stem, identity_of_file(path))
+
+
+def _folder(path: Path) -> UsageError:
+    """What to say of a folder, which may be that of a training run or of a bundle."""
+    if is_bundle(path):
+        return UsageError(f"{path} is a bundle, not a checkpoint.", "Give the .pt it was made from.")
+    best = [path / "weights" / "best.pt", path / "best.pt"]  # where Ultralytics puts it
+    inside = [file for file in (*best, *sorted(path.glob("*.pt"))) if file.is_file()]
+    fix = f"Give the checkpoint in it: {inside[0]}" if inside else "Give a .pt file, or a name: e2erknn list"
+    return UsageError(f"{path} is a folder, not a checkpoint.", fix)
 
 
 def _no_such_file(model: str) -> UsageError:
