@@ -17,7 +17,7 @@ from rknn_zoo_e2e.cli.sources import Source, _name, find_sources
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.media import picture
 from rknn_zoo_e2e.media.address import parse, shown
-from rknn_zoo_e2e.media.masks import Masks, is_meant_as_address
+from rknn_zoo_e2e.media.redaction import Redaction, is_meant_as_address
 from rknn_zoo_e2e.vision import capture, video
 
 CASES = [  # address, shown, user and password
@@ -204,7 +204,7 @@ def test_no_secret_is_in_what_is_shown(made):
 def test_no_secret_gets_through_the_masks(made):
     """However a library, a shell or Python itself writes an address, or pieces of it."""
     text, hidden = made
-    mask = Masks(["demo", text, f"--model={text}"])
+    mask = Redaction(["demo", text, f"--model={text}"])
     rest = text.partition("://")[2]
     said = [
         text,

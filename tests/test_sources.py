@@ -50,6 +50,12 @@ def test_sources(folder: Path, sources, expected):
     assert [source.video for source in found] == [text.startswith("video") for text in expected]
 
 
+@pytest.mark.parametrize("typed", ["~/in/a.jpg", "~/in/*.jpg", "~/in"])
+def test_the_home_folder_where_no_shell_puts_it_in(folder: Path, monkeypatch, typed: str):
+    monkeypatch.setenv("HOME", str(folder))
+    assert find_sources([typed])[0].place == folder / "in" / "a.jpg"
+
+
 @pytest.mark.parametrize(
     ("sources", "error", "expected"),
     [

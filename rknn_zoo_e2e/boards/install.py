@@ -25,6 +25,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "board": ("rknn-toolkit-lite2",),
     "dask": ("distributed",),
+    "heic": ("pi-heif",),
 }
 
 

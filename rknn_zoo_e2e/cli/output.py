@@ -15,7 +15,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.media.masks import Masks
+from rknn_zoo_e2e.media.redaction import Redaction
 
 SERVERS = frozenset({"E2ERKNN_RELEASES", "HF_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
@@ -132,9 +132,9 @@ def printable(text: str) -> str:
 def masked(text: str) -> str:
     """Text without the secrets of the addresses on the command line and in the variables that name servers."""
     servers = (value for name, value in os.environ.items() if name.upper() in SERVERS and "@" in value)
-    return _masks((*sys.argv[1:], *servers))(text)
+    return _redaction((*sys.argv[1:], *servers))(text)
 
 
 @cache
-def _masks(words: tuple[str, ...]) -> Masks:
-    return Masks(words)
+def _redaction(words: tuple[str, ...]) -> Redaction:
+    return Redaction(words)

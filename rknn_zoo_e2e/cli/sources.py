@@ -15,7 +15,8 @@ from rknn_zoo_e2e.cli.unsupported import Unsupported, unsupported
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.media import picture
 from rknn_zoo_e2e.media.address import Address, read_address
-from rknn_zoo_e2e.media.masks import is_meant_as_address
+from rknn_zoo_e2e.media.files import expanded
+from rknn_zoo_e2e.media.redaction import is_meant_as_address
 from rknn_zoo_e2e.vision import capture, image
 
 SUFFIXES = image.SUFFIXES | capture.SUFFIXES
@@ -63,7 +64,7 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
     found: list[Source] = []
     for source in dict.fromkeys(sources):
         try:
-            found += _find(source)
+            found += _find(expanded(source))
         except OSError as error:
             if is_meant_as_address(source):
                 raise _incomplete() from None

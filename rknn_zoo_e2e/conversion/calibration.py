@@ -14,7 +14,7 @@ from PIL import Image
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media.dataset import pictures_of
 from rknn_zoo_e2e.media.pictures import Pictures
-from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, READERS, SUFFIXES, check_readable, read_image
+from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, SUFFIXES, check_readable, how_to_read, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.weights import sha256
 
@@ -148,7 +148,7 @@ def told_passed_over(found: Pictures) -> list[str]:
     number = sum(found.passed_over.values())
     files = "1 file with another suffix was" if number == 1 else f"{number} files with other suffixes were"
     readable = {"AVIF": AVIF_SUFFIXES, "HEIF": HEIF_SUFFIXES}
-    fixes = [f" To read {kind}: {READERS[kind]}." for kind in readable if readable[kind] & found.passed_over.keys()]
+    fixes = [f" To read {kind}: {how_to_read(kind)}." for kind in readable if readable[kind] & found.passed_over.keys()]
     return [f"{files} passed over: {kinds}.{''.join(fixes)}"]
 
 

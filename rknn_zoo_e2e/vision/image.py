@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.staging import write_error
 
@@ -36,7 +37,6 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", *(["AVIF"] * AVIF), *(["
 # Formats that more can be installed for: what their content begins with, after the length of its first box.
 BRANDS = {b"ftyp" + brand: "AVIF" for brand in (b"avif", b"avis")}
 BRANDS |= {b"ftyp" + brand: "HEIF" for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")}
-READERS = {"AVIF": "pip install 'pillow>=11.3'", "HEIF": "in a clone of this project, pip install '.[heic]'"}
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
 MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
 STRIP = 1 << 22  # pixels
@@ -126,8 +126,15 @@ def not_a_picture(path: Path | Fetched, file: BinaryIO) -> UserError:
     file.seek(4)
     kind = BRANDS.get(file.read(8), "")
     if kind and kind not in FORMATS:
-        return UserError(f"{path} is a picture in {kind}, which nothing here reads.", f"To read it: {READERS[kind]}")
+        return UserError(
+            f"{path} is a picture in {kind}, which nothing here reads.", f"To read it: {how_to_read(kind)}"
+        )
     return UserError(f"{path} is not a picture.", f"Give one of: {', '.join(sorted(SUFFIXES))}.")
+
+
+def how_to_read(kind: str) -> str:
+    """The command that installs what reads AVIF or HEIF."""
+    return "pip install 'pillow>=11.3'" if kind == "AVIF" else install("heic")
 
 
 def open_regular(path: Path) -> BinaryIO:

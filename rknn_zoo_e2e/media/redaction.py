@@ -20,7 +20,7 @@ def is_meant_as_address(text: str) -> bool:
     return "://" in text or MEANT.match(text) is not None
 
 
-class Masks:
+class Redaction:
     """Hides in any text what must not be shown of addresses.
 
     The whole address is looked for in the forms libraries and shells write it; so is each piece of its secrets, as some
