@@ -135,6 +135,8 @@ LISTS = {
     "comments and blanks": "# mine\n\n  pics/a.jpg  \n\npics/b.png\n",
     "Windows": "pics\\a.jpg\r\n.\\pics\\b.png\r\n",
     "absolute": "{root}/work/pics/a.jpg\n{root}/work/pics/b.png\n",
+    "boxes behind": "pics/a.jpg 10,10,50,50,0 1,2,3,4,1\npics/b.png\n",
+    "a table": 'path,label\npics/a.jpg,cat\n"pics/b.png",dog\n',
 }
 
 
@@ -188,6 +190,23 @@ def test_ultralytics_own_sets_are_known_by_name_and_never_fetched(home: Path):
     assert "check_det_dataset" in refused.value.fix
     with pytest.raises(UserError, match=r"mine\.yaml does not exist"):
         pictures_of(Path("mine.yaml"))
+
+
+# What is given as a list -> what is said of it.
+NO_LIST = {
+    "coco.json": ('{"images": [{"file_name": "pics/a.jpg"}]}', r"names no picture; its first line is '\{"),
+    "notes.txt": ("the pictures are on the other disk\n", "names no picture; its first line is 'the pictures"),
+    "gone.txt": ("pics/a.jpg\npics/gone.jpg 1,2,3,4,0\n", "names 1 missing pictures, first .*gone.jpg"),
+    "heading.txt": ("pics/gone.raw\npics/a.jpg\n", "names 1 missing pictures, first .*gone.raw"),
+    "pics.zip": ("PK", "is a packed archive"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LIST)
+def test_what_is_no_list_is_named(home: Path, name):
+    (home / "work" / name).write_text(NO_LIST[name][0])
+    with pytest.raises(UserError, match=NO_LIST[name][1]):
+        pictures_of(Path(name))
 
 
 @pytest.mark.parametrize("name", ["list.txt", "data.yaml", "noSuffix"])

@@ -29,6 +29,10 @@ def user_path(given: object, option: str) -> Path:
     """
     if not isinstance(given, (str, os.PathLike)) or isinstance(given, bytes) or not os.fspath(given):
         raise UsageError(f"{option} {given!r} is not a path.", f"Give one, such as {option} pictures.")
+    if "://" in str(given):
+        raise UsageError(
+            f"{option} {given} is an address, not a path.", "Download what it leads to, and give its path."
+        )
     path = Path(given)
     try:
         return path.expanduser()

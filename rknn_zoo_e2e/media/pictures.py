@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rknn_zoo_e2e.document import shown
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media.files import read_text
 from rknn_zoo_e2e.vision.image import SUFFIXES
 
 QUOTES = "\"'"
+ENDINGS = "|".join(sorted(suffix[1:] for suffix in SUFFIXES))
+# A picture's path with something behind it: boxes, a class or the columns of a table.
+LABELLED = re.compile(rf"(.+?\.(?:{ENDINGS}))[{QUOTES}]?(?:[\s,;].*)?", re.IGNORECASE)
+PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,9 @@ def pictures_in(source: Path) -> Pictures:
         return below(source)
     if source.suffix.lower() in SUFFIXES:
         return Pictures((source,))
-    paths = [spelt(line, (source.parent, Path())) or source.parent / line for line in lines_of(source)]
+    if source.suffix.lower() in PACKED:
+        raise UserError(f"{source} is a packed archive.", "Unpack it, and give the folder.")
+    paths = [named(line, source.parent) for line in entries_of(source)]
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise UserError(
@@ -75,6 +83,26 @@ def walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place, name) for name in (*folders, *files) if not name.startswith("."))
+
+
+def named(line: str, folder: Path) -> Path:
+    """The path that a line of a list in ``folder`` names, whether it is there or not."""
+    if found := spelt(line, (folder, Path())):
+        return found
+    labelled = LABELLED.fullmatch(line)
+    path = labelled[1].strip(QUOTES) if labelled else line
+    return spelt(path, (folder, Path())) or folder / path
+
+
+def entries_of(source: Path) -> list[str]:
+    """The lines of a list without the heading of a table. Raises :class:`UserError` where none names a picture."""
+    lines = lines_of(source)
+    meant = [line for line in lines if LABELLED.fullmatch(line) or spelt(line, (source.parent, Path()))]
+    if lines and not meant:
+        what = f"{source} names no picture; its first line is {shown(lines[0][:60])}."
+        raise UserError(what, "Put one path a line, or give a folder of pictures.")
+    heading = meant and meant[0] != lines[0] and "." not in lines[0]
+    return lines[1:] if heading else lines
 
 
 def lines_of(source: Path) -> list[str]:
