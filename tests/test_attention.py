@@ -102,6 +102,7 @@ LEFT = {
     "one more submodule": lambda attention: setattr(attention, "norm", nn.LayerNorm(128)),
     "a hook": lambda attention: attention.register_forward_hook(lambda module, inputs, output: 2 * output),
     "a hook within": lambda attention: attention.pe.register_forward_hook(lambda module, inputs, output: 2 * output),
+    "a hook behind": lambda attention: attention.proj.act.register_forward_hook(lambda m, inputs, output: 2 * output),
     "a forward of its own": lambda attention: setattr(attention, "forward", attention.proj.forward),
     "an activation": conv("qkv", 128, 256, act=True),
     "an activation behind": conv("proj", 128, 128, act=nn.ReLU()),

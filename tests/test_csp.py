@@ -175,6 +175,10 @@ LEFT = {
     "a hook": lambda block: block.register_forward_hook(doubled),
     "a hook before a bottleneck": lambda block: block.m[0].register_forward_pre_hook(doubled),
     "a hook after a convolution": lambda block: block.cv2.conv.register_forward_hook(doubled),
+    "a hook after a sequence": lambda block: (
+        changed(m_1=lambda: nn.Sequential(Bottleneck(16, 16)))(block) or block.m[1].register_forward_hook(doubled)
+    ),
+    "a parameter more": lambda block: block.m[0].register_parameter("gamma", nn.Parameter(torch.ones(16))),
     "a weight norm": lambda block: nn.utils.parametrizations.weight_norm(block.cv2.conv),
     "another norm": changed(cv2_bn=lambda: nn.GroupNorm(2, 24)),
 }

@@ -28,23 +28,24 @@ def is_own(module: nn.Module) -> bool:
     Its submodules are not looked into. Fusing, which Ultralytics does on loading, is no change.
     """
     parts, forward = set(PARTS.get(type(module), ())), vars(module).get("forward")
-    if not parts or module._forward_hooks or module._forward_pre_hooks:
-        return False
-    if type(module) is Conv and forward is not None:
-        parts.discard("bn")
-        fused = getattr(forward, "__func__", None) is Conv.forward_fuse and forward.__self__ is module
-        return fused and set(module._modules) == parts
-    return forward is None and set(module._modules) == parts and not module._parameters and not module._buffers
+    if type(module) is Conv and getattr(forward, "__func__", None) is Conv.forward_fuse:
+        parts, forward = parts - {"bn"}, None if forward.__self__ is module else forward
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._parameters or module._buffers
+    return bool(parts) and set(module._modules) == parts and forward is None and not hooked
 
 
 def convolution(module: nn.Module) -> nn.Conv2d | None:
     """The convolution inside an Ultralytics ``Conv``, fused or with its batch norm; None where it is anything else."""
     if type(module) is not Conv or not is_own(module):
         return None
-    inside = [part for name, part in module.named_children() if name != "act"]
-    kinds = [type(part) for part in inside]
-    touched = any("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks for part in inside)
-    return module.conv if kinds in ([nn.Conv2d], [nn.Conv2d, nn.BatchNorm2d]) and not touched else None
+    kinds = [type(part) for name, part in module.named_children() if name != "act"]
+    known = kinds in ([nn.Conv2d], [nn.Conv2d, nn.BatchNorm2d]) and not any(map(is_touched, module.children()))
+    return module.conv if known else None
+
+
+def is_touched(module: nn.Module) -> bool:
+    """Whether something runs before, after or in place of the forward of the module's class."""
+    return bool("forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks)
 
 
 def width(module: nn.Module) -> int | None:
@@ -52,6 +53,6 @@ def width(module: nn.Module) -> int | None:
     if type(module) is Conv:
         conv = convolution(module)
         return conv.out_channels if conv else None
-    if type(module) is nn.Sequential and len(module):
+    if type(module) is nn.Sequential and len(module) and not is_touched(module):
         return width(module[-1])
     return width(getattr(module, PARTS[type(module)][0])) if is_own(module) else None
