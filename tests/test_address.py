@@ -115,7 +115,7 @@ def test_what_is_no_address_is_refused_without_a_word_of_it(text):
 @pytest.mark.parametrize(
     "text",
     ["admin:Secret9@10.0.0.5/live", "//me:Secret9@host/x", "rtsp:/me:Secret9@host/x", "me@host/Secret9",
-     "http:/x/Secret9", "me:Sec/ret9@host", f"admin:Secret9@10.0.0.5/{'x' * 300}"],
+     "http:/x/Secret9", "me:Sec/ret9@host", "the admin:Sec ret9@10.0.0.5/x", f"admin:Secret9@10.0.0.5/{'x' * 300}"],
 )  # fmt: skip
 def test_half_an_address_is_told_what_a_whole_one_is(text):
     with pytest.raises(UsageError, match="address") as caught:

@@ -12,7 +12,7 @@ from rknn_zoo_e2e.media.address import HIDDEN, parse, shown, shown_segment
 
 SHORTEST = 4  # letters of a piece that is looked for on its own; shorter ones stand in any text
 # An address with or without its scheme: user:password@host, me@host/x, //host, rtsp:/host.
-MEANT = re.compile(r"\w[\w+.-]*:/|//|[^/\s]+:.*@|\S+@[\w.-]+[:/]", re.DOTALL)
+MEANT = re.compile(r"\w[\w+.-]*:/|//|[^/]+:.*@|\S+@[\w.-]+[:/]", re.DOTALL)
 
 
 def is_meant_as_address(text: str) -> bool:
