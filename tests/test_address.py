@@ -171,6 +171,7 @@ def leaked(secrets: list[str], text: str) -> list[str]:
 @given(addresses())
 @settings(max_examples=600, deadline=None)
 @example(("rtsp://Zqabcde:Zqfghij/1@ZqKLMNO?x@cam/live?t=Zqpqrst@b", ["Zqabcde", "Zqfghij/1@ZqKLMNO?x", "Zqpqrst@b"]))
+@example(("rtsp://Zqabcde/:Zqfghij?@cam", ["Zqabcde/", "Zqfghij?"]))
 def test_no_secret_is_in_what_is_shown(made):
     text, hidden = made
     said = [shown(text)]

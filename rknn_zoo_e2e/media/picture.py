@@ -209,7 +209,8 @@ def refused(address: Address, status: int) -> UserError:
     if status == 401:
         if address.credentials:
             return UserError(f"{address} refuses the user and password given (401).", "Check both.")
-        fix = f"Give them in the address: {address.scheme}://USER:PASSWORD@{address.place}/..."
+        host = "HOST" if address.unsure else address.place
+        fix = f"Give them in the address: {address.scheme}://USER:PASSWORD@{host}/..."
         return UserError(f"{address} wants a user and a password (401).", fix)
     if status in WORDS:
         what, fix = WORDS[status]
