@@ -1,14 +1,12 @@
 // AGPL-3.0-only with the additional permission in cpp/LICENSE-EXCEPTION.
 #include "modelfile.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "manifest.hpp"
+#include "readfile.hpp"
 #include "sha256.hpp"
 #include "text.hpp"
 
@@ -18,46 +16,17 @@ namespace {
 constexpr std::size_t HEADER = 64, LARGEST_TEXT = 8 << 20;
 constexpr char AGAIN[] = "Copy or download it again.";
 
-class File {
-public:
-    explicit File(const std::string &path) : path_(path), descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-        struct stat status {};
-        if (descriptor_ < 0) throw file_error(path, errno);
-        if (fstat(descriptor_, &status) || !S_ISREG(status.st_mode)) {
-            close(descriptor_);
-            throw Error(path + " is not a file.", "Check the path.");
-        }
-        size = static_cast<std::size_t>(status.st_size);
-    }
-    ~File() { close(descriptor_); }
-    File(const File &) = delete;
-    File &operator=(const File &) = delete;
-
-    std::size_t read(void *out, std::size_t most) const {
-        ssize_t got;
-        do got = ::read(descriptor_, out, most);
-        while (got < 0 && errno == EINTR);
-        if (got < 0) throw file_error(path_, errno);
-        return static_cast<std::size_t>(got);
-    }
-    std::size_t size = 0;
-
-private:
-    const std::string &path_;
-    int descriptor_;
-};
-
 // Magic and length, and the checksum of all of it where one is wanted.
 std::string checked(const std::string &path, bool checksum) {
     const File file(path);
-    if (!file.size) throw Error(path + " is empty.", AGAIN);
+    if (!file.size()) throw Error(path + " is empty.", AGAIN);
     std::vector<std::uint8_t> part(1 << 16);
     std::size_t got = file.read(part.data(), part.size());
     if (got < HEADER || std::memcmp(part.data(), "RKNN", 4))
         throw Error(path + " is not a .rknn model.", "Make one with: e2erknn convert MODEL --soc SOC");
     std::uint64_t length = 0;  // little-endian, of what follows the header
     for (int i = 7; i >= 0; i--) length = length << 8 | part[static_cast<std::size_t>(16 + i)];
-    if (length > file.size - HEADER) throw Error(path + " is cut short.", AGAIN);
+    if (length > file.size() - HEADER) throw Error(path + " is cut short.", AGAIN);
     Sha256 sum;
     for (; checksum && got; got = file.read(part.data(), part.size())) sum.add(part.data(), got);
     return checksum ? sum.hex() : "";
@@ -66,33 +35,6 @@ std::string checked(const std::string &path, bool checksum) {
 bool is_there(const std::string &path) { return access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
-
-Error file_error(const std::string &path, int number) {
-    switch (number) {
-    case ENOENT:
-    case ENOTDIR: return {path + " is not there.", "Check the path."};
-    case EACCES:
-    case EPERM: return {"You may not use " + path + ".", "Check its permissions."};
-    case ENOSPC:
-    case EDQUOT: return {path + ": " + std::strerror(number) + ".", "Free some space, then run the same command again."};
-    case EISDIR: return {path + " is a folder.", "Give the path of a file."};
-    default: return {path + ": " + std::strerror(number) + ".", "Put that right, then run the same command again."};
-    }
-}
-
-std::string read_file(const std::string &path, std::size_t most) {
-    const File file(path);
-    if (file.size > most) throw Error(path + " is too large.", "Give a smaller one.");
-    std::string out(file.size, '\0');
-    std::size_t held = 0;
-    while (held < out.size()) {
-        const std::size_t got = file.read(&out[held], out.size() - held);
-        if (!got) break;
-        held += got;
-    }
-    out.resize(held);
-    return out;
-}
 
 ModelFile check_model_file(const std::string &path) {
     const std::size_t slash = path.rfind('/');

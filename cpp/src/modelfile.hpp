@@ -16,9 +16,4 @@ struct ModelFile {
 // Throws Error where the file is missing, no .rknn, cut short, or not the one metadata.yaml beside it describes.
 ModelFile check_model_file(const std::string &path);
 
-// A file's content, at most `most` bytes. Throws Error where it cannot be read.
-std::string read_file(const std::string &path, std::size_t most);
-// What open, read or write said, as a sentence about the path.
-Error file_error(const std::string &path, int number);
-
 }  // namespace e2erknn
