@@ -81,7 +81,7 @@ bool Frames::next(Image &image) { return stream_ == Stream::mjpeg ? jpeg(image) 
 
 std::size_t jpeg_length(const std::string &data) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(data[i]); };
-    for (std::size_t at = 2; at + 4 <= data.size() || (at + 2 <= data.size() && byte(at + 1) == 0xd9);) {
+    for (std::size_t at = 2; at + 2 <= data.size();) {
         if (byte(at) != 0xff) {  // not between segments: on to the next marker
             at++;
             continue;
@@ -89,10 +89,14 @@ std::size_t jpeg_length(const std::string &data) {
         const unsigned marker = byte(at + 1);
         if (marker == 0xd9) return at + 2;
         const bool alone = marker == 0 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8);
-        if (marker == 0xff)
+        if (marker == 0xff) {
             at++;
-        else
-            at += alone ? 2 : 2 + std::max<std::size_t>(byte(at + 2) << 8 | byte(at + 3), 2);
+        } else if (alone) {
+            at += 2;
+        } else {
+            if (at + 4 > data.size()) return 0;
+            at += 2 + std::max<std::size_t>(static_cast<std::size_t>(byte(at + 2)) << 8 | byte(at + 3), 2);
+        }
     }
     return 0;
 }

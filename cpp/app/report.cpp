@@ -21,14 +21,14 @@ void Report::note(const std::string &line) {
 }
 
 void Report::begin() {
-    if (json_ && !begun_) put("{\"model\": " + quoted(model_) + ", \"backend\": \"native\", \"images\": [");
+    if (json_ && !begun_) put("{\"model\": " + quoted(model_) + ", \"backend\": \"native\", \"images\": [\n");
     begun_ = true;
 }
 
 void Report::tell(const std::string &entry, const std::string &line) {
     begin();
     if (json_)
-        put((told_++ ? ",\n" : "\n") + entry);
+        put((told_++ ? "," : "") + entry + "\n");  // a whole line each, for who reads a stream
     else
         put(line + "\n");
 }
