@@ -28,7 +28,7 @@ void mix(std::uint8_t *pixel, Colour colour, double share) {
 }  // namespace
 
 void Canvas::stroke(Spot from, Spot to, double thickness, Colour colour) {
-    const double radius = thickness / 2, reach = radius + 1;
+    const double radius = (thickness + 1) / 2, reach = radius + 1;  // soft edges lie outside, as OpenCV's
     const double dx = to.x - from.x, dy = to.y - from.y, square = dx * dx + dy * dy, length = std::sqrt(square);
     const auto pixel = [](double v, int limit) { return static_cast<int>(std::clamp(v, -1.0, limit + 1.0)); };
     const int top = std::max(0, pixel(std::floor(std::min(from.y, to.y) - reach), height()));

@@ -1,11 +1,17 @@
 // e2erknn-run: one program for every task, layout and chip.
 // AGPL-3.0-only with the additional permission in cpp/LICENSE-EXCEPTION.
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "files.hpp"
 #include "interrupt.hpp"
 #include "run.hpp"
+
+// In place of the standard library's, which prints the name of what was thrown and brings 30 KB of demangler for it.
+namespace __gnu_cxx {
+void __verbose_terminate_handler() { std::abort(); }
+}  // namespace __gnu_cxx
 
 namespace {
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from rknn_zoo_e2e.raw import Quantized, Raw
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks.base import Thresholds
 
+# What runs programs of another processor, such as an emulator; then there is no C ABI to call from here.
+RUNNER = os.environ.get("E2ERKNN_CPP_RUNNER", "").split()
+# The vendor's library is linked in (RV), not looked for.
+STATIC = bool(os.environ.get("E2ERKNN_CPP_STATIC"))
 TYPES = {"float32": 0, "float16": 1, "int8": 2, "uint8": 3, "int16": 4}
 
 
