@@ -48,7 +48,7 @@ bool wanted(const Thresholds &thresholds, int class_id) {
 // class first.
 template <class T>
 std::vector<Candidate> scored(const Spec &spec, const View<T> &output, const Thresholds &thresholds) {
-    const auto anchors = anchors_above<T>(output.tensor(), 4, spec.scores_end(), thresholds.conf);
+    const auto anchors = anchors_above(output, 4, spec.scores_end(), thresholds.conf);
     const std::size_t step = static_cast<std::size_t>(output.tensor().block);
     std::vector<Candidate> found;
     if (spec.nms_free) {
@@ -60,17 +60,21 @@ std::vector<Candidate> scored(const Spec &spec, const View<T> &output, const Thr
             }
         }
     } else {
-        std::vector<float> best(anchors.size(), -HUGE_VALF);
+        // Compared as they are stored: no number among them is none, or the scan had thrown.
+        using Signed = typename Order<T>::Signed;
+        using Stored [[gnu::may_alias]] = Signed;
+        std::vector<Signed> best(anchors.size(), std::numeric_limits<Signed>::min());
         std::vector<int> ids(anchors.size());
         for (int c = 0; c < spec.classes; c++) {
-            const T *scores = output.channel(4 + c);
+            const Stored *scores = reinterpret_cast<const Stored *>(output.channel(4 + c));
             for (std::size_t i = 0; i < anchors.size(); i++) {
-                const float score = real(scores[static_cast<std::size_t>(anchors[i]) * step], output.tensor());
+                const Signed score = scores[static_cast<std::size_t>(anchors[i]) * step];
                 if (score > best[i]) best[i] = score, ids[i] = c;
             }
         }
+        found.reserve(anchors.size());
         for (std::size_t i = 0; i < anchors.size(); i++) {
-            const float score = capped(best[i]);
+            const float score = capped(real(stored_of<T>(best[i]), output.tensor()));
             if (score > thresholds.conf) found.push_back({anchors[i], ids[i], score, {}});
         }
     }

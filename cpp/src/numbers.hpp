@@ -52,14 +52,18 @@ template <class T> float real(T stored, const Tensor &tensor) {
 // every good value and stands out; integers are their own keys.
 template <class T> struct Order {
     using Key = T;
+    using Signed = T;
     static constexpr Key least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
 };
+// Signed ones order what is not below 0 too, and have all that is below it.
 template <> struct Order<float> {
-    using Key [[gnu::may_alias]] = std::uint32_t;
+    using Key = std::uint32_t;
+    using Signed = std::int32_t;
     static constexpr std::uint32_t least = 0, most = 0x7f7fffff, infinite = 0x7f800000;
 };
 template <> struct Order<Half> {
-    using Key [[gnu::may_alias]] = std::uint16_t;
+    using Key = std::uint16_t;
+    using Signed = std::int16_t;
     static constexpr std::uint16_t least = 0, most = 0x7bff, infinite = 0x7c00;
 };
 
@@ -93,20 +97,27 @@ template <class F> auto with_type(Type type, F &&then) {
 // A tensor's values by channel and cell, wherever they lie.
 template <class T> class View {
 public:
-    explicit View(const Tensor &tensor) : tensor_(tensor), data_(static_cast<const T *>(tensor.data)) {}
-    // The value of a channel at the first cell; those at the next cells follow `block` values apart.
-    const T *channel(int c) const {
-        const std::size_t block = static_cast<std::size_t>(tensor_.block), at = static_cast<std::size_t>(c);
-        return data_ + at / block * tensor_.cells() * block + at % block;
+    explicit View(const Tensor &tensor)
+        : tensor_(tensor), data_(static_cast<const T *>(tensor.data)), step_(static_cast<std::size_t>(tensor.block)),
+          starts_(static_cast<std::size_t>(tensor.channels)) {
+        std::size_t lane = 0, row = 0;
+        for (std::size_t &start : starts_) {
+            start = row + lane;
+            if (++lane == step_) lane = 0, row += tensor.cells() * step_;
+        }
     }
+    // The value of a channel at the first cell; those at the next cells follow `block` values apart.
+    const T *channel(int c) const { return data_ + starts_[static_cast<std::size_t>(c)]; }
     float operator()(int c, int cell) const {
-        return real(channel(c)[static_cast<std::size_t>(cell) * static_cast<std::size_t>(tensor_.block)], tensor_);
+        return real(channel(c)[static_cast<std::size_t>(cell) * step_], tensor_);
     }
     const Tensor &tensor() const { return tensor_; }
 
 private:
     const Tensor &tensor_;
     const T *data_;
+    std::size_t step_;
+    std::vector<std::size_t> starts_;  // of each channel
 };
 
 }  // namespace e2erknn

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from native import RUNNER, STATIC, Library
 from PIL import Image
 from recording import LAYOUTS, Simulated, record
+
+from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 CPP = Path(__file__).parents[2] / "cpp"
 TASKS = {"detect": "shapes", "pose": "shapes-pose", "segment": "shapes-seg", "obb": "shapes-obb"}
@@ -39,36 +44,46 @@ def native(built: Path) -> Library:
 
 
 @pytest.fixture(scope="session")
-def bundles(request) -> Path:
-    """A folder with a bundle of every starter model, made through the CLI; E2ERKNN_TEST_BUNDLES names one at hand."""
-    folder = os.environ.get("E2ERKNN_TEST_BUNDLES")
-    return Path(folder) if folder else request.getfixturevalue("converted")
+def simulated(request, tmp_path_factory) -> dict[str, Simulated]:
+    """By task: pictures of many sizes, and what the vendor's simulator makes of them.
+
+    E2ERKNN_SIMULATED names a folder to keep them in, for further builds of the same library."""
+    kept = os.environ.get("E2ERKNN_SIMULATED")
+    root = Path(kept).resolve() if kept else tmp_path_factory.mktemp("simulated")
+    for task, name in TASKS.items():
+        if not (root / task / "outputs.npz").exists():
+            simulate(request.getfixturevalue("converted") / f"{name}_rknn_model", root / task, task == "pose")
+    return {task: read_simulated(root / task) for task in TASKS}
 
 
-@pytest.fixture(scope="session")
-def simulated(bundles: Path, tmp_path_factory) -> dict[str, Simulated]:
-    """By task: pictures of many sizes, and what the vendor's simulator makes of them."""
+def simulate(bundle: Path, folder: Path, pose: bool) -> None:
+    """Draws pictures, runs them in the simulator, and keeps what a board needs of the bundle beside them."""
     from rknn_zoo_e2e import load
     from rknn_zoo_e2e.shapes import draw_scene
-    from rknn_zoo_e2e.vision.image import read_image
-    from rknn_zoo_e2e.vision.letterbox import Letterbox
 
-    found = {}
-    for task, name in TASKS.items():
-        folder, rng = tmp_path_factory.mktemp(task), np.random.default_rng(7)
-        pictures = []
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rng, outputs = np.random.default_rng(7), {}
+    with load(bundle, backend="simulator") as predictor:
         for number in range(PICTURES):
             size = (320, 320) if number == 0 else tuple(int(v) for v in rng.integers(90, 700, 2))
             path = folder / f"picture-{number}.{'png' if number % 4 == 3 else 'jpg'}"
-            Image.fromarray(draw_scene(900 + number, size, pose=task == "pose")[0]).save(path)
-            pictures.append(path)
-        bundle = bundles / f"{name}_rknn_model"
-        with load(bundle, backend="simulator") as predictor:
-            images = [read_image(path) for path in pictures]
-            inputs = [Letterbox.of(image, predictor.spec.imgsz).apply(image) for image in images]
-            outputs = tuple([np.asarray(o, np.float32) for o in predictor.infer(rgb)] for rgb in inputs)
-            found[task] = Simulated(predictor.spec, next(bundle.glob("*.rknn")), tuple(pictures), outputs)
-    return found
+            Image.fromarray(draw_scene(900 + number, size, pose=pose)[0]).save(path)
+            image = read_image(path)
+            rgb = Letterbox.of(image, predictor.spec.imgsz).apply(image)
+            outputs |= {f"{number}-{i}": np.asarray(o, np.float32) for i, o in enumerate(predictor.infer(rgb))}
+    for file in ("metadata.yaml", "labels.txt", next(bundle.glob("*.rknn")).name):
+        shutil.copy(bundle / file, folder)
+    np.savez(folder / "outputs.npz", **outputs)
+
+
+def read_simulated(folder: Path) -> Simulated:
+    spec = ModelSpec.from_metadata(yaml.safe_load((folder / "metadata.yaml").read_text()))
+    pictures = tuple(sorted(folder.glob("picture-*"), key=lambda path: int(path.stem.split("-")[1])))
+    outputs = np.load(folder / "outputs.npz")
+    count = len(outputs.files) // len(pictures)
+    each = tuple([outputs[f"{number}-{i}"] for i in range(count)] for number in range(len(pictures)))
+    return Simulated(spec, next(folder.glob("*.rknn")), pictures, each)
 
 
 @pytest.fixture(scope="session")

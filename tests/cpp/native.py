@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes as c
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rknn_zoo_e2e.tasks.base import Thresholds
 RUNNER = os.environ.get("E2ERKNN_CPP_RUNNER", "").split()
 # The vendor's library is linked in (RV), not looked for.
 STATIC = bool(os.environ.get("E2ERKNN_CPP_STATIC"))
+STANDARD = Thresholds()
 TYPES = {"float32": 0, "float16": 1, "int8": 2, "uint8": 3, "int16": 4}
 
 
@@ -93,7 +95,7 @@ class Library:
             raise NativeError(code, self.c.e2erknn_error().decode())
 
     def decode(
-        self, spec: str, outputs: list[Tensor], source: tuple[int, int], thresholds: Thresholds = Thresholds()
+        self, spec: str, outputs: list[Tensor], source: tuple[int, int], thresholds: Thresholds = STANDARD
     ) -> Found:
         """source: (height, width) px."""
         array, result = (Tensor * len(outputs))(*outputs), c.POINTER(CResult)()
@@ -106,6 +108,17 @@ class Library:
             return found_in(result.contents)
         finally:
             self.c.e2erknn_free(result)
+
+    def prepared(self, spec: str, outputs: list[Tensor], source: tuple[int, int]) -> Callable[[], None]:
+        """A decode to be timed: nothing but the call, its result thrown away."""
+        array, result, facts = (Tensor * len(outputs))(*outputs), c.POINTER(CResult)(), spec.encode()
+        given = c.byref(limits(STANDARD))
+
+        def call() -> None:
+            self.c.e2erknn_decode(facts, array, len(outputs), source[1], source[0], given, c.byref(result))
+            self.c.e2erknn_free(result)
+
+        return call
 
     def letterbox(self, rgb: np.ndarray, imgsz: tuple[int, int]) -> np.ndarray:
         out = np.empty((*imgsz, 3), np.uint8)

@@ -65,7 +65,9 @@ def shaped(output: np.ndarray, layout: Layout) -> np.ndarray:
     if output.ndim == 4 and not (layout.flat and output.shape[3] * output.shape[2] % 21 == 0):
         return output
     cells = int(np.prod(output.shape[2:]))
-    return output.reshape(*output.shape[:2], cells) if layout.flat else output.reshape(*output.shape[:2], 21, cells // 21)
+    return (
+        output.reshape(*output.shape[:2], cells) if layout.flat else output.reshape(*output.shape[:2], 21, cells // 21)
+    )
 
 
 def attribute(index: int, name: str, dims: tuple[int, ...], fmt: int, kind: str, scale=1.0, zero=0, stride=0) -> bytes:

@@ -29,7 +29,9 @@ def agree(found: Found, wanted: Result) -> None:
     np.testing.assert_allclose(found.boxes, wanted.boxes, **near)
     if wanted.keypoints is not None:
         values = wanted.keypoints.shape[2]
-        np.testing.assert_allclose(found.keypoints.reshape(-1, 3)[:, :values], wanted.keypoints.reshape(-1, values), **near)
+        np.testing.assert_allclose(
+            found.keypoints.reshape(-1, 3)[:, :values], wanted.keypoints.reshape(-1, values), **near
+        )
     if wanted.obb is not None:
         np.testing.assert_allclose(found.obb, wanted.obb, **near)
     for (left, top, crop), mask in zip(found.masks, wanted.masks or [], strict=True):

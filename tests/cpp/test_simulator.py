@@ -66,7 +66,9 @@ def pictures_of(text: str) -> list[list[str]]:
 def found_in(rows: list[str], spec) -> Found:
     words = [row.split() for row in rows]
     points = spec.kpt_shape[0] * 3 if spec.kpt_shape else 0
-    numbers = np.array([w[: 11 + points] for w in words], np.float64).reshape(len(words), 11 + points).astype(np.float32)
+    numbers = (
+        np.array([w[: 11 + points] for w in words], np.float64).reshape(len(words), 11 + points).astype(np.float32)
+    )
     masks = []
     for word in words if spec.masks else ():
         left, top, width, height = map(int, word[-5:-1])
