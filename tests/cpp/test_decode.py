@@ -36,8 +36,8 @@ def agree(found: Found, wanted: Result) -> None:
         np.testing.assert_allclose(found.obb, wanted.obb, **near)
     for (left, top, crop), mask in zip(found.masks, wanted.masks or [], strict=True):
         assert (left, top, crop.shape) == (mask.left, mask.top, mask.crop.shape)
-        # Logits are sums whose order is left open, so a pixel right on the edge may fall to either side.
-        assert (crop != mask.crop).sum() <= max(1, 2e-4 * crop.size)
+        # Logits are sums whose order is left open, so pixels on the very edge (integers make some) fall to either side.
+        assert (crop != mask.crop).sum() <= max(3, 1e-3 * crop.size)
 
 
 def both(native: Library, spec: ModelSpec, outputs: list[Raw], block: int, source, thresholds: Thresholds) -> None:
@@ -46,6 +46,11 @@ def both(native: Library, spec: ModelSpec, outputs: list[Raw], block: int, sourc
     wanted = task.decode(outputs, Letterbox.fit(source, spec.imgsz), thresholds)
     tensors = [as_npu(output, block) for output in outputs]
     agree(native.decode(essentials(spec), [t for t, _ in tensors], source, thresholds), wanted)
+
+
+def decode(native: Library, spec: ModelSpec, outputs: list[Raw], block: int) -> Found:
+    tensors = [as_npu(output, block) for output in outputs]  # arrays held until the call is over
+    return native.decode(essentials(spec), [t for t, _ in tensors], (50, 60))
 
 
 def make(task: str, classes: int, imgsz=(96, 160), points=(3, 3), masks=5, nms_free=False) -> ModelSpec:
@@ -135,7 +140,7 @@ def test_a_score_that_means_nothing_is_refused_as_in_python(native, kind, block,
     with pytest.raises(FloatingPointError, match=what):
         task_of(spec).decode(outputs, Letterbox.fit((50, 60), spec.imgsz), Thresholds())
     with pytest.raises(NativeError, match=what):
-        native.decode(essentials(spec), [as_npu(outputs[0], block)[0]], (50, 60))
+        decode(native, spec, outputs, block)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def test_a_place_that_means_nothing_is_refused_as_in_python(native, task, channe
     with pytest.raises(FloatingPointError, match=what):
         task_of(spec).decode(outputs, Letterbox.fit((50, 60), spec.imgsz), Thresholds())
     with pytest.raises(NativeError, match=what) as error:
-        native.decode(essentials(spec), [as_npu(o, 8)[0] for o in outputs], (50, 60))
+        decode(native, spec, outputs, 8)
     assert error.value.code == 1 and error.value.fix
 
 
