@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cpp"))
-from native import Library, as_npu, essentials
+from native import Library, as_npu, essentials  # type: ignore[import-not-found]
 
 from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks import task_of

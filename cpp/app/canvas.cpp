@@ -42,7 +42,8 @@ void Canvas::stroke(Spot from, Spot to, double thickness, Colour colour) {
         const int left = std::max(0, pixel(std::floor(low), width()));
         const int right = std::min(width() - 1, pixel(std::ceil(high), width()));
         for (int x = left; x <= right; x++) {
-            const double along = square > 0 ? std::clamp(((x - from.x) * dx + (y - from.y) * dy) / square, 0.0, 1.0) : 0;
+            const double along =
+                square > 0 ? std::clamp(((x - from.x) * dx + (y - from.y) * dy) / square, 0.0, 1.0) : 0;
             const double distance = std::hypot(x - from.x - along * dx, y - from.y - along * dy);
             const double share = std::clamp(radius + 0.5 - distance, 0.0, 1.0);
             if (share > 0) mix(at(x, y), colour, share);
@@ -62,7 +63,8 @@ void Canvas::text(int left, int top, const std::string &utf8, int scale, Colour 
         for (int row = 0; row < LETTER_HEIGHT; row++)
             for (int column = 0; column < LETTER_WIDTH; column++)
                 if (FONT[letter][row] >> (LETTER_WIDTH - 1 - column) & 1)
-                    fill(left + column * scale, top + row * scale, left + (column + 1) * scale, top + (row + 1) * scale, colour);
+                    fill(left + column * scale, top + row * scale, left + (column + 1) * scale, top + (row + 1) * scale,
+                         colour);
         left += (LETTER_WIDTH + 1) * scale;
     }
 }

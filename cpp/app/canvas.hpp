@@ -31,8 +31,8 @@ public:
 private:
     Image &image_;
     std::uint8_t *at(int x, int y) {
-        return image_.rgb.data() + (static_cast<std::size_t>(y) * static_cast<std::size_t>(image_.width) +
-                                    static_cast<std::size_t>(x)) * 3;
+        return image_.rgb.data() +
+               (static_cast<std::size_t>(y) * static_cast<std::size_t>(image_.width) + static_cast<std::size_t>(x)) * 3;
     }
 };
 

@@ -52,7 +52,8 @@ std::string detection_of(const Spec &spec, const Detection &d) {
             out += first ? "[" : ", [";
             first = false;
             for (std::size_t i = 0; i < outline.size(); i++)
-                out += (i ? ", " : "") + list({static_cast<float>(outline[i].first), static_cast<float>(outline[i].second)}, 1);
+                out += (i ? ", " : "") +
+                       list({static_cast<float>(outline[i].first), static_cast<float>(outline[i].second)}, 1);
             out += "]";
         }
         out += "]";
@@ -93,7 +94,8 @@ std::string quoted(const std::string &text) {
 }
 
 std::string entry_of(const std::string &path, int width, int height, const Spec &spec,
-                     const std::vector<Detection> &detections, const Times &times, const std::string &drawn, long frame) {
+                     const std::vector<Detection> &detections, const Times &times, const std::string &drawn,
+                     long frame) {
     std::string out = "{\"path\": " + quoted(path) + ", \"width\": " + std::to_string(width) +
                       ", \"height\": " + std::to_string(height) + ", \"detections\": [";
     for (std::size_t i = 0; i < detections.size(); i++) out += (i ? ", " : "") + detection_of(spec, detections[i]);

@@ -12,7 +12,8 @@ namespace e2erknn::app {
 std::string quoted(const std::string &text);
 // One picture or frame; drawn: its file, "" if none; frame: its number in a stream, -1 for a picture.
 std::string entry_of(const std::string &path, int width, int height, const Spec &spec,
-                     const std::vector<Detection> &detections, const Times &times, const std::string &drawn, long frame);
+                     const std::vector<Detection> &detections, const Times &times, const std::string &drawn,
+                     long frame);
 // A number with at most so many digits, as Python prints it.
 std::string shortest(double value, int digits);
 

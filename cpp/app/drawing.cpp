@@ -13,8 +13,8 @@ namespace {
 
 // Colours told apart on photographs (Ultralytics' palette).
 constexpr Colour PALETTE[] = {
-    {4, 42, 255},  {11, 219, 235}, {243, 243, 243}, {0, 223, 183}, {17, 31, 104}, {255, 111, 221}, {255, 68, 79},
-    {204, 237, 0}, {0, 243, 68},   {189, 0, 255},   {0, 180, 255}, {221, 0, 186}, {0, 255, 255},   {38, 192, 0},
+    {4, 42, 255},  {11, 219, 235}, {243, 243, 243}, {0, 223, 183},  {17, 31, 104},  {255, 111, 221}, {255, 68, 79},
+    {204, 237, 0}, {0, 243, 68},   {189, 0, 255},   {0, 180, 255},  {221, 0, 186},  {0, 255, 255},   {38, 192, 0},
     {1, 255, 179}, {125, 36, 255}, {123, 0, 104},   {255, 27, 108}, {252, 109, 47}, {162, 255, 11},
 };
 constexpr std::size_t LONGEST = 80;  // bytes of a class name that are drawn
@@ -88,7 +88,8 @@ void labels(Canvas &canvas, const Spec &spec, const std::vector<Detection> &dete
         char score[16];
         std::snprintf(score, sizeof score, " %.2f", static_cast<double>(d.score));
         const std::string text = spec.name(d.class_id).substr(0, LONGEST) + score;
-        const int width = Canvas::text_width(text, scale) + 2 * margin, height = Canvas::text_height(scale) + 2 * margin;
+        const int width = Canvas::text_width(text, scale) + 2 * margin,
+                  height = Canvas::text_height(scale) + 2 * margin;
         const Spot spot = anchor_of(spec, d);
         const int left = static_cast<int>(std::min(std::max(spot.x, 0.0), std::max(canvas.width() - width, 0) + 0.0));
         const int edge = static_cast<int>(std::min(std::max(spot.y, 0.0), canvas.height() + 0.0));

@@ -59,7 +59,8 @@ bool read_rows(jpeg_decompress_struct &info, Faults &faults, std::uint8_t *out) 
     if (setjmp(faults.back)) return false;
     jpeg_start_decompress(&info);
     if (info.input_scan_number > MOST_SCANS) return false;
-    const std::size_t row = static_cast<std::size_t>(info.output_width) * static_cast<std::size_t>(info.output_components);
+    const std::size_t row =
+        static_cast<std::size_t>(info.output_width) * static_cast<std::size_t>(info.output_components);
     while (info.output_scanline < info.output_height) {
         JSAMPROW line = out + info.output_scanline * row;
         jpeg_read_scanlines(&info, &line, 1);

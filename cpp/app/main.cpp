@@ -48,7 +48,8 @@ int main(int count, char **words) {
         } catch (const Error &error) {
             return report.end_with(error, FAILED);
         } catch (const std::bad_alloc &) {
-            return report.end_with({"There is not enough memory.", "Close other programs, or give a smaller picture."}, FAILED);
+            return report.end_with({"There is not enough memory.", "Close other programs, or give a smaller picture."},
+                                   FAILED);
         }
     } catch (const Closed &) {  // whoever read the output has had enough
         return FAILED;

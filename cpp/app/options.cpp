@@ -10,26 +10,25 @@
 
 namespace e2erknn::app {
 
-const char HELP[] =
-    "Usage: e2erknn-run MODEL.rknn IMAGE... [options]\n"
-    "       e2erknn-run MODEL.rknn --stdin rgb24|nv12|mjpeg [--size WxH] [options]\n"
-    "\n"
-    "Run a model made by `e2erknn convert` on the NPU and say what it finds.\n"
-    "\n"
-    "  --conf X        Least score, 0 to 1 (0.25).\n"
-    "  --iou X         Overlap above which the weaker box goes, 0 to 1 (0.7).\n"
-    "  --max-det N     Most detections a picture (300).\n"
-    "  --classes C     Only this class, by name or id; repeat for several.\n"
-    "  --core N        NPU core 0, 1 or 2 (the driver's choice).\n"
-    "  --json          One JSON document on standard output, as `e2erknn demo --json`.\n"
-    "  --out DIR       Draw what is found into this folder.\n"
-    "  --repeat N      Run each picture N times and say how long each stage takes.\n"
-    "  --stdin FORMAT  Frames from standard input: rgb24 and nv12 with --size, or mjpeg.\n"
-    "  --size WxH      Size of the frames, px.\n"
-    "  --help, --version\n"
-    "\n"
-    "Example: e2erknn-run yolov8n-rk3588-int8.rknn bus.jpg --out drawn\n"
-    "Example: v4l2-ctl --stream-mmap --stream-to=- | e2erknn-run model.rknn --stdin mjpeg --json\n";
+const char HELP[] = "Usage: e2erknn-run MODEL.rknn IMAGE... [options]\n"
+                    "       e2erknn-run MODEL.rknn --stdin rgb24|nv12|mjpeg [--size WxH] [options]\n"
+                    "\n"
+                    "Run a model made by `e2erknn convert` on the NPU and say what it finds.\n"
+                    "\n"
+                    "  --conf X        Least score, 0 to 1 (0.25).\n"
+                    "  --iou X         Overlap above which the weaker box goes, 0 to 1 (0.7).\n"
+                    "  --max-det N     Most detections a picture (300).\n"
+                    "  --classes C     Only this class, by name or id; repeat for several.\n"
+                    "  --core N        NPU core 0, 1 or 2 (the driver's choice).\n"
+                    "  --json          One JSON document on standard output, as `e2erknn demo --json`.\n"
+                    "  --out DIR       Draw what is found into this folder.\n"
+                    "  --repeat N      Run each picture N times and say how long each stage takes.\n"
+                    "  --stdin FORMAT  Frames from standard input: rgb24 and nv12 with --size, or mjpeg.\n"
+                    "  --size WxH      Size of the frames, px.\n"
+                    "  --help, --version\n"
+                    "\n"
+                    "Example: e2erknn-run yolov8n-rk3588-int8.rknn bus.jpg --out drawn\n"
+                    "Example: v4l2-ctl --stream-mmap --stream-to=- | e2erknn-run model.rknn --stdin mjpeg --json\n";
 
 namespace {
 
@@ -51,7 +50,8 @@ int whole(const std::string &option, const std::string &text, int least, int mos
     errno = 0;
     const long value = std::strtol(text.c_str(), &end, 10);
     if (text.empty() || *end || errno || value < least || value > most)
-        misused(option, text, "Give a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ".");
+        misused(option, text,
+                "Give a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ".");
     return static_cast<int>(value);
 }
 
@@ -149,7 +149,8 @@ std::vector<int> class_ids(const std::vector<std::string> &wanted, const Spec &s
     std::vector<int> ids;
     for (const std::string &one : wanted) {
         int id = -1;
-        if (!one.empty() && one.size() < 9 && std::all_of(one.begin(), one.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        if (!one.empty() && one.size() < 9 &&
+            std::all_of(one.begin(), one.end(), [](char c) { return c >= '0' && c <= '9'; }))
             id = std::atoi(one.c_str());
         for (std::size_t i = 0; i < spec.names.size() && id < 0; i++)
             if (!strcasecmp(one.c_str(), spec.names[i].c_str())) id = static_cast<int>(i);
@@ -157,7 +158,8 @@ std::vector<int> class_ids(const std::vector<std::string> &wanted, const Spec &s
             std::string some;
             for (int i = 0; i < std::min(spec.classes, 20); i++)
                 some += (i ? ", " : "") + std::to_string(i) + " " + spec.name(i);
-            throw UsageError("The model has no class " + one + ".", "It has " + std::to_string(spec.classes) + ": " + some + ".");
+            throw UsageError("The model has no class " + one + ".",
+                             "It has " + std::to_string(spec.classes) + ": " + some + ".");
         }
         ids.push_back(id);
     }

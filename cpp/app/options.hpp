@@ -11,14 +11,14 @@ namespace e2erknn::app {
 enum class Stream { none, rgb24, nv12, mjpeg };
 
 struct Options {
-    std::string model, out;            // out: folder for drawn pictures, "" to draw nothing
+    std::string model, out;  // out: folder for drawn pictures, "" to draw nothing
     std::vector<std::string> images;
     std::vector<std::string> classes;  // names or ids
     Thresholds thresholds;             // its classes come from `classes` once the model is known
     int core = Model::any_core, repeat = 1;
     bool json = false, help = false, version = false;
     Stream stream = Stream::none;
-    int width = 0, height = 0;         // of a stream's frames, px
+    int width = 0, height = 0;  // of a stream's frames, px
 };
 
 extern const char HELP[];

@@ -19,8 +19,8 @@ struct Magic {
 
 // What people have and this program does not read.
 constexpr Magic OTHERS[] = {
-    {"BM", "BMP", 0}, {"WEBP", "WebP", 8}, {"II*", "TIFF", 0}, {"MM", "TIFF", 0}, {"GIF8", "GIF", 0},
-    {"ftyp", "HEIC, AVIF or MP4", 4},
+    {"BM", "BMP", 0},  {"WEBP", "WebP", 8}, {"II*", "TIFF", 0},
+    {"MM", "TIFF", 0}, {"GIF8", "GIF", 0},  {"ftyp", "HEIC, AVIF or MP4", 4},
 };
 
 bool begins(const std::string &content, const char *with, std::size_t at = 0) {

@@ -34,7 +34,8 @@ void Report::tell(const std::string &entry, const std::string &line) {
 }
 
 void Report::fail(const std::string &path, const Error &error, bool alone) {
-    failed_ += (failed_.empty() ? "" : ", ") + ("{\"path\": " + quoted(path) + ", \"error\": " + quoted(error.problem())) + "}";
+    failed_ += (failed_.empty() ? "" : ", ") +
+               ("{\"path\": " + quoted(path) + ", \"error\": " + quoted(error.problem())) + "}";
     if (!alone) note("Skipped: " + error.problem() + " " + error.fix());
 }
 

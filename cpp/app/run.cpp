@@ -105,8 +105,8 @@ void tell(Report &report, const std::string &path, const Image &image, const Mod
     const Times t = model.times();
     char spent[40];
     std::snprintf(spent, sizeof spent, " (%.1f ms)", t.pre + t.infer + t.post);
-    const std::string line = path + (frame >= 0 ? " " + std::to_string(frame) : "") + ": " + counted(model.spec(), found) +
-                             spent + (drawn.empty() ? "" : " -> " + drawn);
+    const std::string line = path + (frame >= 0 ? " " + std::to_string(frame) : "") + ": " +
+                             counted(model.spec(), found) + spent + (drawn.empty() ? "" : " -> " + drawn);
     report.tell(entry_of(path, image.width, image.height, model.spec(), found, t, drawn, frame), line);
 }
 

@@ -26,7 +26,8 @@ struct Held {
     Held(Bytes &bytes, Type type, int channels, int height, int width, int block) {
         constexpr std::size_t SIZES[] = {4, 2, 1, 1, 2};
         const int rows = (channels + block - 1) / block;
-        const std::size_t size = static_cast<std::size_t>(rows * block * height * width) * SIZES[static_cast<int>(type)];
+        const std::size_t size =
+            static_cast<std::size_t>(rows * block * height * width) * SIZES[static_cast<int>(type)];
         memory = std::malloc(size);
         auto *out = static_cast<std::uint8_t *>(memory);
         for (std::size_t i = 0; i < size; i++) out[i] = bytes.size ? bytes.data[i % bytes.size] : 0;

@@ -66,12 +66,19 @@ e2erknn_result *result_of(std::vector<Detection> &&detections, int points, const
         const float *at = points ? owned->keypoints.data() + owned->keypoints.size() : nullptr;
         for (const auto &point : d.keypoints)
             owned->keypoints.insert(owned->keypoints.end(), {point.x, point.y, point.visibility});
-        owned->rows.push_back({d.x1, d.y1, d.x2, d.y2, d.score, d.class_id, d.anchor,
-                               {d.obb.cx, d.obb.cy, d.obb.width, d.obb.height, d.obb.radians}, at,
+        owned->rows.push_back({d.x1,
+                               d.y1,
+                               d.x2,
+                               d.y2,
+                               d.score,
+                               d.class_id,
+                               d.anchor,
+                               {d.obb.cx, d.obb.cy, d.obb.width, d.obb.height, d.obb.radians},
+                               at,
                                {d.mask.left, d.mask.top, d.mask.width, d.mask.height, d.mask.inside.data()}});
     }
-    owned->result = {static_cast<std::int32_t>(owned->rows.size()), points, owned->rows.data(),
-                     times.pre, times.infer, times.post};
+    owned->result = {
+        static_cast<std::int32_t>(owned->rows.size()), points, owned->rows.data(), times.pre, times.infer, times.post};
     return &owned.release()->result;
 }
 

@@ -85,7 +85,8 @@ std::vector<Candidate> scored(const Spec &spec, const View<T> &output, const Thr
 
 std::vector<Candidate> take(const std::vector<Candidate> &found, const std::vector<int> &places, std::size_t most) {
     std::vector<Candidate> out;
-    for (std::size_t i = 0; i < std::min(places.size(), most); i++) out.push_back(found[static_cast<std::size_t>(places[i])]);
+    for (std::size_t i = 0; i < std::min(places.size(), most); i++)
+        out.push_back(found[static_cast<std::size_t>(places[i])]);
     return out;
 }
 
@@ -130,7 +131,8 @@ void place(Detection &d, const Spec &spec, const Candidate &candidate, const Let
     } else {
         d.x1 = letterbox.x(box[0]), d.y1 = letterbox.y(box[1]), d.x2 = letterbox.x(box[2]), d.y2 = letterbox.y(box[3]);
     }
-    const float width = static_cast<float>(letterbox.source_width), height = static_cast<float>(letterbox.source_height);
+    const float width = static_cast<float>(letterbox.source_width),
+                height = static_cast<float>(letterbox.source_height);
     d.x1 = std::clamp(d.x1, 0.f, width), d.x2 = std::clamp(d.x2, 0.f, width);
     d.y1 = std::clamp(d.y1, 0.f, height), d.y2 = std::clamp(d.y2, 0.f, height);
 }
@@ -151,15 +153,14 @@ std::vector<KeyPoint> keypoints(const Spec &spec, const View<T> &output, int anc
     return points;
 }
 
-template <class T>
-std::vector<Detection> decode_as(const Spec &spec, const std::vector<Tensor> &outputs, const Letterbox &letterbox,
-                                 const Thresholds &thresholds) {
+template <class T> std::vector<Detection> decode_as(const Spec &spec, const std::vector<Tensor> &outputs,
+                                                    const Letterbox &letterbox, const Thresholds &thresholds) {
     const View<T> output(outputs[0]);
     auto found = scored(spec, output, thresholds);
     if (found.size() > MAX_NMS) found = take(found, best_first(found), MAX_NMS);
     const auto flat = [&](Candidate &c) { return !read_box(spec, output, c); };
     found.erase(std::remove_if(found.begin(), found.end(), flat), found.end());
-    const auto kept = spec.nms_free             ? best_first(found)
+    const auto kept = spec.nms_free            ? best_first(found)
                       : spec.task == Task::obb ? rotated_nms(found, thresholds.iou, thresholds.max_det)
                                                : nms(found, thresholds.iou, thresholds.max_det);
     found = take(found, kept, static_cast<std::size_t>(thresholds.max_det));
@@ -185,9 +186,8 @@ std::vector<Detection> decode(const Spec &spec, const std::vector<Tensor> &outpu
                               const Thresholds &thresholds) {
     check_thresholds(thresholds, spec);
     check_fit(spec, outputs);
-    return with_type(outputs[0].type, [&](auto stored) {
-        return decode_as<decltype(stored)>(spec, outputs, letterbox, thresholds);
-    });
+    return with_type(outputs[0].type,
+                     [&](auto stored) { return decode_as<decltype(stored)>(spec, outputs, letterbox, thresholds); });
 }
 
 }  // namespace e2erknn

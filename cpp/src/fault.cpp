@@ -18,7 +18,8 @@ constexpr char OURS[] = "This is a bug in e2erknn: report it with the version of
 constexpr Meaning MEANINGS[] = {
     {-1, "it failed", SEE_LOG},
     {-2, "the NPU did not answer in time", "Restart the board; if it happens again, update the NPU driver."},
-    {-3, "there is no NPU it may use", "Run it as a user who may open /dev/dri or /dev/rknpu, or check the driver: dmesg | grep -i rknpu"},
+    {-3, "there is no NPU it may use",
+     "Run it as a user who may open /dev/dri or /dev/rknpu, or check the driver: dmesg | grep -i rknpu"},
     {NO_MEMORY, "there is not enough memory", "Close other programs, or convert with a smaller --imgsz."},
     {-5, "a parameter is not what it takes", OURS},
     {-6, "the model is damaged or of another version", REBUILD},

@@ -31,13 +31,13 @@ void check_share(const char *name, double value) {
 
 void check_tensor(const Tensor &tensor, int index) {
     const std::string name = "output" + std::to_string(index);
-    if (tensor.channels < 1 || tensor.height < 1 || tensor.width < 1 || tensor.block < 1 ||
-        tensor.channels > LARGEST || tensor.height > LARGEST || tensor.width > LARGEST || tensor.block > LARGEST ||
+    if (tensor.channels < 1 || tensor.height < 1 || tensor.width < 1 || tensor.block < 1 || tensor.channels > LARGEST ||
+        tensor.height > LARGEST || tensor.width > LARGEST || tensor.block > LARGEST ||
         static_cast<long long>(tensor.height) * tensor.width > LARGEST)
         misfit(name + " has an impossible shape");
     const auto whole = [](unsigned long long n, unsigned long long by) { return (n + by - 1) / by; };
-    const unsigned long long rows = whole(static_cast<unsigned long long>(tensor.channels),
-                                          static_cast<unsigned long long>(tensor.block));
+    const unsigned long long rows =
+        whole(static_cast<unsigned long long>(tensor.channels), static_cast<unsigned long long>(tensor.block));
     const unsigned long long values = rows * static_cast<unsigned long long>(tensor.block) * tensor.cells();
     if (tensor.data == nullptr || values > tensor.bytes / size_of(tensor.type))
         misfit(name + " has " + std::to_string(tensor.bytes) + " bytes and needs " +
@@ -61,8 +61,7 @@ void check_thresholds(const Thresholds &thresholds, const Spec &spec) {
 
 void check_fit(const Spec &spec, const std::vector<Tensor> &outputs) {
     const std::size_t wanted = spec.task == Task::segment ? 2 : 1;
-    if (outputs.size() != wanted)
-        misfit(std::to_string(outputs.size()) + " outputs, not " + std::to_string(wanted));
+    if (outputs.size() != wanted) misfit(std::to_string(outputs.size()) + " outputs, not " + std::to_string(wanted));
     for (std::size_t i = 0; i < outputs.size(); i++) check_tensor(outputs[i], static_cast<int>(i));
     int channels = spec.scores_end();
     if (spec.task == Task::pose) channels += spec.points * spec.values;

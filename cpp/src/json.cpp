@@ -67,9 +67,7 @@ private:
         case 'n':
             if (!take("null")) fail("no value");
             break;
-        default:
-            out.kind = Json::Kind::number;
-            out.number = number();
+        default: out.kind = Json::Kind::number; out.number = number();
         }
         return out;
     }

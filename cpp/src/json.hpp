@@ -12,8 +12,8 @@ struct Json {
     Kind kind = Kind::null;
     bool truth = false;
     double number = 0;
-    std::string text;                                 // UTF-8
-    std::vector<Json> items;                          // of a list
+    std::string text;                                  // UTF-8
+    std::vector<Json> items;                           // of a list
     std::vector<std::pair<std::string, Json>> fields;  // of an object, in order; a name is there once
 
     // Throws std::invalid_argument where the text is no JSON, and says where.

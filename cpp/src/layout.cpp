@@ -15,9 +15,7 @@ int dim(const abi::Attribute &attribute, std::uint32_t index) {
     return value <= 1u << 24 ? static_cast<int>(value) : 0;  // 0 is refused as a shape
 }
 
-bool is_integer_only(const std::string &soc) {
-    return soc.compare(0, 2, "rv") == 0 && soc != "rv1126b";
-}
+bool is_integer_only(const std::string &soc) { return soc.compare(0, 2, "rv") == 0 && soc != "rv1126b"; }
 
 Type type_of(const Spec &spec, const abi::Attribute &native) {
     switch (native.type) {
@@ -37,7 +35,8 @@ Tensor tensor_of(const Spec &spec, const abi::Attribute &ordinary, const abi::At
     tensor.type = type_of(spec, native);
     tensor.bytes = native.size_with_stride > native.size ? native.size_with_stride : native.size;
     tensor.channels = dim(ordinary, ordinary.format == abi::NHWC ? 3 : 1);
-    if (native.scale > 0) tensor.scale = native.scale, tensor.zero = native.zero_point;
+    if (tensor.type != Type::float32 && tensor.type != Type::float16)
+        tensor.scale = native.scale, tensor.zero = native.zero_point;
     if (native.format == abi::NC1HWC2 && native.n_dims == 5) {
         tensor.height = dim(native, 2), tensor.width = dim(native, 3), tensor.block = dim(native, 4);
     } else if (native.format == abi::NHWC && native.n_dims == 4) {  // all channels are one block

@@ -21,15 +21,23 @@ Letterbox Letterbox::fit(int source_width, int source_height, int width, int hei
         if (side < 1 || side > LARGEST_SIDE)
             throw UsageError("A picture has a side of " + std::to_string(side) + " pixels.",
                              "Give 1 to " + std::to_string(LARGEST_SIDE) + ".");
-    const double gain = std::min(static_cast<double>(height) / source_height, static_cast<double>(width) / source_width);
+    const double gain =
+        std::min(static_cast<double>(height) / source_height, static_cast<double>(width) / source_width);
     const int inner_width = std::max(1, rounded(source_width * gain));
     const int inner_height = std::max(1, rounded(source_height * gain));
     // -0.1 sends an odd pixel of padding to the right and the bottom, as Ultralytics does.
-    return {source_width, source_height, width, height, inner_width, inner_height,
-            rounded((width - inner_width) / 2.0 - 0.1), rounded((height - inner_height) / 2.0 - 0.1)};
+    return {source_width,
+            source_height,
+            width,
+            height,
+            inner_width,
+            inner_height,
+            rounded((width - inner_width) / 2.0 - 0.1),
+            rounded((height - inner_height) / 2.0 - 0.1)};
 }
 
-void Letterbox::apply(const std::uint8_t *rgb, std::size_t stride, std::uint8_t *input, std::size_t input_stride) const {
+void Letterbox::apply(const std::uint8_t *rgb, std::size_t stride, std::uint8_t *input,
+                      std::size_t input_stride) const {
     const std::size_t before = static_cast<std::size_t>(left) * 3, inner = static_cast<std::size_t>(inner_width) * 3;
     const std::size_t row = static_cast<std::size_t>(width) * 3;
     for (int y = 0; y < height; y++) {

@@ -20,7 +20,8 @@ struct Region {
 // Source pixels to prototype cells: cell = pixel * scale + offset, centre to centre.
 struct Axis {
     double scale, offset;
-    Axis(double gain, double pad, double per_cell) : scale(gain / per_cell), offset(pad / per_cell + 0.5 * scale - 0.5) {}
+    Axis(double gain, double pad, double per_cell)
+        : scale(gain / per_cell), offset(pad / per_cell + 0.5 * scale - 0.5) {}
     double at(int pixel) const { return pixel * scale + offset; }
     int first(int pixel, int cells) const { return std::clamp(static_cast<int>(std::floor(at(pixel))), 0, cells - 1); }
     int end(int pixel, int from, int cells) const {
@@ -49,7 +50,8 @@ template <class T> std::vector<float> planes_of(const Tensor &protos, const Regi
     const View<T> view(protos);
     const std::size_t block = static_cast<std::size_t>(protos.block);
     std::vector<float> planes;
-    planes.resize(static_cast<std::size_t>(protos.channels) * static_cast<std::size_t>(region.width() * region.height()));
+    planes.resize(static_cast<std::size_t>(protos.channels) *
+                  static_cast<std::size_t>(region.width() * region.height()));
     float *out = planes.data();
     for (int c = 0; c < protos.channels; c++)
         for (int y = region.top; y < region.bottom; y++, out += region.width()) {
@@ -102,8 +104,8 @@ std::vector<Between> between(const Axis &axis, int from, int to, int first_cell,
                                    : std::lrint((axis.scale * i + start) * 1024);
         const long at = (place + 16) >> 5;
         const int cell = static_cast<int>(at >> 5);
-        out.push_back({std::clamp(cell, 0, cells - 1), std::clamp(cell + 1, 0, cells - 1),
-                       static_cast<float>(at & 31) / 32});
+        out.push_back(
+            {std::clamp(cell, 0, cells - 1), std::clamp(cell + 1, 0, cells - 1), static_cast<float>(at & 31) / 32});
     }
     return out;
 }
@@ -155,8 +157,7 @@ void add_masks(std::vector<Detection> &detections, const std::vector<float> &coe
     for (std::size_t i = 0; i < detections.size(); i++) {
         const float *weights = coefficients.data() + i * static_cast<std::size_t>(protos.channels);
         const auto logits = logits_of(planes, all, regions[i], weights, protos.channels);
-        detections[i].mask =
-            enlarged(logits, regions[i], detections[i], pixels_of(detections[i], letterbox), x, y);
+        detections[i].mask = enlarged(logits, regions[i], detections[i], pixels_of(detections[i], letterbox), x, y);
     }
 }
 

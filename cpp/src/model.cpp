@@ -62,7 +62,8 @@ void Model::State::prepare(int core) {
 
 Model::Model(const std::string &path, int core) : state_(std::make_unique<State>()) {
     if (core < any_core || core > 2)
-        throw UsageError("There is no core " + std::to_string(core) + ".", "Give 0, 1 or 2, or leave it to the driver.");
+        throw UsageError("There is no core " + std::to_string(core) + ".",
+                         "Give 0, 1 or 2, or leave it to the driver.");
     ModelFile file = check_model_file(path);
     State &s = *state_;
     s.context = std::make_unique<Context>(path);

@@ -57,7 +57,8 @@ ModelFile check_model_file(const std::string &path) {
         }
     }
     checked(path, false);
-    found.note = "No checksum of " + file + " was at hand: whether it is damaged shows only when it runs. Keep "
+    found.note = "No checksum of " + file +
+                 " was at hand: whether it is damaged shows only when it runs. Keep "
                  "metadata.yaml beside it.";
     return found;
 }

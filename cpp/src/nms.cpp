@@ -57,12 +57,8 @@ Gaussian gaussian(const Candidate &candidate, float reach) {
     const float width = box[2] * box[2] / 12, height = box[3] * box[3] / 12;
     const float cosine = std::cos(box[4]), sine = std::sin(box[4]);
     const float cc = cosine * cosine, ss = sine * sine, offset = static_cast<float>(candidate.class_id) * CLASS_OFFSET;
-    return {width * cc + height * ss,
-            width * ss + height * cc,
-            (width - height) * cosine * sine,
-            box[0] + offset,
-            box[1] + offset,
-            reach * (box[2] * box[2] + box[3] * box[3])};
+    return {width * cc + height * ss, width * ss + height * cc, (width - height) * cosine * sine,
+            box[0] + offset,          box[1] + offset,          reach * (box[2] * box[2] + box[3] * box[3])};
 }
 
 float probiou(const Gaussian &p, const Gaussian &q) {

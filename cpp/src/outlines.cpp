@@ -28,7 +28,8 @@ public:
         fill(-1, -1, EMPTY, OUTSIDE, 2);  // across corners only parts hang together
     }
     std::uint8_t &at(int x, int y) {
-        return pixels_[static_cast<std::size_t>(y + 1) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x + 1)];
+        return pixels_[static_cast<std::size_t>(y + 1) * static_cast<std::size_t>(width_) +
+                       static_cast<std::size_t>(x + 1)];
     }
     // Gives all that hangs together with (x, y) and is `from` the value `to`. step: 1 for 8 neighbours, 2 for 4.
     void fill(int x, int y, std::uint8_t from, std::uint8_t to, int step) {

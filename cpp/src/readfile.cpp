@@ -19,7 +19,8 @@ Error file_error(const std::string &path, int number) {
     case EROFS: return {"You may not use " + path + ".", "Check its permissions, or give another path."};
     case EISDIR: return {path + " is a folder.", "Give the path of a file."};
     case ENOSPC:
-    case EDQUOT: return {path + ": " + std::strerror(number) + ".", "Free some space, then run the same command again."};
+    case EDQUOT:
+        return {path + ": " + std::strerror(number) + ".", "Free some space, then run the same command again."};
     default: return {path + ": " + std::strerror(number) + ".", "Put that right, then run the same command again."};
     }
 }

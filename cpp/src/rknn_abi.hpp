@@ -1,6 +1,6 @@
 // The C ABI of Rockchip's runtimes as far as it is used here: our own declarations, from their documented calls and
-// what rknn_query answers. A runtime refuses a struct of another size, so a changed ABI is an error, not a silent fault.
-// AGPL-3.0-only with the additional permission in cpp/LICENSE-EXCEPTION.
+// what rknn_query answers. A runtime refuses a struct of another size, so a changed ABI is an error, not a silent
+// fault. AGPL-3.0-only with the additional permission in cpp/LICENSE-EXCEPTION.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -22,9 +22,8 @@ E2ERKNN_OPTIONAL e2erknn::abi::SetCoreMask rknn_set_core_mask;
 namespace e2erknn {
 
 const Runtime &Runtime::get() {
-    static const Runtime linked{rknn_init,       rknn_destroy,     rknn_query,      rknn_run,
-                                rknn_create_mem, rknn_destroy_mem, rknn_set_io_mem, rknn_mem_sync,
-                                rknn_dup_context, rknn_set_core_mask};
+    static const Runtime linked{rknn_init,        rknn_destroy,    rknn_query,    rknn_run,         rknn_create_mem,
+                                rknn_destroy_mem, rknn_set_io_mem, rknn_mem_sync, rknn_dup_context, rknn_set_core_mask};
     return linked;
 }
 

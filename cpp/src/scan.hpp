@@ -16,7 +16,8 @@ inline constexpr char NOT_FINITE[] = "values that are not finite numbers";
 template <class T> auto limit_of(float conf, const Tensor &tensor) {
     using Key = typename Order<T>::Key;
     long low = Order<T>::least;
-    for (unsigned long long high = static_cast<unsigned long long>(static_cast<long long>(Order<T>::most) - low); high;) {
+    for (unsigned long long high = static_cast<unsigned long long>(static_cast<long long>(Order<T>::most) - low);
+         high;) {
         const unsigned long long step = (high + 1) / 2;
         const Key middle = static_cast<Key>(low + static_cast<long>(step));
         if (real(stored_of<T>(middle), tensor) <= conf) {
@@ -65,7 +66,8 @@ template <class T> std::vector<int> anchors_above(const View<T> &view, int first
     constexpr int GROUP = 64;  // lanes looked at together
     const Tensor &tensor = view.tensor();
     const Key limit = limit_of<T>(conf, tensor);
-    const bool all = std::is_integral_v<T> && !(real(stored_of<T>(least), tensor) <= conf);  // not even the least is below
+    const bool all =
+        std::is_integral_v<T> && !(real(stored_of<T>(least), tensor) <= conf);  // not even the least is below
     const int block = tensor.block, cells = static_cast<int>(tensor.cells());
     const int group = std::max(1, GROUP / block), tile = std::max(1, 2048 / (group * block)) * group;  // anchors
     const std::size_t tile_lanes = static_cast<std::size_t>(tile) * static_cast<std::size_t>(block);
@@ -75,7 +77,8 @@ template <class T> std::vector<int> anchors_above(const View<T> &view, int first
     const Lanes<Key> tail(0, last - last_row * block, block, tile_lanes);
     const auto highest = [&](int from, int count) {
         Key top = least;
-        for (int i = from * block; i < (from + count) * block; i++) top = std::max(top, best[static_cast<std::size_t>(i)]);
+        for (int i = from * block; i < (from + count) * block; i++)
+            top = std::max(top, best[static_cast<std::size_t>(i)]);
         return top;
     };
     std::vector<int> found;

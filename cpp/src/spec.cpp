@@ -49,7 +49,8 @@ Spec read(const Json &facts) {
     if (spec.task == Task::pose) {
         std::tie(spec.points, spec.values) = pair(facts["kpt_shape"], "kpt_shape", 1, MOST_POINTS);
         if (spec.values != 2 && spec.values != 3) throw std::invalid_argument("kpt_shape has not 2 or 3 values");
-        for (const Json &one : facts["skeleton"].items) spec.skeleton.push_back(pair(one, "skeleton", 0, spec.points - 1));
+        for (const Json &one : facts["skeleton"].items)
+            spec.skeleton.push_back(pair(one, "skeleton", 0, spec.points - 1));
     }
     if (facts["names"].kind == Json::Kind::text) {
         spec.names = lines_of(facts["names"].text);

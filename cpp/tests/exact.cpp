@@ -27,8 +27,8 @@ void fill(const e2erknn::Input &input, const char *path) {
     std::FILE *file = std::fopen(path, "rb");
     if (!file) std::exit(2);
     for (int y = 0; y < input.height; y++)  // in place, as a camera would
-        if (std::fread(input.data + static_cast<std::size_t>(y) * input.stride, 3, static_cast<std::size_t>(input.width),
-                       file) != static_cast<std::size_t>(input.width))
+        if (std::fread(input.data + static_cast<std::size_t>(y) * input.stride, 3,
+                       static_cast<std::size_t>(input.width), file) != static_cast<std::size_t>(input.width))
             std::exit(2);
     std::fclose(file);
 }

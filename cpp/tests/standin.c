@@ -84,10 +84,10 @@ static int fails(const char *call) {
     if (sscanf(wanted + length, ":%d:%d", &nth, &code) != 2) broken("E2ERKNN_STANDIN_FAIL is not CALL:N:CODE");
     return ++seen == nth ? code : 0;
 }
-#define MAY_FAIL                        \
-    do {                                \
-        const int code = fails(__func__); \
-        if (code) return code;          \
+#define MAY_FAIL                                                                                                       \
+    do {                                                                                                               \
+        const int code = fails(__func__);                                                                              \
+        if (code) return code;                                                                                         \
     } while (0)
 
 static context *of(handle h) {

@@ -48,11 +48,11 @@ typedef struct {
 } e2erknn_mask;
 
 typedef struct {
-    float x1, y1, x2, y2, score;  /* source px; 0 to 1 */
-    int32_t class_id, anchor;     /* anchor: the cell of output0 it came from */
-    float obb[5];                 /* cx, cy, w, h in source px, radians in [0, pi/2); obb only */
-    const float *keypoints;       /* points x (x, y, visibility), source px; pose only, else NULL */
-    e2erknn_mask mask;            /* segment only */
+    float x1, y1, x2, y2, score; /* source px; 0 to 1 */
+    int32_t class_id, anchor;    /* anchor: the cell of output0 it came from */
+    float obb[5];                /* cx, cy, w, h in source px, radians in [0, pi/2); obb only */
+    const float *keypoints;      /* points x (x, y, visibility), source px; pose only, else NULL */
+    e2erknn_mask mask;           /* segment only */
 } e2erknn_detection;
 
 /* N detections, best score first. Free it with e2erknn_free. */

@@ -46,14 +46,14 @@ enum class Type { float32, float16, int8, uint8, int16 };
 // What a model is. All of it comes from the .rknn itself (its custom string), nothing is compiled in.
 struct E2ERKNN_API Spec {
     Task task = Task::detect;
-    int width = 0, height = 0;    // of the input, px
-    int classes = 0;              // 1 to 20,000
-    int points = 0, values = 0;   // key points; 2 (x, y) or 3 (x, y, visibility) values each; pose only
-    bool nms_free = false;        // one box an object comes out: nothing is suppressed
-    bool grid = false;            // layout grid (1, C, H, W), else flat (1, C, A)
-    std::string soc;              // such as rk3588
-    std::vector<std::string> names;               // by class id; empty where the file had no room for them
-    std::vector<std::pair<int, int>> skeleton;    // pairs of key points to join when drawing
+    int width = 0, height = 0;                  // of the input, px
+    int classes = 0;                            // 1 to 20,000
+    int points = 0, values = 0;                 // key points; 2 (x, y) or 3 (x, y, visibility) values each; pose only
+    bool nms_free = false;                      // one box an object comes out: nothing is suppressed
+    bool grid = false;                          // layout grid (1, C, H, W), else flat (1, C, A)
+    std::string soc;                            // such as rk3588
+    std::vector<std::string> names;             // by class id; empty where the file had no room for them
+    std::vector<std::pair<int, int>> skeleton;  // pairs of key points to join when drawing
 
     // Reads the custom string, JSON. Throws Error where it is none of ours.
     static Spec parse(const std::string &json);
@@ -131,10 +131,10 @@ struct Detection {
     float x1, y1, x2, y2;  // inside the picture; of a rotated box the upright rectangle around it
     float score;           // 0 to 1
     int class_id;
-    int anchor;                      // the cell of output0 it came from
-    std::vector<KeyPoint> keypoints; // pose only
-    RotatedBox obb{};                // obb only
-    Mask mask;                       // segment only
+    int anchor;                       // the cell of output0 it came from
+    std::vector<KeyPoint> keypoints;  // pose only
+    RotatedBox obb{};                 // obb only
+    Mask mask;                        // segment only
 };
 
 // A model's outputs, in its order, to detections: the same set and order as the Python package finds in the same
