@@ -10,6 +10,11 @@ make_venv .test/venv convert,test
 make_venv .test/base ""
 .test/base/bin/python -m pip install --disable-pip-version-check -q pytest
 bin=.test/venv/bin
+bash scripts/test_cpp.sh
+if [ -d .test/cpp ]; then
+    export E2ERKNN_CPP_BUILD=.test/cpp E2ERKNN_SIMULATED=.test/cpp-simulated
+    rm -rf "$E2ERKNN_SIMULATED"
+fi
 
 $bin/ruff format --check .
 $bin/ruff check .
