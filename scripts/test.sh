@@ -21,6 +21,6 @@ $bin/ruff check .
 $bin/mypy
 # Every import is of a declared package: of the package's own, and with the test extra of the tests and scripts.
 $bin/deptry rknn_zoo_e2e
-$bin/deptry tests tests/hub tests/isolated scripts --exclude '^$' --ignore DEP002,DEP004
+$bin/deptry tests tests/cpp tests/hub tests/isolated scripts --exclude '^$' --ignore DEP002,DEP004
 .test/base/bin/python -m pytest -q tests/base
 $bin/python -m pytest tests "$@"

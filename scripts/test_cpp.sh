@@ -34,13 +34,13 @@ export E2ERKNN_SIMULATED=.test/cpp-simulated  # made once, by the first tests th
 
 echo "C++: the vendor's library linked in, as for RV1103 and RV1106"
 build .test/cpp-rv -DE2ERKNN_RKNN="$PWD/.test/cpp/tests/librknnmrt.a"
-E2ERKNN_CPP_BUILD=.test/cpp-rv E2ERKNN_CPP_STATIC=1 $python -m pytest -q tests/cpp/test_run.py -k 'not document'
+E2ERKNN_CPP_BUILD=.test/cpp-rv E2ERKNN_CPP_STATIC=1 $python -m pytest -q tests/cpp/test_cpp_run.py -k 'not document'
 
 echo "C++: with ASan and UBSan"
 build .test/cpp-asan -DBUILD_SHARED_LIBS=ON -DE2ERKNN_SANITIZE=ON
 E2ERKNN_CPP_BUILD=.test/cpp-asan ASAN_OPTIONS=detect_leaks=0 \
     LD_PRELOAD="$(c++ -print-file-name=libasan.so) $(c++ -print-file-name=libubsan.so)" \
-    $python -m pytest -q tests/cpp --ignore tests/cpp/test_building.py
+    $python -m pytest -q tests/cpp --ignore tests/cpp/test_cpp_building.py
 
 # JPEG and PNG libraries of another architecture, unpacked: installing them beside ours needs equal versions of both.
 sysroot() { # DEBIAN-ARCHITECTURE
@@ -71,7 +71,7 @@ cross() { # TOOLCHAIN TRIPLE DEBIAN-ARCHITECTURE EMULATOR
         -DPNG_PNG_INCLUDE_DIR="$root/usr/include" -DPNG_LIBRARY="$libraries/libpng16.a" \
         -DZLIB_INCLUDE_DIR="$root/usr/include" -DZLIB_LIBRARY="$libraries/libz.a"
     E2ERKNN_CPP_BUILD=.test/cpp-$1 E2ERKNN_CPP_RUNNER="$4 -L /usr/$2" \
-        $python -m pytest -q tests/cpp/test_run.py tests/cpp/test_simulator.py ${emulated:+-k "$emulated"}
+        $python -m pytest -q tests/cpp/test_cpp_run.py tests/cpp/test_cpp_simulator.py ${emulated:+-k "$emulated"}
 }
 
 # An emulator is slow: by default what depends on the processor. E2ERKNN_EMULATED= (empty) runs everything.

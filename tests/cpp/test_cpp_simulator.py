@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from native import RUNNER, Found, as_npu, essentials
 from recording import LAYOUTS
-from test_decode import agree
+from test_cpp_decode import agree
 
 from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
