@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
+import urllib.request
+from _compat_pickle import IMPORT_MAPPING
 from pathlib import Path
 
 import foreign
@@ -14,6 +19,8 @@ from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.modules.head import Detect, Pose
 
 from rknn_zoo_e2e.checkpoint.load import TRUST, load_model
+from rknn_zoo_e2e.checkpoint.refusals import RunsCode
+from rknn_zoo_e2e.checkpoint.values import stand_in
 from rknn_zoo_e2e.conversion.export import spec_of, training_size
 from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.errors import UserError
@@ -158,12 +165,20 @@ def test_what_nobody_reads_is_left_out(tmp_path: Path, kind, protocol):
     assert told(path) is None
 
 
-@pytest.mark.parametrize("function", [__import__("os").system, exec, __import__("subprocess").Popen, open])
-def test_code_that_nobody_reads_is_refused_all_the_same(tmp_path: Path, function):
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("function", [os.system, exec, subprocess.Popen, open, urllib.request.urlopen, input])
+def test_code_that_nobody_reads_is_refused_all_the_same(tmp_path: Path, function, protocol):
     """Named only, and called: the standard library's code has no place in a checkpoint."""
     for value in (function, hostile.Calls(function, "true")):
         with pytest.raises(UserError, match="tries to run code"):
-            load_model(foreign.save(tmp_path / "x.pt", foreign.starter(), extra=value))
+            load_model(foreign.save(tmp_path / "x.pt", foreign.starter(), protocol, extra=value))
+
+
+@pytest.mark.parametrize("module", sorted(m for m, now in IMPORT_MAPPING.items() if now in sys.stdlib_module_names))
+def test_python_2s_modules_are_those_of_today(module: str):
+    """As protocol 2 names them: ``commands.Popen`` is ``subprocess.Popen``."""
+    with pytest.raises(RunsCode):
+        stand_in(f"{module}.Run")
 
 
 def test_options_and_losses_of_any_class_are_no_part_of_the_model(tmp_path: Path):

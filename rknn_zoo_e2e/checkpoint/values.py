@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -33,7 +34,6 @@ LEFTOVERS = re.compile(
 OPTIONS = re.compile(r"argparse\.Namespace|types\.SimpleNamespace|ultralytics\.(\w+\.)?utils\.IterableSimpleNamespace")
 # Types that are named where a value of theirs is made, as in defaultdict(list); called they are code like any other.
 TYPES = re.compile(r"builtins\.(int|long|float|str|unicode|bytes|bool|list|dict|tuple|object)")
-PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # protocol 2 names modules as Python 2 did
 
 
 class Ignored:
@@ -109,8 +109,9 @@ def stand_in(full: str) -> Any:
     Raises:
         RunsCode: it is the standard library's and no value.
     """
-    module, _, name = full.partition(".")
-    full = f"{PYTHON_2.get(module, module)}.{name}"
+    module, _, name = full.rpartition(".")
+    module, name = NAME_MAPPING.get((module, name), (module, name))  # protocol 2 names things as Python 2 did
+    full = f"{IMPORT_MAPPING.get(module, module)}.{name}"
     if full in FUNCTIONS:
         return FUNCTIONS[full]
     if OPTIONS.fullmatch(full):
