@@ -20,6 +20,8 @@ LIMIT = 90.0  # seconds an attempt may take; the machine may be busy
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 CHANGES = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.truncate", "os.chmod"})
+# Programs that libraries ask: Python's platform for a report, and matplotlib, which Ultralytics' validator imports.
+ASKED = frozenset({"uname", "fc-list"})
 STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect"})
 SIGNS = ("Traceback (most recent", "This is a bug in e2erknn")  # of an exception nobody expected
 HERE = ("127.0.0.1", "::1")
@@ -205,8 +207,10 @@ def _watch(folder: Path, serves: bool) -> None:
     allowed = (str(folder) + os.sep, "/dev/", "/proc/self/")
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if (serves and event == "socket.connect" and args[1][0] in HERE) or args[1:2] == (["uname", "-p"],):
-            return  # uname: Python's platform asks it what a report says
+        if serves and event == "socket.connect" and args[1][0] in HERE:
+            return
+        if event == "subprocess.Popen" and args[0] in ASKED:
+            return
         if event in STARTS:
             os.write(record, f"{event} {str(args)[:200]}\n".encode("utf-8", "replace"))
         elif event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITING):
