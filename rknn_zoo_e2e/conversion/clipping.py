@@ -28,9 +28,8 @@ class Sample:
         self.weight = 1.0  # values each one of a part stands for
         self.random = np.random.default_rng(0)
         self.pictures = 0  # seen
-        self.places = np.random.default_rng(
-            1
-        )  # another one: the first pictures' parts are the same however many follow
+        # Another one, so that the first pictures' parts are the same however many follow.
+        self.places = np.random.default_rng(1)
 
     def add(self, values: np.ndarray) -> None:
         """Keeps what is needed of one picture's values, of any shape, the same for all pictures."""
