@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -117,7 +118,8 @@ def find_soc(name: str, say: Callable[[str], None] = lambda text: None) -> Soc:
     if given in KNOWN_OTHERS:
         what, fix = KNOWN_OTHERS[given]
         raise UsageError(what.format(given), fix.format(others=f"Else c{others[1:]}"))
-    raise UsageError(f"{name!r} is not a known SoC.", others)
+    near = difflib.get_close_matches(given, [*SOCS, *SAME_NPU], 1)
+    raise UsageError(f"{name!r} is not a known SoC.", f"Did you mean {near[0]}? {others}" if near else others)
 
 
 def check_precision(soc: Soc, precision: str) -> None:

@@ -239,6 +239,15 @@ def no_machine(monkeypatch):
     monkeypatch.setattr(report, "SECTIONS", tuple(sections))
 
 
+@pytest.mark.parametrize("text", ["HTTP://127.0.0.1:8799/", "rtsp://cam/a b", "RTSP://cam.local:554/live"])
+def test_what_may_be_shown_is_not_hidden(text):
+    """Though it is written in another way than it is shown."""
+    mask = Redaction(["demo", text])
+    assert (
+        mask(f"{shown(text)} cannot be opened. Give rtsp://HOST") == f"{shown(text)} cannot be opened. Give rtsp://HOST"
+    )
+
+
 @pytest.mark.usefixtures("no_machine")
 @given(addresses())
 @settings(max_examples=200, deadline=None)

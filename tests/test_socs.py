@@ -46,8 +46,9 @@ OTHERS = [
     *((name, "has no NPU", "--backend onnx") for name in ("rk3399", "rk3328", "rk3528", "px30")),
     ("rk3583", "two of the three NPU cores of rk3588", "--soc rk3588, then --cores 2"),
     ("rk9999", "is not a known SoC", "rk3562, rk3566"),
-    ("", "is not a known SoC", "rk3562, rk3566"),
     ("rk3566a", "is not a known SoC", "rk3562, rk3566"),
+    ("3566", "is not a known SoC", "Did you mean rk3566?"),
+    ("rk-3588", "is not a known SoC", "Did you mean rk3588?"),
 ]  # fmt: skip
 
 
@@ -66,6 +67,14 @@ def test_other_socs_are_named_for_what_they_are(tmp_path: Path, name, what, fix)
     compatible.parent.mkdir(parents=True)
     compatible.write_text(f"rockchip,{name.lower()}\0")
     assert board_soc(tmp_path) is None
+
+
+def test_no_name_is_no_soc():
+    with pytest.raises(UsageError, match="is not a known SoC"):
+        find_soc("")
+    for given in ("", [""], [" , "], []):
+        with pytest.raises(UsageError, match="No SoC was named"):
+            convert("shapes", given)
 
 
 def test_the_tables_do_not_meet():

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
         (["7"], ["picture 7 7"]),
         (["0"], ["video camera0 0"]),
         (["/dev/video250"], ["video camera250 250"]),
+        (["video250"], ["video camera250 250"]),
         (["3", "/dev/video3"], ["video camera3 3"]),
         (
             ["rtsp://me:p@ss@10.0.0.5:554/a/b.sdp?t=1"],
@@ -60,6 +61,9 @@ def test_the_home_folder_where_no_shell_puts_it_in(folder: Path, monkeypatch, ty
     ("sources", "error", "expected"),
     [
         (["gone.mp4"], UsageError, "does not exist"),
+        (["192.168.0.9:8080/video"], UsageError, "with its scheme"),
+        (["cam.local:554"], UsageError, "with its scheme"),
+        (["localhost/a.jpg"], UsageError, "with its scheme"),
         (["2024"], UsageError, "does not exist"),
         (["none"], UserError, "no pictures or videos in none"),
         (["none/*"], UserError, "No pictures or videos"),

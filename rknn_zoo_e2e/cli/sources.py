@@ -21,7 +21,8 @@ from rknn_zoo_e2e.vision import capture, image
 
 SUFFIXES = image.SUFFIXES | capture.SUFFIXES
 GIVE = f"Give some of: {', '.join(sorted(SUFFIXES))}."
-CAMERA = re.compile(r"(?:/dev/video)?([0-9]{1,3})")
+CAMERA = re.compile(r"(?:(?:/dev/)?video)?([0-9]{1,3})")
+HOST_AND_PORT = re.compile(r"[\w.-]+\.[\w.-]+:[0-9]+(/.*)?|localhost(:[0-9]+)?(/.*)?", re.DOTALL)  # without a scheme
 NAME_LIMIT = 80  # characters of a name made from an address
 
 
@@ -96,7 +97,7 @@ def _find(source: str) -> list[Source]:
         return [_file(p) for p in files if p.suffix.lower() in SUFFIXES and (named or _is_visible(p))]
     if kind := unsupported(source):
         raise _refused(kind)
-    if is_meant_as_address(source):
+    if is_meant_as_address(source) or HOST_AND_PORT.fullmatch(source):
         raise _incomplete()
     raise UsageError(f"{source} does not exist.", "Check the path; quote a glob pattern.")
 
@@ -153,7 +154,7 @@ def _incomplete() -> UsageError:
     """For what is neither a file nor an address, but has a part of one."""
     return UsageError(
         "That is no file, and no whole address.",
-        "Give an address with its scheme, for example: rtsp://USER:PASSWORD@HOST/PATH",
+        "Give an address with its scheme, for example: http://HOST/PATH or rtsp://USER:PASSWORD@HOST/PATH",
     )
 
 

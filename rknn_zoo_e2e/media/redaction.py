@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from rknn_zoo_e2e.media.address import HIDDEN, parse, shown, shown_segment
 
+SCHEMES = frozenset({"file", "http", "https", "rtmp", "rtsp", "rtsps", "tcp", "udp"})  # words of our advice, no secrets
 SHORTEST = 4  # letters of a piece that is looked for on its own; shorter ones stand in any text
 # An address with or without its scheme: user:password@host, me@host/x, //host, rtsp:/host.
 MEANT = re.compile(r"\w[\w+.-]*:/|//|[^/]+:.*@|\S+@[\w.-]+[:/]", re.DOTALL)
@@ -69,9 +70,10 @@ def pieces(text: str) -> set[str]:
         segments = [segment for segment in address.path.split("/") if shown_segment(segment) != segment]
         hidden = [address.path] if address.unsure else [re.split("[=:]", one, maxsplit=1)[-1] for one in segments]
         secrets = [address.login or "", *(address.credentials or ()), address.query, address.fragment, *hidden]
-        secrets += [address.to_open] + ([address.place] if address.unsure else [])
+        secrets += [address.to_open] if address.to_open != str(address) else []
+        secrets += [address.place] if address.unsure else []
         if address.credentials:
             secrets.append(b64encode(":".join(address.credentials).encode("utf-8", "surrogateescape")).decode())
     parts = {part for secret in secrets for part in (secret, *re.split(r"[^\w]+", secret))}
-    kept = set(re.split(r"[^\w]+", shown(text)))  # what is shown is no secret
+    kept = {*SCHEMES, *re.split(r"[^\w]+", shown(text))}  # what is shown is no secret
     return {part for part in parts if len(part) >= SHORTEST and part not in kept}
