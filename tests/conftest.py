@@ -82,3 +82,14 @@ def home(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path
+
+
+@pytest.fixture
+def mirror():
+    """A server on this machine that stands for the Hub and for Ultralytics' releases."""
+    from mirror import Mirror
+
+    server = Mirror()
+    yield server
+    server.shutdown()
+    server.server_close()

@@ -35,14 +35,6 @@ LARGE = zipped(("archive/data", bytes(range(256)) * 100_000, 0o644), method=zipf
 
 
 @pytest.fixture
-def mirror():
-    server = Mirror()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
 def checkpoint(models: Path) -> bytes:
     return (models / "weights/shapes.pt").read_bytes()
 

@@ -31,14 +31,6 @@ sys.path.insert(0, str(Path(__file__).parent / "hub"))
 SPEC = ModelSpec("m", "detect", ("a",), (64, 64))
 
 
-@pytest.fixture
-def mirror():
-    server = Mirror()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 ZOOS = zipped(("archive/data", b"the zoo's", 0o644))
 OTHER = zipped(("archive/data", b"somebody's", 0o644))
 
