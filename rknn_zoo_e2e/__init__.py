@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rknn_zoo_e2e.api import convert as convert
     from rknn_zoo_e2e.errors import UserError as UserError
-    from rknn_zoo_e2e.loading import load as load
-    from rknn_zoo_e2e.predictor import Predictor as Predictor
-    from rknn_zoo_e2e.result import Result as Result
+    from rknn_zoo_e2e.runtime.loading import load as load
+    from rknn_zoo_e2e.runtime.predictor import Predictor as Predictor
+    from rknn_zoo_e2e.tasks.result import Result as Result
 
 __version__ = "0.1.0"
 
-_HOMES = {"convert": "api", "load": "loading", "Predictor": "predictor", "Result": "result", "UserError": "errors"}
+_HOMES = {
+    "convert": "api",
+    "load": "runtime.loading",
+    "Predictor": "runtime.predictor",
+    "Result": "tasks.result",
+    "UserError": "errors",
+}
 __all__ = ["Predictor", "Result", "UserError", "convert", "load"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import convert as run
-from rknn_zoo_e2e.conversion.recipe import Options
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.files import expanded

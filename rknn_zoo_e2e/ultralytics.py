@@ -15,11 +15,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle import SUFFIX, Bundle, check_file, is_bundle, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e.boards.probe import board_soc, runs_on
+from rknn_zoo_e2e.boards.soc import find_soc
+from rknn_zoo_e2e.bundle.model import SUFFIX, Bundle, check_file, is_bundle, read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.machine import board_soc, runs_on
-from rknn_zoo_e2e.soc import find_soc
 
 
 def single(

@@ -21,9 +21,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cpp"))
 from native import Library, as_npu, essentials  # type: ignore[import-not-found]
 
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 SOURCE = (720, 1280)

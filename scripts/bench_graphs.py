@@ -31,22 +31,22 @@ import typer
 from peers import ZOO, Peer, Stock
 from plain_build import PlainBuild
 
-from rknn_zoo_e2e.cli.failures import reporting_errors
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
-from rknn_zoo_e2e.cli.progress import StageProgress
-from rknn_zoo_e2e.conversion.calibration import from_pictures
+from rknn_zoo_e2e.boards.soc import Soc, find_soc
+from rknn_zoo_e2e.checkpoint.source import load_source
+from rknn_zoo_e2e.cli.ui.failures import reporting_errors
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES, Options, package_versions
 from rknn_zoo_e2e.conversion.pipeline import convert
-from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES, Options, package_versions
-from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.evaluate import evaluate
-from rknn_zoo_e2e.loading import load
-from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.measure.evaluate import evaluate
+from rknn_zoo_e2e.quantization.calibration import from_pictures
+from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.soc import Soc, find_soc
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.zoo import Source, resolve

@@ -21,13 +21,13 @@ import typer
 from bench_graphs import DATA, CalibImages, DataFolder
 
 from rknn_zoo_e2e import convert, load
-from rknn_zoo_e2e.bundle import SUFFIX
-from rknn_zoo_e2e.cli.failures import reporting_errors
-from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
-from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES
-from rknn_zoo_e2e.evaluate import fed_validator
-from rknn_zoo_e2e.predictor import Predictor
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.bundle.model import SUFFIX
+from rknn_zoo_e2e.cli.ui.failures import reporting_errors
+from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
+from rknn_zoo_e2e.measure.evaluate import fed_validator
+from rknn_zoo_e2e.runtime.predictor import Predictor
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.zoo import catalogue
 
 MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric

@@ -21,16 +21,16 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.failures import reporting_errors
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.boards.soc import SOCS, Soc
+from rknn_zoo_e2e.cli.ui.failures import reporting_errors
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.build import Build, run_build
-from rknn_zoo_e2e.conversion.calibration import from_shapes
-from rknn_zoo_e2e.conversion.preparer import Preparer
-from rknn_zoo_e2e.conversion.recipe import Options, package_versions
+from rknn_zoo_e2e.conversion.options import Options, package_versions
+from rknn_zoo_e2e.conversion.prepare_client import Preparer
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.isolation.workfolder import work_folder
-from rknn_zoo_e2e.soc import SOCS, Soc
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.zoo import resolve
 
 SIZES = ("320", "416", "512", "640", "736", "960", "1024", "1280", "384,640", "480,640", "640,384")

@@ -32,13 +32,13 @@ from ultralytics.utils import ops
 from ultralytics.utils.nms import non_max_suppression
 
 from rknn_zoo_e2e import convert, load
-from rknn_zoo_e2e.bundle import SUFFIX, read_bundle
-from rknn_zoo_e2e.cli.failures import reporting_errors
-from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.bundle.model import SUFFIX, read_bundle
+from rknn_zoo_e2e.cli.ui.failures import reporting_errors
+from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Task, Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision.image import SUFFIXES, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 

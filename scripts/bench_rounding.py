@@ -25,22 +25,22 @@ from bench_graphs import CalibImages, DataFolder
 from bench_interval import ours
 from onnx import TensorProto, helper, numpy_helper
 
-from rknn_zoo_e2e.bundle import read_bundle, read_ranges
-from rknn_zoo_e2e.cli.failures import reporting_errors
-from rknn_zoo_e2e.cli.output import Json, Quiet, emit, note
-from rknn_zoo_e2e.conversion.clipping import grid_of
-from rknn_zoo_e2e.conversion.plan import int8_tensors
-from rknn_zoo_e2e.conversion.ranges import readers_of
-from rknn_zoo_e2e.conversion.recipe import DEFAULT_PICTURES
-from rknn_zoo_e2e.evaluate import evaluate
-from rknn_zoo_e2e.predictor import Predictor
+from rknn_zoo_e2e.bundle.model import read_bundle, read_ranges
+from rknn_zoo_e2e.cli.ui.failures import reporting_errors
+from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
+from rknn_zoo_e2e.measure.evaluate import evaluate
+from rknn_zoo_e2e.quantization.clipping import grid_of
+from rknn_zoo_e2e.quantization.precision import int8_tensors
+from rknn_zoo_e2e.quantization.ranges import readers_of
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.toolkit.grids import better_grid, on_grid
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import Ranges
+from rknn_zoo_e2e.toolkit.weight_grids import better_grid, on_grid
 
 WEIGHTS = "weights"
 LEFT = {  # what a row leaves in fp32: tensors by name, or the weights

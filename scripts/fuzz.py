@@ -49,7 +49,7 @@ def prepare(folder: Path, bundles: Path | None) -> Material:
     import cv2
     import numpy as np
 
-    from rknn_zoo_e2e.vision.videowriter import VideoWriter
+    from rknn_zoo_e2e.media.videowriter import VideoWriter
 
     if bundles is None:
         names = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")

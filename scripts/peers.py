@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Source
 
 

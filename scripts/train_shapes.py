@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the starter models: small YOLOv8 networks that find the shapes drawn by `rknn_zoo_e2e.shapes`.
+"""Train the starter models: small YOLOv8 networks that find the shapes drawn by `rknn_zoo_e2e.media.synthetic`.
 
     python scripts/train_shapes.py --task all --out models
 
@@ -34,7 +34,7 @@ import yaml  # type: ignore[import-untyped]
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from a source tree too
 
-from rknn_zoo_e2e import shapes
+from rknn_zoo_e2e.media import synthetic
 
 IMGSZ = 320
 VAL_IMAGES = 200
@@ -67,10 +67,10 @@ TASKS = {
 
 def names(task: str) -> list[str]:
     """Class names of a task."""
-    return list(shapes.POSE_NAMES if task == "pose" else shapes.NAMES)
+    return list(synthetic.POSE_NAMES if task == "pose" else synthetic.NAMES)
 
 
-def label(task: str, shape: shapes.Shape, size: int) -> str:
+def label(task: str, shape: synthetic.Shape, size: int) -> str:
     """One line of an Ultralytics label file for a square picture of `size` px: class, then numbers from 0 to 1."""
     x1, y1, x2, y2 = shape.box.tolist()
     box = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
@@ -87,7 +87,7 @@ def label(task: str, shape: shapes.Shape, size: int) -> str:
     return " ".join([str(shape.class_id), *(f"{value:.6g}" for value in values)])
 
 
-def write_image(path: Path, picture: shapes.Picture) -> None:
+def write_image(path: Path, picture: synthetic.Picture) -> None:
     """Write an (h, w, 3) uint8 RGB picture as JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):  # OpenCV wants BGR
@@ -101,14 +101,14 @@ def write_dataset(task: str, root: Path, images: int) -> Path:
     for split, first, count in (("train", TRAIN_SEED, images), ("val", VAL_SEED, VAL_IMAGES)):
         (root / "labels" / split).mkdir(parents=True, exist_ok=True)
         for seed in range(first, first + count):
-            picture, found = shapes.draw_scene(seed, (IMGSZ, IMGSZ), pose=task == "pose")
+            picture, found = synthetic.draw_scene(seed, (IMGSZ, IMGSZ), pose=task == "pose")
             write_image(root / "images" / split / f"{seed}.jpg", picture)
             lines = [label(task, shape, IMGSZ) for shape in found]
             (root / "labels" / split / f"{seed}.txt").write_text("\n".join(lines) + "\n")
     data: dict[str, Any] = {"path": str(root), "train": "images/train", "val": "images/val"}
     data["names"] = dict(enumerate(names(task)))
     if task == "pose":
-        data |= {"kpt_shape": list(shapes.KPT_SHAPE), "flip_idx": list(shapes.FLIP_IDX)}
+        data |= {"kpt_shape": list(synthetic.KPT_SHAPE), "flip_idx": list(synthetic.FLIP_IDX)}
     path = root / "data.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
@@ -122,7 +122,7 @@ def write_architecture(task: str, root: Path) -> Path:
     model = yaml.safe_load(source.read_text(encoding="utf-8"))
     model |= {"nc": len(names(task)), "scales": SCALES}
     if task == "pose":
-        model["kpt_shape"] = list(shapes.KPT_SHAPE)
+        model["kpt_shape"] = list(synthetic.KPT_SHAPE)
     path = root / f"{TASKS[task].name}.yaml"
     path.write_text(yaml.safe_dump(model))
     return path
@@ -197,8 +197,8 @@ def train(task: str, out: Path, work: Path, epochs: int, images: int) -> dict[st
     entry: dict[str, Any] = {"task": task, "params": params, "weights": path.relative_to(out).as_posix()}
     entry |= {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "names": names(task)}
     if task == "pose":
-        skeleton = [list(pair) for pair in shapes.SKELETON]
-        entry |= {"kpt_shape": list(shapes.KPT_SHAPE), "kpt_names": list(shapes.KEYPOINTS), "skeleton": skeleton}
+        skeleton = [list(pair) for pair in synthetic.SKELETON]
+        entry |= {"kpt_shape": list(synthetic.KPT_SHAPE), "kpt_names": list(synthetic.KEYPOINTS), "skeleton": skeleton}
     found = {key: getattr(result, attribute) for key, attribute in TASKS[task].metrics.items()}
     entry["metrics"] = {k: {"map50": round(float(v.map50), 4), "map": round(float(v.map), 4)} for k, v in found.items()}
     seeds = f"{VAL_SEED} to {VAL_SEED + VAL_IMAGES - 1}"
@@ -242,7 +242,7 @@ def main() -> None:
             entry = train(task, args.out, work, args.epochs or TASKS[task].epochs, args.images)
             update_card(args.out / "shapes.yaml", task, entry)
         for name, seed in SAMPLE_SEEDS.items():
-            write_image(args.out / name, shapes.draw_scene(seed, SAMPLE_SIZE, pose="pose" in name)[0])
+            write_image(args.out / name, synthetic.draw_scene(seed, SAMPLE_SIZE, pose="pose" in name)[0])
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rknn_zoo_e2e.cli import output, report
-from rknn_zoo_e2e.cli.failures import explained
-from rknn_zoo_e2e.cli.sources import Source, _name, find_sources
+from rknn_zoo_e2e.cli.media.sources import Source, _name, find_sources
+from rknn_zoo_e2e.cli.ui import output, report
+from rknn_zoo_e2e.cli.ui.failures import explained
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.media import picture
+from rknn_zoo_e2e.media import capture, picture, video
 from rknn_zoo_e2e.media.address import parse, shown
 from rknn_zoo_e2e.media.redaction import Redaction, is_meant_as_address
-from rknn_zoo_e2e.vision import capture, video
 
 CASES = [  # address, shown, user and password
     ("rtsp://cam/live", "rtsp://cam/live", None),

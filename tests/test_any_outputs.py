@@ -11,14 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.predictor import Predictor
-from rknn_zoo_e2e.raw import Quantized
-from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import TASKS, task_of
+from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Task, Thresholds
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
+from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.tensors import Quantized
 
 SPECIAL = [np.nan, np.inf, -np.inf, 1e30, -1e30, 3e38, 65504, 1e6, -1, -1e-9, -0.0, 0, 1e-30, 0.25, 1, 1.005, 1.02, 2]
 SOURCES = [(1, 1), (1, 16000), (16000, 1), (480, 640), (7, 3), (641, 13)]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from test_cli import run
 
-from rknn_zoo_e2e.bundle import Bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
-from rknn_zoo_e2e.conversion.prepare import check_buildable
-from rknn_zoo_e2e.conversion.recipe import Options
+from rknn_zoo_e2e.boards.soc import find_soc
+from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.bundle.schema import check_model
+from rknn_zoo_e2e.bundle.writer import write_bundle
+from rknn_zoo_e2e.conversion.options import Options
+from rknn_zoo_e2e.conversion.prepare_worker import check_buildable
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.manifest import check_model
-from rknn_zoo_e2e.soc import find_soc
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Identity, Source, catalogue
 
 SPEC = ModelSpec("m", "detect", ("a",), (64, 64))

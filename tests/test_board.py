@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rknn_zoo_e2e import load, machine
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e import load
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.runtime import RuntimeGone
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.runtime.base import RuntimeGone
 from rknn_zoo_e2e.runtime.pool import Pool
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 STANDIN = Path(__file__).parent / "standin"
 SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))
@@ -33,7 +34,7 @@ def board(monkeypatch):
 
     def become(soc: str, **environment: object) -> None:
         monkeypatch.setenv("RKNNLITE_STANDIN_SOC", soc)
-        monkeypatch.setattr(machine, "board_soc", lambda *_: soc)
+        monkeypatch.setattr(probe, "board_soc", lambda *_: soc)
         for name, value in environment.items():
             monkeypatch.setenv(f"RKNNLITE_STANDIN_{name}", str(value))
 
@@ -223,7 +224,7 @@ def test_what_a_board_cannot_run_is_refused(board, tiny, tmp_path, monkeypatch, 
 
 
 def test_without_the_vendors_package_the_board_says_so(tiny, monkeypatch):
-    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     with pytest.raises(UserError, match=r"rknn-toolkit-lite2 is not installed.*\[board\]"):
         load(tiny)
 

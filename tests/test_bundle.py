@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file, newest, read_bundle, read_ranges
-from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file, newest, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.convert import what_may_help
-from rknn_zoo_e2e.cli.tables import artifact_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.hub.card import make_card
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.staging import staged
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.files.staging import staged
+from rknn_zoo_e2e.publishing.card import make_card
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 
 def made(folder: Path, content: bytes = b"model", **spec) -> Bundle:
@@ -85,8 +85,8 @@ def test_a_failure_leaves_the_old_state(tmp_path: Path):
 def test_killed_while_writing_leaves_old_or_new(tmp_path: Path):
     made(tmp_path)
     script = (
-        "import sys\nfrom pathlib import Path\nfrom rknn_zoo_e2e.bundle import read_bundle\n"
-        "from rknn_zoo_e2e.bundlewriter import write_bundle\n"
+        "import sys\nfrom pathlib import Path\nfrom rknn_zoo_e2e.bundle.model import read_bundle\n"
+        "from rknn_zoo_e2e.bundle.writer import write_bundle\n"
         f"b = read_bundle(Path({str(tmp_path)!r}) / 'x_rknn_model')\n"
         "print('ready', flush=True)\n"
         "while True:\n    write_bundle(b, {'model.onnx': b'z' * 100_000})\n"

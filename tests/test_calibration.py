@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rknn_zoo_e2e.conversion import calibration
-from rknn_zoo_e2e.conversion.calibration import choose, from_pictures
-from rknn_zoo_e2e.conversion.clipping import MOST_PICTURES, PER_PICTURE, Sample, _error
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.quantization import calibration
+from rknn_zoo_e2e.quantization.calibration import choose, from_pictures
+from rknn_zoo_e2e.quantization.clipping import MOST_PICTURES, PER_PICTURE, Sample, _error
 
 
 def pictures(folder: Path, number: int) -> list[Path]:

@@ -16,12 +16,12 @@ import pytest
 from interrupted import SIX
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
 from rknn_zoo_e2e.conversion import cluster
 from rknn_zoo_e2e.conversion.build import Build
 from rknn_zoo_e2e.conversion.executor import open_executor
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
 distributed = pytest.importorskip("distributed")

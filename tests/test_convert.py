@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from test_cli import COMMAND, cpu_seconds, run
 
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
 
 QUICK = ("--calib-images", "8")
 
@@ -61,9 +61,9 @@ def test_demo_in_the_simulator_agrees_with_fp32(converted: Path, models: Path, t
 
 def test_the_simulator_rebuilds_exactly_what_was_verified(converted: Path, models: Path):
     """No recalibration: the outputs behind the recorded parity come out again."""
-    from rknn_zoo_e2e.conversion.calibration import from_shapes
     from rknn_zoo_e2e.conversion.verify import Parity
-    from rknn_zoo_e2e.loading import load
+    from rknn_zoo_e2e.quantization.calibration import from_shapes
+    from rknn_zoo_e2e.runtime.loading import load
     from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
     from rknn_zoo_e2e.vision.letterbox import Letterbox
 

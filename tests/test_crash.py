@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e.shapes import draw_scene
+from rknn_zoo_e2e.media.synthetic import draw_scene
 
 PICTURES, EVERY = int(os.environ.get("E2ERKNN_PICTURES", "220")), 100
 

@@ -216,7 +216,7 @@ def test_wide_kernels_of_yolov10_are_rewritten():
 
 def test_a_model_with_changed_blocks_decodes_as_ultralytics(models):
     """One block whose ``c`` no longer fits, one somebody changed, the others as they were."""
-    from rknn_zoo_e2e.conversion.source import load_source
+    from rknn_zoo_e2e.checkpoint.source import load_source
     from rknn_zoo_e2e.zoo import Source
 
     model, spec = load_source(Source(models / "weights/shapes.pt", "shapes"))

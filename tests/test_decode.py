@@ -8,12 +8,12 @@ import torch
 from ultralytics.utils import ops
 from ultralytics.utils.nms import non_max_suppression
 
-from rknn_zoo_e2e import raw
-from rknn_zoo_e2e.raw import Quantized
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import TASKS, task_of
 from rknn_zoo_e2e.tasks.base import Task, Thresholds
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision import tensors
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.tensors import Quantized
 
 IMGSZ, SOURCE = (320, 416), (500, 700)
 ANCHORS = 320 * 416 // 64 * 21 // 16
@@ -46,7 +46,7 @@ def outputs_of(task: Task, seed: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("one_thread", [False, True])
 @pytest.mark.parametrize("name", TASKS)
 def test_decode_equals_ultralytics(name, one_thread, classes, conf, monkeypatch):
-    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
+    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
     limits = Thresholds(conf, 0.6, 50, classes)
     outputs = outputs_of(task, 3)
@@ -118,7 +118,7 @@ def test_an_nms_free_head_keeps_overlaps_and_several_classes_an_anchor():
 @pytest.mark.parametrize("name", TASKS)
 def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value, monkeypatch):
     """In any score, and in any channel of a detection or its mask; elsewhere nobody looks."""
-    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
+    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
     good = [o.astype(dtype) for o in outputs_of(task, 2)]
     best = int(good[0][0, 4 : task.extra_from].max(0).argmax())
@@ -137,10 +137,10 @@ def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value, 
 
 @pytest.mark.parametrize("one_thread", [False, True])
 def test_the_bound_of_the_scores_bounds_them(one_thread, monkeypatch):
-    monkeypatch.setattr(raw, "ONE_THREAD", one_thread)
+    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float16):
         scores = rng.uniform(0, 1, (80, 999)).astype(dtype)
-        assert (raw.ceiling(scores, 0, 80) >= scores.max(0)).all()
+        assert (tensors.ceiling(scores, 0, 80) >= scores.max(0)).all()
     logits = rng.normal(-3, 1, (80, 999)).astype(np.float32)
-    assert (raw.ceiling(logits, 0, 80) == logits.max(0)).all(), "their sums say that they are no sigmoids"
+    assert (tensors.ceiling(logits, 0, 80) == logits.max(0)).all(), "their sums say that they are no sigmoids"

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from test_board import SPEC, STANDIN, make_bundle, on_board
 
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.vision.videowriter import VideoWriter
+from rknn_zoo_e2e.media.videowriter import VideoWriter
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 FRAMES = 300
 
@@ -269,8 +269,9 @@ def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
     cv2.imwrite(str(tmp_path / "big.jpg"), cv2.resize(rng.integers(0, 255, (30, 40, 3), np.uint8), (4000, 3000)))
     run = (
         "import resource, sys; sys.argv[0] = 'e2erknn'\n"
-        "from rknn_zoo_e2e import machine, cli, loading\nfrom rknn_zoo_e2e.cli import annotate\n"
-        "import rknnlite.api, cv2\nmachine.board_soc = lambda *_: 'rk3588'\n"
+        "from rknn_zoo_e2e import cli\nfrom rknn_zoo_e2e.boards import probe\n"
+        "from rknn_zoo_e2e.cli.media import annotate\nfrom rknn_zoo_e2e.runtime import loading\n"
+        "import rknnlite.api, cv2\nprobe.board_soc = lambda *_: 'rk3588'\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\nbefore = peak()\n"
         "try: cli.main()\nexcept SystemExit as end: assert not end.code\n"
         "print(peak() - before, file=sys.stderr)"
@@ -311,8 +312,8 @@ def test_bench_on_a_pc_says_what_it_cannot_measure(tmp_path, models):
 
 def test_the_processor_has_little_to_do(tmp_path):
     """From a decoded frame to yolov8n's detections: well below the 4 ms that are wanted, on one thread."""
-    from rknn_zoo_e2e.tasks import task_of
     from rknn_zoo_e2e.tasks.base import Thresholds
+    from rknn_zoo_e2e.tasks.registry import task_of
     from rknn_zoo_e2e.vision.letterbox import Letterbox
 
     spec = ModelSpec("n", "detect", tuple(map(str, range(80))), (640, 640))

@@ -15,13 +15,13 @@ import pytest
 from test_bundle import made
 from test_cli import run
 
-from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.boards.environment import Host, Package, fits, read_host, release, requirements
 from rknn_zoo_e2e.boards.install import install
-from rknn_zoo_e2e.bundle import Bundle
-from rknn_zoo_e2e.doctor import Finding, examine
+from rknn_zoo_e2e.boards.probe import board_soc, read_board, runs_on
+from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.machine import board_soc, read_board, runs_on
-from rknn_zoo_e2e.packages import Host, Package, fits, read_host, release, requirements
+from rknn_zoo_e2e.runtime.doctor import Finding, examine
 from rknn_zoo_e2e.toolkit.versions import known_crash
 
 NOBODY = 65534
@@ -172,7 +172,7 @@ def test_no_permission(shared_root: Path):
 def test_no_permission_outside_the_group(shared_root: Path, monkeypatch):
     for name in ("card1", "renderD129"):
         (shared_root / "dev/dri" / name).chmod(0)
-    monkeypatch.setattr(machine, "open_to", lambda path: {"card1": "video", "renderD129": "render"}[path.name])
+    monkeypatch.setattr(probe, "open_to", lambda path: {"card1": "video", "renderD129": "render"}[path.name])
     fix = "Log in again after: sudo usermod -aG render,video $USER"
     expect(as_user(shared_root), {"NPU device": "fail"}, "No permission", fix)
 
@@ -182,7 +182,7 @@ def test_the_group_that_may_use_a_node(tmp_path: Path, monkeypatch, mode, gid, g
     facts = os.stat_result((mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))
     monkeypatch.setattr(Path, "stat", lambda self: facts)
     monkeypatch.setattr(Path, "group", lambda self: "some")
-    assert machine.open_to(tmp_path) == group
+    assert probe.open_to(tmp_path) == group
 
 
 def test_a_driver_without_a_node_and_a_driver_without_drm(tmp_path: Path):
@@ -200,7 +200,7 @@ def test_a_node_only_udev_knows(tmp_path: Path):
         write(root, f"sys/class/drm/{name}/device/uevent")
     (root / "dev/dri/by-path").mkdir()
     (root / "dev/dri/by-path/platform-fde40000.npu-render").symlink_to("../renderD129")
-    assert [node.path for node in machine.npu_nodes(root)] == ["/dev/dri/renderD129"]
+    assert [node.path for node in probe.npu_nodes(root)] == ["/dev/dri/renderD129"]
 
 
 def test_a_container_without_what_lite2_insists_on(tmp_path: Path):
@@ -343,8 +343,9 @@ def test_the_command_on_this_machine(tmp_path: Path):
 def test_the_command_on_a_board(tmp_path: Path):
     """The whole way on a fake board; on a PC rknn-toolkit-lite2 is not installed, so there is a fault."""
     code = (
-        "import sys; from pathlib import Path; from rknn_zoo_e2e import cli, machine; read = machine.read_board;"
-        "machine.read_board = lambda: read(Path(sys.argv.pop()), version_of=lambda name: None); cli.main()"
+        "import sys; from pathlib import Path; from rknn_zoo_e2e import cli; from rknn_zoo_e2e.boards import probe;"
+        "read = probe.read_board;"
+        "probe.read_board = lambda: read(Path(sys.argv.pop()), version_of=lambda name: None); cli.main()"
     )
     command = [sys.executable, "-c", code, "doctor"]
     root = healthy(tmp_path / "root")
@@ -355,7 +356,8 @@ def test_the_command_on_a_board(tmp_path: Path):
 
 
 def test_nothing_heavy_is_loaded():
-    code = "import sys, rknn_zoo_e2e.doctor; print(sorted({'torch', 'cv2', 'onnx', 'ultralytics'} & set(sys.modules)))"
+    heavy = {"torch", "cv2", "onnx", "ultralytics"}
+    code = f"import sys, rknn_zoo_e2e.runtime.doctor; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "[]\n"
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rknn_zoo_e2e.packages import TOOLKITS, fits, read_host, requirements, version_of
+from rknn_zoo_e2e.boards.environment import TOOLKITS, fits, read_host, requirements, version_of
 
 # (where, what of it is used): a module or class, its attributes; "name(argument)" is a function with that argument.
 USED = [

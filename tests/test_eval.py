@@ -12,13 +12,13 @@ import yaml
 from PIL import Image
 from test_cli import run
 
-from rknn_zoo_e2e import shapes
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.media import synthetic
 
 PICTURES = 12
 
 
-def label(task: str, shape: shapes.Shape, scale: np.ndarray) -> str:
+def label(task: str, shape: synthetic.Shape, scale: np.ndarray) -> str:
     """One line of an Ultralytics label file."""
     x1, y1, x2, y2 = shape.box
     box = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]) / np.tile(scale, 2)
@@ -37,14 +37,14 @@ def drawn(folder: Path, name: str) -> Path:
         (folder / part).mkdir(parents=True)
     pose = name == "shapes-pose"
     for seed in range(5_000_000, 5_000_000 + PICTURES):
-        image, found = shapes.draw_scene(seed, (320, 320), pose=pose)
+        image, found = synthetic.draw_scene(seed, (320, 320), pose=pose)
         Image.fromarray(image).save(folder / f"images/val/{seed}.png")
         lines = [label(name, shape, np.array([320.0, 320.0])) for shape in found]
         (folder / f"labels/val/{seed}.txt").write_text("\n".join(lines))
     data = {"train": "images/val", "val": "images/val", "download": f"open({str(folder / 'ran')!r}, 'w')"}
-    data["names"] = dict(enumerate(shapes.POSE_NAMES if pose else shapes.NAMES))
+    data["names"] = dict(enumerate(synthetic.POSE_NAMES if pose else synthetic.NAMES))
     if pose:
-        data |= {"kpt_shape": list(shapes.KPT_SHAPE), "flip_idx": list(shapes.FLIP_IDX)}
+        data |= {"kpt_shape": list(synthetic.KPT_SHAPE), "flip_idx": list(synthetic.FLIP_IDX)}
     (folder / "data.yaml").write_text(yaml.safe_dump(data))
     return folder / "data.yaml"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.conversion.export import export_onnx
-from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.zoo import Source

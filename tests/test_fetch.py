@@ -138,7 +138,7 @@ def test_ctrl_c_does_not_wait_for_a_silent_server(mirror: Mirror, tmp_path: Path
 # ``fetch`` where the one download nobody foresaw the fault of is yolo11n's, and the others take a minute.
 UNFORESEEN = """
 import time
-import rknn_zoo_e2e.fetch as fetching
+import rknn_zoo_e2e.zoo.fetch as fetching
 from rknn_zoo_e2e import cli
 def download(asset, record, follow):
     if asset.name == "yolo11n":
@@ -261,7 +261,7 @@ def pictures(models: Path) -> list[tuple[str, bytes, int]]:
 
 
 def test_coco128_calibrates_official_models(mirror: Mirror, tmp_path: Path, checkpoint: bytes, pictures, monkeypatch):
-    from rknn_zoo_e2e.conversion.recipe import Options, calibration_for
+    from rknn_zoo_e2e.conversion.options import Options, calibration_for
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.zoo import resolve
 
@@ -292,7 +292,7 @@ HOSTILE = [
 @pytest.mark.parametrize(("name", "mode", "what"), HOSTILE)
 def test_a_hostile_archive_leaves_nothing(tmp_path: Path, pictures, name, mode, what):
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.fetch.archive import unpack_pictures
+    from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
 
     archive = tmp_path / "cache" / "coco128.zip"
     archive.parent.mkdir()
@@ -304,7 +304,7 @@ def test_a_hostile_archive_leaves_nothing(tmp_path: Path, pictures, name, mode, 
 
 def test_a_damaged_or_empty_archive(mirror: Mirror, tmp_path: Path, pictures):
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.fetch.archive import unpack_pictures
+    from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
 
     whole = zipped(*pictures)
     middle = len(whole) // 2
@@ -329,8 +329,8 @@ def test_no_network_and_no_pictures(mirror: Mirror, tmp_path: Path, checkpoint: 
 
 
 def test_an_absurd_size_is_not_fetched(mirror: Mirror, tmp_path: Path, monkeypatch):
-    from rknn_zoo_e2e.card import ReleaseFile
-    from rknn_zoo_e2e.fetch import faults, nobody, release
+    from rknn_zoo_e2e.zoo.cards import ReleaseFile
+    from rknn_zoo_e2e.zoo.fetch import faults, nobody, release
 
     mirror.files["/releases/v8.4.0/yolov8x.pt"] = LARGE
     for name in ("E2ERKNN_RELEASES", "XDG_CACHE_HOME"):

@@ -15,7 +15,7 @@ from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.patch import patched
 from rknn_zoo_e2e.heads.quotient import QuotientDFL
 from rknn_zoo_e2e.heads.reference import check_decode, reference_outputs
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.tasks.registry import task_of
 
 BUILDERS = {"": DetectionModel, "-pose": PoseModel, "-seg": SegmentationModel, "-obb": OBBModel}
 
@@ -148,7 +148,7 @@ def test_patch_restores_the_model_even_after_an_error():
 
 
 def test_shared_checkpoints_decode_as_ultralytics(weights):
-    from rknn_zoo_e2e.conversion.source import load_source
+    from rknn_zoo_e2e.checkpoint.source import load_source
     from rknn_zoo_e2e.zoo import Source
 
     found = sorted(weights.glob("*.pt"))

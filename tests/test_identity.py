@@ -16,13 +16,13 @@ from PIL import Image
 from test_cli import run
 from test_fetch import zipped
 
-from rknn_zoo_e2e.bundle import read_bundle
-from rknn_zoo_e2e.conversion.recipe import Options, calibration_for
+from rknn_zoo_e2e.boards.soc import find_soc
+from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.schema import check_model
+from rknn_zoo_e2e.conversion.options import Options, calibration_for
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.manifest import check_model
-from rknn_zoo_e2e.soc import find_soc
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import OWN, Identity, catalogue, resolve
 from rknn_zoo_e2e.zoo.identity import identity_of_bundle
 
@@ -254,7 +254,7 @@ def test_a_pose_model_of_ones_own_has_no_joints_of_the_zoos(home: Path, models: 
     """Four points in a file called as the starter model of seven."""
     from ultralytics.nn.tasks import PoseModel
 
-    from rknn_zoo_e2e.conversion.source import load_source
+    from rknn_zoo_e2e.checkpoint.source import load_source
 
     model = PoseModel("yolov8n-pose.yaml", nc=1, data_kpt_shape=(4, 3), verbose=False)
     model.names, model.args, model.task = {0: "sheet"}, {"imgsz": 320}, "pose"

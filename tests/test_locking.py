@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e import bundle as bundles
-from rknn_zoo_e2e.bundle import check_file, graph_of, newest, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e.bundle import model as bundles
+from rknn_zoo_e2e.bundle.model import check_file, graph_of, newest, read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.locking import locked
-from rknn_zoo_e2e.staging import exchange, remove_stale, staged, write_error
+from rknn_zoo_e2e.files.lock import locked
+from rknn_zoo_e2e.files.staging import exchange, remove_stale, staged, write_error
 
 FAST = ("--precision", "fp16", "--no-verify", "--calib-images", "2")
 
@@ -137,7 +137,7 @@ def test_a_process_forked_meanwhile_neither_keeps_nor_takes_the_lock(tmp_path: P
     """It goes on after the process that has the lock, and leaves the block before."""
     code = f"""
 import os, sys, time
-from rknn_zoo_e2e.locking import locked
+from rknn_zoo_e2e.files.lock import locked
 from pathlib import Path
 with locked(Path({str(tmp_path / "x")!r}), "convert", print):
     if not os.fork():

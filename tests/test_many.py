@@ -16,16 +16,17 @@ from interrupted import stop_after
 from rich.console import Console
 from test_cli import run
 
-from rknn_zoo_e2e.bundle import read_bundle
-from rknn_zoo_e2e.cli import end, live
+from rknn_zoo_e2e.boards.soc import SOCS, find_soc
+from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.cli import end
+from rknn_zoo_e2e.cli.ui import live
 from rknn_zoo_e2e.conversion.build import BuildResult
 from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
+from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import convert_all
-from rknn_zoo_e2e.conversion.recipe import Options
-from rknn_zoo_e2e.conversion.selection import select
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.soc import SOCS, find_soc
 from rknn_zoo_e2e.zoo import Source, resolve
+from rknn_zoo_e2e.zoo.selection import select
 
 
 def test_after_ctrl_c_the_same_command_goes_on(resumed):

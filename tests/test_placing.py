@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rknn_zoo_e2e.bundle import graph_of, read_bundle
-from rknn_zoo_e2e.conversion.clipping import SHARES, Sample, quantise
+from rknn_zoo_e2e.boards.soc import SOCS
+from rknn_zoo_e2e.bundle.model import graph_of, read_bundle
 from rknn_zoo_e2e.heads.grid import Grid
-from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.quantization.clipping import SHARES, Sample, quantise
 from rknn_zoo_e2e.toolkit.bands import bands, cut_maps
-from rknn_zoo_e2e.toolkit.placing import place_channels
+from rknn_zoo_e2e.toolkit.concat import place_channels
 
 
 def concat(*counts: int, axis: int = 1) -> onnx.ModelProto:

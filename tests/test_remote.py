@@ -14,7 +14,7 @@ from PIL import Image
 from test_cli import run
 from test_demo import demo, tiny  # noqa: F401
 
-from rknn_zoo_e2e.cli.sources import find_sources
+from rknn_zoo_e2e.cli.media.sources import find_sources
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media import picture
 from rknn_zoo_e2e.media.address import Address

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from test_cli import run
 
-from rknn_zoo_e2e.cli import report
-from rknn_zoo_e2e.cli.failures import explained
+from rknn_zoo_e2e.cli.ui import report
+from rknn_zoo_e2e.cli.ui.failures import explained
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import privacy
 from rknn_zoo_e2e.hub.privacy import without_traces

@@ -11,11 +11,11 @@ import pytest
 import torch
 from test_cli import run
 
+from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.conversion.export import export_onnx
-from rknn_zoo_e2e.conversion.source import load_source
 from rknn_zoo_e2e.heads.reference import reference_outputs
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.zoo import Source

@@ -9,9 +9,9 @@ from test_board import SPEC, make_bundle
 from test_cli import run
 
 from rknn_zoo_e2e import convert, load
+from rknn_zoo_e2e.boards.probe import board_soc
+from rknn_zoo_e2e.boards.soc import KNOWN_OTHERS, SAME_NPU, SOCS, find_soc
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.machine import board_soc
-from rknn_zoo_e2e.soc import KNOWN_OTHERS, SAME_NPU, SOCS, find_soc
 from rknn_zoo_e2e.ultralytics import single
 
 OTHER_NAMES = [

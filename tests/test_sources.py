@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rknn_zoo_e2e.cli.sources import find_sources
+from rknn_zoo_e2e.cli.media.sources import find_sources
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.vision import capture
-from rknn_zoo_e2e.vision.window import Window
+from rknn_zoo_e2e.media import capture
+from rknn_zoo_e2e.media.window import Window
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from test_cli import cpu_seconds, run
 
 from rknn_zoo_e2e import convert, load
-from rknn_zoo_e2e.conversion.recipe import Options
+from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.loading import count
-from rknn_zoo_e2e.spec import ModelSpec, read_imgsz, split
+from rknn_zoo_e2e.runtime.loading import count
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.spec import ModelSpec, read_imgsz, split
 
 SIZES = [
     (None, None),

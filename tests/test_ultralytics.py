@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from test_bundle import made
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.loading import load
-from rknn_zoo_e2e.result import Result
+from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.ultralytics import single
 
 STANDIN = Path(__file__).parent / "standin"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rknn_zoo_e2e.conversion.verify import Parity
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 SIDE = 320

@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision import capture, video, videowriter
-from rknn_zoo_e2e.vision.capture import is_cut_off
-from rknn_zoo_e2e.vision.video import VideoReader
-from rknn_zoo_e2e.vision.videowriter import VideoWriter
+from rknn_zoo_e2e.media import capture, video, videowriter
+from rknn_zoo_e2e.media.capture import is_cut_off
+from rknn_zoo_e2e.media.video import VideoReader
+from rknn_zoo_e2e.media.videowriter import VideoWriter
 
 FRAMES = 300
 BLOCK = 32
@@ -322,8 +322,8 @@ def test_stderr_of_bad_files_and_streams_is_ours_alone(clip: Path, tmp_path: Pat
     code = f"""
 from pathlib import Path, PosixPath
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.vision.video import VideoReader
-from rknn_zoo_e2e.vision.videowriter import VideoWriter
+from rknn_zoo_e2e.media.video import VideoReader
+from rknn_zoo_e2e.media.videowriter import VideoWriter
 import numpy as np, sys
 for place in {places}:
     try:

@@ -13,11 +13,11 @@ import yaml
 from test_cli import run
 from test_heads import BUILDERS
 
-from rknn_zoo_e2e.bundle import METADATA
-from rknn_zoo_e2e.card import CardError, read_family
+from rknn_zoo_e2e.bundle.model import METADATA
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching, nearest, resolve
+from rknn_zoo_e2e.zoo.cards import CardError, read_family
 
 SIZES = "nsmlx"
 SUFFIXES = {"detect": "", "pose": "-pose", "segment": "-seg", "obb": "-obb"}
@@ -88,7 +88,7 @@ def one_thread():
 def test_every_small_model_exports_from_its_architecture(tmp_path: Path, one_thread, name: str):
     """Untrained, offline, through this project's own head; as large as its card says."""
     from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
-    from rknn_zoo_e2e.tasks import task_of
+    from rknn_zoo_e2e.tasks.registry import task_of
 
     card = catalogue()[name]
     model = BUILDERS[SUFFIXES[card.task]](f"{name}.yaml", nc=card.classes, verbose=False)

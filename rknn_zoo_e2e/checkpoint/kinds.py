@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rknn_zoo_e2e.document import shown
+from rknn_zoo_e2e.files.validation import shown
 
 LOOK = 512  # bytes
 AGAIN = "Download or copy it again."

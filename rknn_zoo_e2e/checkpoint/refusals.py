@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rknn_zoo_e2e.document import harmless
+from rknn_zoo_e2e.files.validation import harmless
 
 LONGEST = 240  # characters of a refusal; names in it are the file's
 

@@ -9,7 +9,7 @@ import typer
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, publish, pull, zoo
-from rknn_zoo_e2e.cli.failures import Commands, reporting
+from rknn_zoo_e2e.cli.ui.failures import Commands, reporting
 
 app = typer.Typer(
     name="e2erknn",

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import Backend, Cores, Precision, SocOf, Trust, soc_named
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.ui.options import Backend, Cores, Precision, SocOf, Trust, soc_named
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
 
 
 def bench(
@@ -34,12 +34,12 @@ def bench(
 
     Example: e2erknn bench yolov8n_rknn_model --images pictures/ --runs 500
     """
-    from rknn_zoo_e2e.bench import bench as run
-    from rknn_zoo_e2e.cli.progress import StageProgress
-    from rknn_zoo_e2e.cli.sources import find_sources
+    from rknn_zoo_e2e.cli.media.sources import find_sources
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.loading import load
+    from rknn_zoo_e2e.measure.bench import bench as run
     from rknn_zoo_e2e.media.picture import Picture
+    from rknn_zoo_e2e.runtime.loading import load
     from rknn_zoo_e2e.tasks.base import Thresholds
     from rknn_zoo_e2e.zoo import MODELS
 

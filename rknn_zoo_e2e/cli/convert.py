@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.cli.options import PATH, Trust
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.cli.ui.options import PATH, Trust
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.bundle import Artifact
+    from rknn_zoo_e2e.bundle.model import Artifact
+    from rknn_zoo_e2e.conversion.options import Options
     from rknn_zoo_e2e.conversion.pipeline import Conversion
     from rknn_zoo_e2e.conversion.progress import Progress
-    from rknn_zoo_e2e.conversion.recipe import Options
     from rknn_zoo_e2e.zoo import Source
 
 
@@ -58,11 +58,11 @@ def convert(
 
     Example: e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2
     """
-    from rknn_zoo_e2e.cli.live import BuildTable
+    from rknn_zoo_e2e.cli.ui.live import BuildTable
     from rknn_zoo_e2e.conversion.executor import open_executor
+    from rknn_zoo_e2e.conversion.options import Options
     from rknn_zoo_e2e.conversion.pipeline import convert_all
-    from rknn_zoo_e2e.conversion.recipe import Options
-    from rknn_zoo_e2e.conversion.selection import select
+    from rknn_zoo_e2e.zoo.selection import select
 
     options = Options.of(
         soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit, note
@@ -89,8 +89,8 @@ def find_all(
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
     """
+    from rknn_zoo_e2e.conversion.options import artifact_name
     from rknn_zoo_e2e.conversion.pipeline import Conversion
-    from rknn_zoo_e2e.conversion.recipe import artifact_name
     from rknn_zoo_e2e.zoo import catalogue, resolve, said_of_other
 
     for name in names:
@@ -132,7 +132,7 @@ def document(conversion: Conversion) -> dict[str, Any]:
 
 def report(done: list[Conversion]) -> None:
     """Tables and the next command, or the JSON document; exits 1 if anything failed or disagrees with fp32."""
-    from rknn_zoo_e2e.cli.tables import artifact_table, summary_table
+    from rknn_zoo_e2e.cli.ui.tables import artifact_table, summary_table
 
     for c in done:
         if c.unverified and (files := [a.file for a in c.wanted if not a.parity]):
@@ -170,7 +170,7 @@ def report(done: list[Conversion]) -> None:
 
 def what_may_help(off: list[Artifact]) -> str:
     """What to try where artifacts disagree with fp32; no precision their SoCs have not."""
-    from rknn_zoo_e2e.soc import SOCS
+    from rknn_zoo_e2e.boards.soc import SOCS
 
     floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in off)
     return f"More or other --calib pictures{', or --precision fp16,' if floats else ''} may help"

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH, Backend, Cores, Model, Precision, SocOf, Trust, soc_named
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.cli.ui.options import PATH, Backend, Cores, Model, Precision, SocOf, Trust, soc_named
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
 
 
 def demo(
@@ -47,14 +47,14 @@ def demo(
 
     Example: e2erknn demo 0 --show --no-save
     """
-    from rknn_zoo_e2e.cli.annotate import Annotator
-    from rknn_zoo_e2e.cli.progress import StageProgress
-    from rknn_zoo_e2e.cli.sources import find_sources
+    from rknn_zoo_e2e.cli.media.annotate import Annotator
+    from rknn_zoo_e2e.cli.media.sources import find_sources
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.loading import load
-    from rknn_zoo_e2e.runtime import RuntimeGone
+    from rknn_zoo_e2e.media.window import Window
+    from rknn_zoo_e2e.runtime.base import RuntimeGone
+    from rknn_zoo_e2e.runtime.loading import load
     from rknn_zoo_e2e.tasks.base import Thresholds
-    from rknn_zoo_e2e.vision.window import Window
 
     soc = soc_named(soc)
     found = find_sources(sources)

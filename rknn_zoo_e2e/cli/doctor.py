@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.ui.options import PATH
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -33,11 +33,11 @@ def doctor(
     from rich.table import Table
     from rich.text import Text
 
-    from rknn_zoo_e2e.bundle import newest, read_bundle
-    from rknn_zoo_e2e.doctor import Finding, examine
+    from rknn_zoo_e2e.boards.environment import read_host
+    from rknn_zoo_e2e.boards.probe import read_board
+    from rknn_zoo_e2e.bundle.model import newest, read_bundle
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.machine import read_board
-    from rknn_zoo_e2e.packages import read_host
+    from rknn_zoo_e2e.runtime.doctor import Finding, examine
 
     path, read, damage = bundle or newest(Path()), None, []
     try:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH, Backend, Precision, SocOf, Trust, soc_named
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import PATH, Backend, Precision, SocOf, Trust, soc_named
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.bundle import Artifact
+    from rknn_zoo_e2e.bundle.model import Artifact
 
 
 def evaluate(
@@ -39,9 +39,9 @@ def evaluate(
     """
     from rich.table import Table
 
-    from rknn_zoo_e2e.cli.progress import StageProgress
-    from rknn_zoo_e2e.evaluate import evaluate as run
-    from rknn_zoo_e2e.loading import load, one_of
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
+    from rknn_zoo_e2e.measure.evaluate import evaluate as run
+    from rknn_zoo_e2e.runtime.loading import load, one_of
 
     soc = soc_named(soc)
     with StageProgress() as progress:
@@ -74,11 +74,11 @@ def evaluate(
 
 def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found: dict[str, Any]) -> None:
     """Notes what was measured in the bundle's metadata, in place of an earlier run on the same data and backend."""
-    from rknn_zoo_e2e.bundle import is_bundle, read_bundle
-    from rknn_zoo_e2e.bundlewriter import write_bundle
+    from rknn_zoo_e2e.bundle.model import is_bundle, read_bundle
+    from rknn_zoo_e2e.bundle.writer import write_bundle
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.loading import find_bundle
-    from rknn_zoo_e2e.locking import locked
+    from rknn_zoo_e2e.files.lock import locked
+    from rknn_zoo_e2e.runtime.loading import find_bundle
 
     folder = None if model.startswith("hf:") else find_bundle(model)
     if folder is None or not is_bundle(folder):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, show_error
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, show_error
 
 
 def fetch(
@@ -27,10 +27,10 @@ def fetch(
     """
     from rich.table import Table
 
-    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.fetch import Fetched, fetch_all
     from rknn_zoo_e2e.zoo import asset, catalogue, shipped_file
+    from rknn_zoo_e2e.zoo.fetch import Fetched, fetch_all
 
     names = [name for model in models for name in wanted(model)]
     shipped = [card for name in names if (card := catalogue().get(name)) and card.shipped]

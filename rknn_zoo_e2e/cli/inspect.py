@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.ui.options import PATH
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
 
 
 def inspect(
@@ -26,11 +26,11 @@ def inspect(
     """
     from rich.table import Table
 
-    from rknn_zoo_e2e.bundle import MAKE_ONE, check_file, newest, read_bundle
-    from rknn_zoo_e2e.cli.tables import artifact_table
+    from rknn_zoo_e2e.boards.probe import board_soc
+    from rknn_zoo_e2e.bundle.model import MAKE_ONE, check_file, newest, read_bundle
+    from rknn_zoo_e2e.cli.ui.tables import artifact_table
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.machine import board_soc
-    from rknn_zoo_e2e.tasks import task_of
+    from rknn_zoo_e2e.tasks.registry import task_of
 
     path = bundle or newest(Path())
     if path is None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import PATH
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.hub.plan import Plan
-    from rknn_zoo_e2e.hub.publish import Outcome
+    from rknn_zoo_e2e.publishing.plan import Plan
+    from rknn_zoo_e2e.publishing.publish import Outcome
 
 
 def publish(
@@ -45,12 +45,12 @@ def publish(
 
     Example: e2erknn publish yolov8n_rknn_model --repo me/yolov8n-rknn --dry-run
     """
-    from rknn_zoo_e2e.bundle import MAKE_ONE, newest, read_bundle
-    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.bundle.model import MAKE_ONE, newest, read_bundle
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
-    from rknn_zoo_e2e.hub.plan import Wishes, default_repo
-    from rknn_zoo_e2e.hub.publish import publish as run
+    from rknn_zoo_e2e.publishing.plan import Wishes, default_repo
+    from rknn_zoo_e2e.publishing.publish import publish as run
 
     require_hub()
     if repo is not None:
@@ -81,7 +81,7 @@ def publish(
 
 def described(plan: Plan) -> list[str]:
     """The tree: what is new or other, what is the same, what stays, what goes."""
-    from rknn_zoo_e2e.hub.plan import size
+    from rknn_zoo_e2e.publishing.plan import size
 
     new, on = plan.state.head is None, f", branch {plan.wishes.branch}" if plan.wishes.branch != "main" else ""
     kind = "a new private repo" if new and plan.wishes.private else "a new repo" if new else "an existing repo"

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rknn_zoo_e2e.cli.options import PATH, soc_named
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.ui.options import PATH, soc_named
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
 
 
 def pull(
@@ -32,7 +32,7 @@ def pull(
 
     Example: e2erknn pull me/yolov8n-rknn --soc rk3566
     """
-    from rknn_zoo_e2e.cli.progress import StageProgress
+    from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.hub.layout import files_needed
     from rknn_zoo_e2e.hub.pull import fetch, parse
     from rknn_zoo_e2e.hub.pull import pull as run

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.options import Trust
-from rknn_zoo_e2e.cli.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import Trust
+from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.card import ModelCard
     from rknn_zoo_e2e.zoo import Identity
+    from rknn_zoo_e2e.zoo.cards import ModelCard
 
 
 # What a list says of the file a name means here, by whose weights it holds.
@@ -40,9 +40,9 @@ def list_models(
     from rich import box
     from rich.table import Table
 
-    from rknn_zoo_e2e.card import TASKS
     from rknn_zoo_e2e.errors import UsageError
     from rknn_zoo_e2e.zoo import local_weights, matching, nearest
+    from rknn_zoo_e2e.zoo.cards import TASKS
 
     if task not in (None, *TASKS):
         raise UsageError(f"{task!r} is not a task.", f"Choose one of: {', '.join(TASKS)}.")
@@ -71,7 +71,7 @@ def list_models(
 
 def accuracy(card: ModelCard) -> str:
     """The task's own mAP50-95 in per cent; mAP50, marked so, where only that is known."""
-    from rknn_zoo_e2e.card import TASKS
+    from rknn_zoo_e2e.zoo.cards import TASKS
 
     found = card.metrics.get(TASKS[card.task], {})
     if "map" in found:
@@ -92,8 +92,8 @@ def info(
 
     Example: e2erknn info yolov8n-pose
     """
-    from rknn_zoo_e2e.bundle import is_bundle, read_bundle
-    from rknn_zoo_e2e.tasks import task_of
+    from rknn_zoo_e2e.bundle.model import is_bundle, read_bundle
+    from rknn_zoo_e2e.tasks.registry import task_of
     from rknn_zoo_e2e.zoo import find_card, identity_of_bundle, local_weights
 
     if is_bundle(Path(model)):
@@ -105,7 +105,7 @@ def info(
         if card is not None and local_weights(card) is None:
             show(card_facts(card) | {"identity": None})
             return
-        from rknn_zoo_e2e.conversion.source import load_source
+        from rknn_zoo_e2e.checkpoint.source import load_source
         from rknn_zoo_e2e.zoo import resolve, said_of_other
 
         found = resolve(model, trusted=trust)

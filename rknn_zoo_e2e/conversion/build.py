@@ -12,7 +12,7 @@ import numpy as np
 from rknn_zoo_e2e.conversion.progress import Timed
 from rknn_zoo_e2e.conversion.verify import Parity
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag, OnStage
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from rknn_zoo_e2e.boards.environment import version_of
 from rknn_zoo_e2e.boards.install import PROJECT, install, install_elsewhere
 from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Flag, OnStage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
-from rknn_zoo_e2e.packages import version_of
 
 if TYPE_CHECKING:
     from distributed import Client

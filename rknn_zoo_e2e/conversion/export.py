@@ -11,13 +11,13 @@ from torch import nn
 from ultralytics.nn.modules.conv import Focus
 from ultralytics.nn.modules.head import Detect
 
+from rknn_zoo_e2e.bundle.schema import LARGEST_SIDE, NAME
 from rknn_zoo_e2e.checkpoint.names import class_names
-from rknn_zoo_e2e.document import shown
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.validation import shown
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
-from rknn_zoo_e2e.manifest import LARGEST_SIDE, NAME
-from rknn_zoo_e2e.spec import ModelSpec, check_imgsz, check_names
-from rknn_zoo_e2e.tasks import TASKS, task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec, check_imgsz, check_names
 
 DEFAULT_SIZE = 640  # px, Ultralytics'
 OPSET = 19  # the newest rknn-toolkit2 2.3 reads

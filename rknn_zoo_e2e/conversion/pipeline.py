@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.conversion.build import Build
-from rknn_zoo_e2e.conversion.calibration import Calibration, from_pictures
+from rknn_zoo_e2e.conversion.bundle_builder import Store
 from rknn_zoo_e2e.conversion.executor import Executor, Local
 from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
-from rknn_zoo_e2e.conversion.preparer import Preparer
+from rknn_zoo_e2e.conversion.options import Options, artifact_name
+from rknn_zoo_e2e.conversion.prepare_client import Preparer
 from rknn_zoo_e2e.conversion.progress import Progress, Silent, Timed
-from rknn_zoo_e2e.conversion.recipe import Options, artifact_name
-from rknn_zoo_e2e.conversion.store import Store
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.lock import locked
 from rknn_zoo_e2e.isolation.parent import Flag
 from rknn_zoo_e2e.isolation.workfolder import work_folder
-from rknn_zoo_e2e.locking import locked
+from rknn_zoo_e2e.quantization.calibration import Calibration, from_pictures
 from rknn_zoo_e2e.zoo import Source
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from rknn_zoo_e2e.bundle import Artifact
+from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import iou, probiou
 

@@ -33,10 +33,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from ultralytics.nn.modules.block import Attention
 
+from rknn_zoo_e2e.boards.soc import BLOCK
 from rknn_zoo_e2e.heads.linear import constant
 from rknn_zoo_e2e.heads.own import convolution, is_own
 from rknn_zoo_e2e.heads.softmax import folded, projections
-from rknn_zoo_e2e.soc import BLOCK
 
 FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
 # v is scaled by this power of two until the quotient, so that the sums over all keys stay far below fp16's 65504.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rknn_zoo_e2e.soc import BLOCK
+from rknn_zoo_e2e.boards.soc import BLOCK
 
 
 def constant(matrix: np.ndarray, bias: np.ndarray | None = None) -> nn.Conv2d:

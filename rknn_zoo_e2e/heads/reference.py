@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 TOLERANCE = 1e-3  # px, on the same features; fp32 rounding at 640 px is up to 7e-4
 # px, of a whole network summed in another order: Ultralytics' own boxes move by 2e-3 with the number of threads.

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rknn_zoo_e2e.boards.install import install
-from rknn_zoo_e2e.document import harmless
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.validation import harmless
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rknn_zoo_e2e import machine
-from rknn_zoo_e2e.bundle import LABELS, METADATA, Artifact, Bundle, check_file, read_bundle, read_ranges
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Artifact, Bundle, check_file, read_bundle, read_ranges
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.hub.privacy import check_private, without_traces
-from rknn_zoo_e2e.weights import sha256
 
 SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it
 DO_NOT_USE = "Do not use it; tell its owner."
@@ -57,7 +57,7 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
 
 def files_needed(bundle: Bundle, whole: bool = False) -> list[str]:
     """What to fetch of a folder: on a board what its NPU runs, unless the whole is wanted, elsewhere always all."""
-    return bundle.files if whole or not machine.board_soc() else [METADATA, LABELS, bundle.artifacts[0].file]
+    return bundle.files if whole or not probe.board_soc() else [METADATA, LABELS, bundle.artifacts[0].file]
 
 
 def sums_text(files: Mapping[str, Content]) -> str:

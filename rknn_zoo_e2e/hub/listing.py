@@ -7,10 +7,10 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e import manifest
-from rknn_zoo_e2e.bundle import METADATA
-from rknn_zoo_e2e.document import is_printable, shown
+from rknn_zoo_e2e.bundle import schema
+from rknn_zoo_e2e.bundle.model import METADATA
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.validation import is_printable, shown
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 MOST_FILES = 10_000  # 200 bundles have 1,500
-LARGEST = manifest.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
+LARGEST = schema.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
 
 
 def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
@@ -40,8 +40,8 @@ def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
             if len(found) > MOST_FILES:
                 raise UserError(f"{repo} holds more than {MOST_FILES:,} files.", DO_NOT_USE)
     count = sum(path.endswith(f"/{METADATA}") for path in found)
-    if count > manifest.MOST_ARTIFACTS:
-        raise UserError(f"{repo} holds {count:,} bundles, more than {manifest.MOST_ARTIFACTS}.", DO_NOT_USE)
+    if count > schema.MOST_ARTIFACTS:
+        raise UserError(f"{repo} holds {count:,} bundles, more than {schema.MOST_ARTIFACTS}.", DO_NOT_USE)
     return found
 
 

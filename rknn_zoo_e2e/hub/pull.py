@@ -11,18 +11,18 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from rknn_zoo_e2e import machine
-from rknn_zoo_e2e.bundle import LABELS, METADATA, SUFFIX, Bundle
-from rknn_zoo_e2e.bundlewriter import link_or_copy
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.boards.environment import release
+from rknn_zoo_e2e.boards.soc import find_soc
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, SUFFIX, Bundle
+from rknn_zoo_e2e.bundle.writer import link_or_copy
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.files.lock import locked
+from rknn_zoo_e2e.files.staging import staged
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.hub.listing import check_sizes
-from rknn_zoo_e2e.locking import locked
-from rknn_zoo_e2e.packages import release
-from rknn_zoo_e2e.soc import find_soc
-from rknn_zoo_e2e.staging import staged
-from rknn_zoo_e2e.weights import sha256
 
 PREFIX = "hf:"
 
@@ -99,13 +99,13 @@ def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | N
             f"{repo} holds no bundle of this format.",
             "Give a repo that e2erknn publish made, or convert the model itself: e2erknn convert MODEL --soc rk3566",
         )
-    board = machine.board_soc() if soc is None else None
+    board = probe.board_soc() if soc is None else None
     wanted = find_soc(soc).name if soc else board
     if wanted is None and len({b.artifacts[0].soc for b in bundles}) > 1:
         example = bundles[0].artifacts[0].soc
         raise UsageError(f"{repo} holds {', '.join(held)}.", f"Say which SoC you mean, for example: --soc {example}")
     fitting = [b for b in bundles if wanted in (None, b.artifacts[0].soc)]
-    fitting = fitting or [b for b in bundles if board and machine.runs_on(b.artifacts[0].soc, board)]
+    fitting = fitting or [b for b in bundles if board and probe.runs_on(b.artifacts[0].soc, board)]
     fitting = [b for b in fitting if precision in (None, b.artifacts[0].precision)]
     if not fitting:
         what = " ".join(filter(None, (wanted, precision)))
@@ -125,7 +125,7 @@ def preference(bundle: Bundle) -> tuple[bool, bool, Version]:
 
 def runtime_version() -> Version | None:
     """The version of this board's librknnrt, which loads files of its own toolkit and older; None if unknown."""
-    board = machine.read_board() if machine.board_soc() else None
+    board = probe.read_board() if probe.board_soc() else None
     return release(board.library_version) if board and board.library_version else None
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rknn_zoo_e2e.document import shown
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.validation import shown
 from rknn_zoo_e2e.media.files import read_text
 from rknn_zoo_e2e.vision.image import SUFFIXES
 

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from rknn_zoo_e2e import machine
+from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.install import install
-from rknn_zoo_e2e.bundle import Artifact, Bundle, check_file
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 
 DOCTOR = "See what is missing with: e2erknn doctor"
@@ -16,7 +16,7 @@ DOCTOR = "See what is missing with: e2erknn doctor"
 
 def this_board() -> str:
     """The SoC of this board. Raises :class:`UserError` where there is no NPU, or nothing to drive it with."""
-    soc = machine.board_soc()
+    soc = probe.board_soc()
     if soc is None:
         raise UserError(
             "There is no NPU here: this is no Rockchip board with a known SoC.",
@@ -39,7 +39,7 @@ def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
     board = this_board()
     for artifact in bundle.artifacts:
         if (
-            machine.runs_on(artifact.soc, board)
+            probe.runs_on(artifact.soc, board)
             and soc in (None, artifact.soc)
             and precision in (None, artifact.precision)
         ):

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.runtime import Runtime, RuntimeGone
+from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rknn_zoo_e2e.conversion.source import load_source
+from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.zoo import Source
 

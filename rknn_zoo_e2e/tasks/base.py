@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.raw import Raw, below, ceiling, finite, greatest, least, part
-from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
+from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
+from rknn_zoo_e2e.vision.tensors import Raw, below, ceiling, finite, greatest, least, part
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail
@@ -31,7 +31,7 @@ FAR = 1e3
 class Thresholds:
     """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
     of ``classes`` only (all by default; one or several, ids or names, which a
-    :class:`~rknn_zoo_e2e.predictor.Predictor` turns into ids).
+    :class:`~rknn_zoo_e2e.runtime.predictor.Predictor` turns into ids).
 
     Raises:
         UsageError: values that mean nothing.

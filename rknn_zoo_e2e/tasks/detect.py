@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Task
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision import drawing
 
 if TYPE_CHECKING:

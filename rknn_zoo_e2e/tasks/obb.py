@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Raw, part
-from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds, near
 from rknn_zoo_e2e.tasks.outputs import Channels
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
+from rknn_zoo_e2e.vision.tensors import Raw, part
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Quantized, Raw
+from rknn_zoo_e2e.vision.tensors import Quantized, Raw
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Raw
-from rknn_zoo_e2e.result import Result
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels, Output
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
+from rknn_zoo_e2e.vision.tensors import Raw
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.heads.detect import DetectTail

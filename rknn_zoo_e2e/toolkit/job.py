@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rknn_zoo_e2e.soc import SOCS
+from rknn_zoo_e2e.boards.soc import SOCS
 
 BLOCK = re.compile(r"^(/model\.\d+/)cv1/")  # the first tensor of a region that is a whole block
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from rknn_zoo_e2e.boards.environment import TOOLKITS, USUAL_TOOLKIT, fits, release, version_of
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.packages import TOOLKITS, USUAL_TOOLKIT, fits, release, version_of
 
 CRASHES = ">=2.5,<2.6"  # with SIGSEGV, on attention for the SoCs whose channels are placed (rv1106; YOLO11 and YOLO26)
 INSTALL = f"pip install 'rknn-toolkit2=={USUAL_TOOLKIT}'"

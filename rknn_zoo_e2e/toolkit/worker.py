@@ -13,13 +13,13 @@ from typing import Any
 import onnx
 import yaml
 
+from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.isolation.worker import Enter, LibraryError
-from rknn_zoo_e2e.soc import SOCS
 from rknn_zoo_e2e.toolkit.bands import cut_maps
-from rknn_zoo_e2e.toolkit.grids import choose_grids
+from rknn_zoo_e2e.toolkit.concat import place_channels
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
-from rknn_zoo_e2e.toolkit.placing import place_channels
 from rknn_zoo_e2e.toolkit.versions import known_crash
+from rknn_zoo_e2e.toolkit.weight_grids import choose_grids
 
 # Passes of the compiler that do harm. A toolkit passes over names it does not know: the first two are 2.5.0's.
 WITHOUT = [

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.result import Result
+    from rknn_zoo_e2e.tasks.result import Result
 
 # Colours told apart on photographs, RGB (Ultralytics' palette, so that pictures look familiar).
 PALETTE = [

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.staging import write_error
+from rknn_zoo_e2e.files.staging import write_error
 
 AVIF = find_spec("PIL._avif") is not None  # in Pillow's wheels from 11.3
 HEIF = find_spec("pi_heif") is not None  # the extra "heic"

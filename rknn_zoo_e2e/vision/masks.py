@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rknn_zoo_e2e.raw import Raw, finite, real
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.tensors import Raw, finite, real
 
 
 @dataclass(frozen=True)

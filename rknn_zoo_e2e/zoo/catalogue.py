@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from rknn_zoo_e2e.card import CardError, Entry, ModelCard, ReleaseFile, read_family, read_yaml, release
-from rknn_zoo_e2e.fetch import Asset
+from rknn_zoo_e2e.zoo.cards import CardError, Entry, ModelCard, ReleaseFile, read_family, read_yaml, release
+from rknn_zoo_e2e.zoo.fetch import Asset
 
 WILD = "*?["  # of shell patterns
 PACKAGE = Path(__file__).parent.parent

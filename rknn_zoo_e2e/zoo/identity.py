@@ -7,12 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle import ZOO_KEY, Bundle
-from rknn_zoo_e2e.card import ModelCard
-from rknn_zoo_e2e.fetch import records
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.bundle.model import ZOO_KEY, Bundle
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.zoo.cards import ModelCard
 from rknn_zoo_e2e.zoo.catalogue import catalogue
+from rknn_zoo_e2e.zoo.fetch import records
 
 
 @dataclass(frozen=True)

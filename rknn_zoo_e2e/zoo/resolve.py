@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rknn_zoo_e2e import weights
-from rknn_zoo_e2e.bundle import Bundle, is_bundle
-from rknn_zoo_e2e.card import ModelCard
+from rknn_zoo_e2e.bundle.model import Bundle, is_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.fetch import Follow, cached, fetch, nobody
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.zoo import weights
+from rknn_zoo_e2e.zoo.cards import ModelCard
 from rknn_zoo_e2e.zoo.catalogue import asset, find_card, nearest
+from rknn_zoo_e2e.zoo.fetch import Follow, cached, fetch, nobody
 from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file, is_file_of
 
 BUILT = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
@@ -116,7 +117,7 @@ def same_weights(bundle: Bundle, follow: Follow = nobody, trusted: bool = False)
     """
     card = identity_of_bundle(bundle).card
     for path in _candidates(bundle, card):
-        if weights.sha256(path) == bundle.weights_sha256:
+        if sha256(path) == bundle.weights_sha256:
             return Source(path, bundle.spec.name, identity_of_file(path), trusted)
     if card and not card.shipped:
         found = fetch(asset(card.name), follow)

@@ -31,6 +31,6 @@ class Material:
 
     @cached_property
     def scene(self) -> np.ndarray:
-        from rknn_zoo_e2e.shapes import draw_scene
+        from rknn_zoo_e2e.media.synthetic import draw_scene
 
         return draw_scene(7, (160, 200))[0]

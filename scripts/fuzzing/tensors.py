@@ -10,7 +10,7 @@ import numpy as np
 
 from fuzzing.harness import Attempt
 from fuzzing.material import Material
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
 
 TENSORS = 50  # bad ones an attempt
 
@@ -40,10 +40,10 @@ class Given:
 def decode_all(spec: Any, seed: int, image: np.ndarray) -> None:
     """Raises AssertionError where detections are not in the picture, or a value that is no number went unnoticed."""
     from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.predictor import Predictor
     from rknn_zoo_e2e.runtime.pool import Pool
-    from rknn_zoo_e2e.tasks import task_of
+    from rknn_zoo_e2e.runtime.predictor import Predictor
     from rknn_zoo_e2e.tasks.base import Thresholds
+    from rknn_zoo_e2e.tasks.registry import task_of
 
     given = Given()
     rng, numbers = Random(seed), np.random.default_rng(seed)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import TASKS, task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime", "huggingface_hub")

@@ -14,7 +14,7 @@ from native import RUNNER, STATIC, Library
 from PIL import Image
 from recording import LAYOUTS, Simulated, record
 
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -59,7 +59,7 @@ def simulated(request, tmp_path_factory) -> dict[str, Simulated]:
 def simulate(bundle: Path, folder: Path, pose: bool) -> None:
     """Draws pictures, runs them in the simulator, and keeps what a board needs of the bundle beside them."""
     from rknn_zoo_e2e import load
-    from rknn_zoo_e2e.shapes import draw_scene
+    from rknn_zoo_e2e.media.synthetic import draw_scene
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.raw import Quantized, Raw
-from rknn_zoo_e2e.spec import ModelSpec
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.tensors import Quantized, Raw
 
 # What runs programs of another processor, such as an emulator; then there is no C ABI to call from here.
 RUNNER = os.environ.get("E2ERKNN_CPP_RUNNER", "").split()
@@ -157,7 +157,7 @@ def found_in(result: CResult) -> Found:
 
 
 def essentials(spec: ModelSpec, layout: str = "grid") -> str:
-    """The custom string, as rknn_zoo_e2e.conversion.prepare writes it (which imports torch)."""
+    """The custom string, as rknn_zoo_e2e.conversion.prepare_worker writes it (which imports torch)."""
     facts = {"soc": "rk3588", "task": spec.task, "imgsz": spec.imgsz, "layout": layout, "nms_free": spec.nms_free}
     facts |= {"kpt_shape": spec.kpt_shape, "classes": len(spec.names), "names": "\n".join(spec.names)}
     return json.dumps(facts)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from native import blocked, stored
 
-from rknn_zoo_e2e.raw import Quantized, Raw
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.tensors import Quantized, Raw
 
 ATTRIBUTE = struct.Struct("<II16I256sIIiiib3xifIIB3xI")
 NCHW, NHWC, NC1HWC2, UNDEFINED = range(4)

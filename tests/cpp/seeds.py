@@ -9,8 +9,8 @@ import numpy as np
 from native import essentials
 from PIL import Image
 
-from rknn_zoo_e2e.document import write_yaml
-from rknn_zoo_e2e.spec import ModelSpec
+from rknn_zoo_e2e.files.validation import write_yaml
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 
 def main(folder: Path) -> None:

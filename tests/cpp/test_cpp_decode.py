@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native import Found, Library, NativeError, as_npu, essentials, stored
 
-from rknn_zoo_e2e.raw import Raw
-from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.vision.tensors import Raw
 
 KINDS = ("float32", "float16", "int16", "int8", "uint8")
 BLOCKS = (1, 4, 8, 16)

@@ -20,9 +20,9 @@ from native import RUNNER, STANDARD, STATIC
 from PIL import Image
 from recording import LAYOUTS
 
-from rknn_zoo_e2e.result import Result
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox

@@ -11,8 +11,8 @@ from native import RUNNER, Found, as_npu, essentials
 from recording import LAYOUTS
 from test_cpp_decode import agree
 
-from rknn_zoo_e2e.tasks import task_of
 from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
-from rknn_zoo_e2e.bundlewriter import write_bundle
-from rknn_zoo_e2e.spec import ModelSpec
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))

@@ -16,14 +16,14 @@ from bundles import SPEC, cli, make
 from huggingface_hub import ModelCard
 from server import Blob, Hub
 
-from rknn_zoo_e2e import manifest
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle import schema
+from rknn_zoo_e2e.bundle.model import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import client, listing
 from rknn_zoo_e2e.hub.layout import digest
-from rknn_zoo_e2e.hub.plan import Wishes, make_plan
-from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch, pull
+from rknn_zoo_e2e.publishing.plan import Wishes, make_plan
+from rknn_zoo_e2e.publishing.publish import publish
 
 PLACE = "2.3.2/rk3566/int8"
 SCRIPT = "<script>fetch('//evil')</script>"
@@ -132,7 +132,7 @@ def test_absurd_repos_are_not_fetched(published: Hub, monkeypatch):
         fetch("me/tiny")
     monkeypatch.setattr(listing, "MOST_FILES", 50)
     commit(published, **{f"2.3.2/rk{number}/int8/metadata.yaml": b"" for number in range(20)})
-    monkeypatch.setattr(manifest, "MOST_ARTIFACTS", 20)
+    monkeypatch.setattr(schema, "MOST_ARTIFACTS", 20)
     with pytest.raises(UserError, match="holds 21 bundles, more than 20"):
         fetch("me/tiny")
     assert not published.downloaded
@@ -202,7 +202,7 @@ def test_a_hub_that_says_nothing_is_not_waited_for_for_ever(hub: Hub, tmp_path: 
 
 
 def test_a_card_of_the_zoo_runs_nothing(tmp_path: Path):
-    from rknn_zoo_e2e.card import CardError, read_yaml
+    from rknn_zoo_e2e.zoo.cards import CardError, read_yaml
 
     touched = tmp_path / "touched"
     (tmp_path / "evil.yaml").write_text(f"family: !!python/object/apply:os.system ['touch {touched}']")

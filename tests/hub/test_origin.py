@@ -12,10 +12,10 @@ from bundles import SHAPES, SPEC, cli, make
 from mirror import Mirror
 from test_cli import run
 
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.loading import load
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.zoo.identity import identity_of_bundle
 
 
@@ -32,8 +32,8 @@ from rknn_zoo_e2e.zoo.identity import identity_of_bundle
     ],
 )
 def test_whose_weights_a_bundle_holds(home: Path, weights_sha256, zoo, names, kind):
-    from rknn_zoo_e2e.hub.card import front_matter, licences
-    from rknn_zoo_e2e.hub.sample import default_picture
+    from rknn_zoo_e2e.publishing.card import front_matter, licences
+    from rknn_zoo_e2e.publishing.sample import default_picture
 
     spec = dataclasses.replace(SPEC, name="yolov8n", names=("a",) * names)
     bundle = make(home, spec=spec, weights=weights_sha256, zoo=zoo)

@@ -19,12 +19,12 @@ from bundles import SHAPES, SPEC, STANDIN, answer, cli, make
 from huggingface_hub import ModelCard
 from server import EXPIRED, READER, Hub
 
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e.bundle.model import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.hub import publish as publishing
-from rknn_zoo_e2e.hub.plan import Wishes, make_plan
-from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch
+from rknn_zoo_e2e.publishing import publish as publishing
+from rknn_zoo_e2e.publishing.plan import Wishes, make_plan
+from rknn_zoo_e2e.publishing.publish import publish
 
 NO_DRAWING = Wishes(draw=False)
 
@@ -259,7 +259,7 @@ def test_the_cards_snippet_runs(hub: Hub, tmp_path: Path, models: Path):
     (tmp_path / "image.jpg").write_bytes((models / "sample.jpg").read_bytes())
     np.savez(tmp_path / "t.npz", **{"any-0": answer()})
     (tmp_path / "board.py").write_text(
-        "from rknn_zoo_e2e import machine\nmachine.board_soc = lambda *_: 'rk3566'\n" + snippet
+        "from rknn_zoo_e2e.boards import probe\nprobe.board_soc = lambda *_: 'rk3566'\n" + snippet
     )
     names = {"PYTHONPATH": f"{STANDIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     names["RKNNLITE_STANDIN_TENSORS"] = str(tmp_path / "t.npz")

@@ -15,15 +15,16 @@ from huggingface_hub import HfApi
 from packaging.version import Version
 from server import Blob, Hub
 
-from rknn_zoo_e2e import load, machine
-from rknn_zoo_e2e.bundle import read_bundle
+from rknn_zoo_e2e import load
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.bundle.model import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.lock import locked
 from rknn_zoo_e2e.hub.layout import digest
-from rknn_zoo_e2e.hub.plan import Wishes
-from rknn_zoo_e2e.hub.publish import publish
 from rknn_zoo_e2e.hub.pull import fetch, pull
-from rknn_zoo_e2e.loading import find_bundle
-from rknn_zoo_e2e.locking import locked
+from rknn_zoo_e2e.publishing.plan import Wishes
+from rknn_zoo_e2e.publishing.publish import publish
+from rknn_zoo_e2e.runtime.loading import find_bundle
 
 PLACE = "2.3.2/rk3566/int8"
 
@@ -60,7 +61,7 @@ def test_only_what_the_soc_needs_comes(published: Hub, tmp_path: Path):
 
 
 def test_a_board_gets_only_what_it_runs(published: Hub, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     path, _ = pull(fetch("me/tiny"), tmp_path / "board")
     assert {p.name for p in path.iterdir()} == {"metadata.yaml", "labels.txt", "tiny-rk3566-int8.rknn"}
     assert not any("onnx" in p or p.endswith(".log") for p in published.downloaded)
@@ -92,7 +93,7 @@ WHOLE = {
     ],
 )
 def test_a_backend_finds_what_it_needs_of_a_repo(published: Hub, monkeypatch, board, backend, whole):
-    monkeypatch.setattr(machine, "board_soc", lambda *_: board)
+    monkeypatch.setattr(probe, "board_soc", lambda *_: board)
     folder = find_bundle("hf:me/tiny", "rk3566", backend=backend)
     there = {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
     assert there == (WHOLE if whole else {"metadata.yaml", "labels.txt", "tiny-rk3566-int8.rknn"})
@@ -118,7 +119,7 @@ def test_onnx_on_a_board_of_a_repo(hub: Hub, converted: Path, tmp_path: Path, mo
 
 
 def test_a_part_is_made_whole_and_nothing_of_it_goes(published: Hub, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     path, _ = pull(fetch("me/tiny"), tmp_path)
     assert pull(fetch("me/tiny", whole=True), tmp_path, whole=True) == (path, True)
     assert {file.name for file in path.iterdir()} == WHOLE
@@ -129,7 +130,7 @@ def test_a_part_is_made_whole_and_nothing_of_it_goes(published: Hub, tmp_path: P
 
 @pytest.mark.parametrize("own", ["notes.txt", "tiny-rk3566-int8.log"])
 def test_a_part_with_something_of_ones_own_stays(published: Hub, tmp_path: Path, monkeypatch, own):
-    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3566")
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     path, _ = pull(fetch("me/tiny"), tmp_path)
     (path / own).write_text("mine")
     with pytest.raises(UserError, match="holds something else"):
@@ -168,7 +169,7 @@ def test_which_build_is_taken(published: Hub, tmp_path: Path, monkeypatch):
         fetch("me/tiny")
     with pytest.raises(UserError, match="nothing for rk3576"):
         fetch("me/tiny", soc="rk3576")
-    monkeypatch.setattr(machine, "board_soc", lambda *_: "rk3568")  # runs rk3566's files
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3568")  # runs rk3566's files
     assert fetch("me/tiny").artifacts[0].soc == "rk3566"
     publish([make(tmp_path / "fp16", "rk3566", precision="fp16")], "me/tiny", Wishes(draw=False))
     publish([make(tmp_path / "new", "rk3566", toolkit="2.10.0")], "me/tiny", Wishes(draw=False))

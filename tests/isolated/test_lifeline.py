@@ -108,7 +108,7 @@ def test_what_cannot_be_sent_is_an_error_at_once():
 
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
-    from rknn_zoo_e2e.shapes import draw_scene
+    from rknn_zoo_e2e.media.synthetic import draw_scene
 
     return [draw_scene(number, (320, 320))[0] for number in range(20)]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rknn_zoo_e2e import cli, machine
+from rknn_zoo_e2e import cli
+from rknn_zoo_e2e.boards import probe
 
-machine.board_soc = lambda *_: os.environ["RKNNLITE_STANDIN_SOC"]
+probe.board_soc = lambda *_: os.environ["RKNNLITE_STANDIN_SOC"]
 cli.main()

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.weights import sha256
+from rknn_zoo_e2e.files.checksum import sha256
 
 SOC, TENSORS, DELAY, FAIL = (f"RKNNLITE_STANDIN_{name}" for name in ("SOC", "TENSORS", "DELAY", "FAIL"))
 CORES = {"rk3576": (1, 2), "rk3588": (1, 2, 4)}  # core masks of the SoCs that take any, by core

@@ -1,0 +1,1 @@
+"""A bundle on disk: what it holds, how it is read, checked and written."""

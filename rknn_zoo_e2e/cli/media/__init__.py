@@ -1,0 +1,1 @@
+"""What ``demo`` and ``bench`` read, draw and write."""

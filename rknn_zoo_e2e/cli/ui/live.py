@@ -1,0 +1,129 @@
+"""One live table of all builds on a terminal; elsewhere plain lines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rknn_zoo_e2e.bundle.model import Artifact
+from rknn_zoo_e2e.bundle.parity import parity_text
+from rknn_zoo_e2e.cli.ui.output import printable, stderr
+from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.errors import UserError
+
+FRAME = 6  # lines of the table besides its rows
+# How a row looks, and which rows give way first where not all fit: what is over and went well.
+STYLES = {"under way": "", "failed": "red", "waiting": "dim", "reused": "green", "built": "green"}
+
+
+@dataclass
+class Row:
+    """One build."""
+
+    model: str
+    soc: str  # and precision
+    state: str = "waiting"
+    stage: str = ""
+    share: float = 0.0
+    result: str = ""
+    start: float = 0.0
+    end: float = 0.0
+
+
+class BuildTable(StageProgress):
+    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, Row] = {}
+        self.table_lock = threading.RLock()
+        self.table = Live(get_renderable=self.render, console=stderr(), transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> BuildTable:
+        if self.live:
+            self.table.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.table.stop()
+
+    @property
+    def finished(self) -> int:
+        """Builds that are in their bundles."""
+        return sum(row.state in ("built", "reused") for row in self.rows.values())
+
+    def expect(self, model: str, builds: Sequence[str]) -> None:
+        with self.table_lock:
+            self.rows |= {build: Row(model, build.removeprefix(f"{model}-")) for build in builds}
+
+    def stage(self, what: str, stage: str, share: float = 0.0, detail: str = "") -> None:
+        """``what`` is a build, or a model: then all its builds wait for this stage."""
+        with self.table_lock:
+            if row := self.rows.get(what):
+                row.state, row.start = "under way", row.start or time.monotonic()
+            for one in [row] if row else [r for r in self.rows.values() if r.model == what and r.state == "waiting"]:
+                one.stage, one.share = stage, share
+        if not self.live:
+            super().stage(what, stage, share)
+
+    def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
+        with self.table_lock:
+            row = self.rows[what]
+            row.end = time.monotonic()
+            if isinstance(result, UserError):
+                row.state, row.result = "failed", result.what
+            else:
+                row.state, row.result = "reused" if reused else "built", parity_text(result.parity) if result else ""
+        if not self.live:
+            super().done(what, result, reused)
+
+    def note(self, text: str) -> None:
+        if self.live:
+            self.table.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            super().note(text)
+
+    def render(self) -> Table:
+        """The table as it is now, no taller than the terminal."""
+        with self.table_lock:
+            rows = list(self.rows.values())
+            counts = {state: sum(row.state == state for row in rows) for state in STYLES}
+            room = max(1, stderr().height - FRAME)
+            hidden = 0
+            for state in reversed(STYLES):
+                surplus = [row for row in rows if row.state == state][: max(0, len(rows) - room)]
+                hidden += len(surplus)
+                rows = [row for row in rows if row not in surplus]
+            caption = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+            table = Table(caption=caption + (f"; {hidden} not shown" if hidden else ""), caption_justify="left")
+            for heading, width in (
+                ("model", max((len(row.model) for row in self.rows.values()), default=0)),
+                ("SoC", max((len(row.soc) for row in self.rows.values()), default=0)),
+            ):
+                table.add_column(heading, no_wrap=True, min_width=width)
+            table.add_column("stage", no_wrap=True, min_width=9)
+            table.add_column("", width=16, no_wrap=True)
+            table.add_column("s", justify="right", no_wrap=True, min_width=3)
+            table.add_column("result", no_wrap=True, overflow="ellipsis", ratio=1)
+            for row in rows:
+                table.add_row(*self.cells(row), style=STYLES[row.state])
+            return table
+
+    @staticmethod
+    def cells(row: Row) -> tuple[Text | ProgressBar, ...]:
+        now = time.monotonic()
+        seconds = f"{(row.end or now) - row.start:.0f}" if row.start else ""
+        over = row.state not in ("under way", "waiting")
+        stage = row.state if over else row.stage or row.state
+        bar: Text | ProgressBar = Text()
+        if not over and row.stage:
+            bar = ProgressBar(1.0, row.share, width=16, pulse=not row.share, animation_time=now)
+        return Text(row.model), Text(row.soc), Text(stage), bar, Text(seconds), Text(row.result)

@@ -1,0 +1,75 @@
+"""Tables people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.parity import parity_text
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.conversion.pipeline import Conversion
+
+
+def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
+    """A row an artifact."""
+    height, width = bundle.spec.imgsz
+    title = f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {bundle.layout}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("SoC", "precision", "file"):
+        table.add_column(heading, no_wrap=heading != "file", overflow="fold")
+    for heading in ("MB", "NPU ops", "CPU ops", "traffic MB", "Mcycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("against fp32", overflow="fold")
+    table.add_column("s", justify="right", no_wrap=True)
+    for a in artifacts:
+        table.add_row(
+            a.soc,
+            a.precision,
+            a.file,
+            f"{a.bytes / 1e6:.1f}",
+            *placed(a.placement),
+            parity_text(a.parity),
+            f"{sum(a.seconds.values()):.0f}",
+        )
+    return table
+
+
+def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Ops on the NPU and on the CPU, traffic in MB and cycles in millions; empty where a bundle does not say."""
+    if not where:
+        return "", "", "", ""
+    mega = f"{where['traffic_kb'] / 1024:.1f}", f"{where['cycles'] / 1e6:.2f}"
+    return str(where["npu"]), str(len(where["cpu"])), *mega
+
+
+def summary_table(conversions: Sequence[Conversion]) -> Table:
+    """A row a build of several models, those that failed among them."""
+    table = Table(
+        caption=", ".join(f"{n} {what}" for what, n in tally(conversions).items() if n), caption_justify="left"
+    )
+    for heading in ("model", "SoC", "result"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("MB", "CPU ops", "Mcycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("against fp32, or why it failed", overflow="fold")
+    table.add_column("s", justify="right", no_wrap=True)
+    for c in conversions:
+        for a in c.wanted:
+            _, cpu, _, cycles = placed(a.placement)
+            figures = (f"{a.bytes / 1e6:.1f}", cpu, cycles)
+            result = "reused" if a in c.reused else "built"
+            table.add_row(c.model, a.soc, result, *figures, parity_text(a.parity), f"{sum(a.seconds.values()):.0f}")
+        for soc, error in c.failed.items():
+            table.add_row(c.model, soc, "failed", "", "", "", Text(error.what), "", style="red")
+    return table
+
+
+def tally(conversions: Sequence[Conversion]) -> dict[str, int]:
+    """How many builds were built, reused and failed."""
+    reused, failed = sum(len(c.reused) for c in conversions), sum(len(c.failed) for c in conversions)
+    return {"built": sum(len(c.wanted) for c in conversions) - reused, "reused": reused, "failed": failed}

@@ -1,0 +1,201 @@
+"""What a build is made from, and its fingerprint: equal fingerprints mean the artifact need not be built again.
+
+Nothing here imports torch or the vendor's toolkit, so that a rerun ends at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rknn_zoo_e2e.boards.soc import Soc, check_precision, find_soc
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
+from rknn_zoo_e2e.media.dataset import check_there
+from rknn_zoo_e2e.media.files import user_path
+from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, Calibration, from_pictures, from_shapes
+from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
+from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
+from rknn_zoo_e2e.zoo.fetch import Follow, fetch, nobody
+
+LAYOUTS = ("flat", "grid")
+RECIPE = 5  # raised whenever the graph or the precision plan changes
+PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "torch", "ultralytics", "onnx")
+VERIFY_PICTURES = 6
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert, whatever the model.
+
+    Attributes:
+        imgsz: input (height, width) in px, None for the training size.
+        calib: folder, data.yaml or list of pictures; None for the model's own set.
+        calib_images: how many of them to use, None for 40 or as many as there are.
+        out: folder the bundle goes into.
+        jobs: builds side by side.
+        verify: compare each build with fp32.
+        overwrite: replace a bundle made from something else.
+        time_limit: seconds a stage may go without progress.
+    """
+
+    socs: tuple[Soc, ...]
+    precision: str = "int8"
+    imgsz: tuple[int, int] | None = None
+    calib: Path | None = None
+    calib_images: int | None = None
+    layout: str = "flat"
+    jobs: int = 1
+    out: Path = Path(".")
+    verify: bool = True
+    overwrite: bool = False
+    time_limit: float = TIME_LIMIT
+
+    @classmethod
+    def of(
+        cls,
+        socs: str | Iterable[str],
+        precision: object = "int8",
+        imgsz: object = None,
+        calib: object = None,
+        calib_images: object = None,
+        layout: object = "flat",
+        jobs: object = 1,
+        out: object = ".",
+        verify: bool = True,
+        overwrite: bool = False,
+        time_limit: float = TIME_LIMIT,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Options:
+        """From what people type, in the command or in Python: lists with commas, case and blanks aside.
+
+        Args:
+            say: told where a SoC goes by another name.
+
+        Raises:
+            UsageError: something means nothing.
+        """
+        options = cls(
+            socs=find_socs(socs, say),
+            precision=word(precision),
+            imgsz=read_imgsz(imgsz),
+            calib=None if calib is None else user_path(calib, "--calib"),
+            calib_images=None if calib_images is None else whole(calib_images, "--calib-images"),
+            layout=word(layout),
+            jobs=whole(jobs, "--jobs"),
+            out=user_path(out, "--out"),
+            verify=verify,
+            overwrite=overwrite,
+            time_limit=time_limit,
+        )
+        options.check()
+        return options
+
+    def check(self) -> None:
+        """Raises :class:`UserError` for whatever can be refused before any work."""
+        if not self.socs:
+            raise UsageError("No SoC was named.", "Add for example: --soc rk3566")
+        if not isinstance(self.time_limit, (int, float)) or not 0 < self.time_limit < math.inf:
+            raise UsageError(f"--time-limit {self.time_limit!r} is no number of seconds.", "Give one, such as 600.")
+        for soc in self.socs:
+            check_precision(soc, self.precision)
+        if self.imgsz is not None:
+            check_imgsz(self.imgsz)
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+        if self.calib is not None:
+            check_there(self.calib)
+
+
+def find_socs(names: str | Iterable[str], say: Callable[[str], None]) -> tuple[Soc, ...]:
+    """The SoCs of those names, each once; one text may name several with commas between.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else names
+    return tuple(dict.fromkeys(find_soc(name, say) for one in given for name in split(str(one))))
+
+
+def word(given: object) -> str:
+    """One of a few words somebody typed, as it is written here: in small letters."""
+    return str(given).strip().lower()
+
+
+def whole(given: object, option: str) -> int:
+    """A number of things. Raises :class:`UsageError` where it is none, or less than one."""
+    try:
+        number = operator.index(given)  # type: ignore[arg-type] # numpy's are fine
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(given, bool):
+        raise UsageError(f"{option} {given!r} is not a number from 1 on.", f"Give one, such as {option} 4.")
+    return number
+
+
+def artifact_name(model: str, soc: str, precision: str) -> str:
+    """What an artifact's files, and its build in progress, are called."""
+    return f"{model}-{soc}-{precision}"
+
+
+def calibration_for(source: Source, options: Options, follow: Follow = nobody) -> Calibration:
+    """The pictures to calibrate and verify with: those given, else the model's own set, which is fetched.
+
+    The user's own model has no set of its own, whatever its file is called.
+
+    Raises:
+        UsageError: none given and none of its own.
+        UserError: too few can be read, or its set cannot be fetched.
+    """
+    if options.calib is not None:
+        return from_pictures(options.calib, options.calib_images)
+    card = source.identity.card
+    own = card.calibration if card else None
+    if card is not None and own == "shapes":
+        return from_shapes(options.calib_images or DEFAULT_PICTURES, card.task == "pose")
+    if own is not None and own in calibration_sets():
+        return from_pictures(fetch(asset(own), follow).path, options.calib_images)
+    give = "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt"
+    alike = find_card(source.name)
+    if alike is None:
+        raise UsageError(f"{source.name} needs calibration pictures like those it will see.", f"{give}.")
+    raise UsageError(
+        f"{source.path} is not known to be the zoo's {alike.name} but your own model, which needs calibration pictures "
+        "like those it will see.",
+        f"{give}; or get the zoo's with: e2erknn fetch {alike.name}, and convert that as {alike.name}",
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of everything that shapes an artifact."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
+
+
+def fingerprint(
+    weights_sha256: str, soc: Soc, options: Options, calibration: Calibration | None, verified: bool
+) -> str:
+    """Digest of all that goes into one artifact, and whether it is compared with fp32."""
+    parts = {
+        "recipe": RECIPE,
+        "versions": package_versions(),
+        "weights": weights_sha256,
+        "soc": soc.name,
+        "precision": options.precision,
+        "imgsz": options.imgsz,
+        "layout": options.layout,
+        "calibration": calibration.digest if calibration and options.precision == "int8" else None,
+        "verify": verified,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

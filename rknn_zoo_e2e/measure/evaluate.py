@@ -1,0 +1,211 @@
+"""mAP of any model on any backend, by Ultralytics' own data sets, post-processing and metrics.
+
+The validator is driven from outside: its data loader gives the pictures, our runtime answers in the model's place, and
+the validator does the rest. The pictures are letterboxed to the model's input as on a board (``rect=False``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import yaml
+
+from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.errors import UserError, first_line
+from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.media.dataset import parts_of, read_data
+from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
+from rknn_zoo_e2e.runtime.predictor import Predictor
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
+
+# The letter Ultralytics' result keys carry for what a kind of metric measures.
+KINDS = {"box": "B", "pose": "P", "mask": "M", "obb": "B"}
+
+
+def evaluate(
+    predictor: Predictor,
+    data: Path,
+    split: str = "val",
+    limit: int | None = None,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Metrics of a loaded model on an Ultralytics data set.
+
+    Args:
+        predictor: any backend; its thresholds are not used, the validator has its own (conf 0.001).
+        data: ``data.yaml``.
+        split: which of its parts.
+        limit: only this many pictures, the first ones.
+        on_picture: told (done, total).
+
+    Returns:
+        ``{"images": N, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``, each 0..1.
+
+    Raises:
+        UserError: the data set cannot be read, or does not fit the model.
+    """
+    spec = predictor.spec
+    with fed_validator(predictor, data, split, limit, on_picture) as (validator, total):
+        stats = validator.get_stats()
+    metrics = {}
+    for kind in dict.fromkeys(("obb",) if spec.task == "obb" else ("box", task_of(spec).metric)):
+        letter = KINDS[kind]
+        metrics[kind] = {
+            "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
+            "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
+        }
+    return {"images": total, "metrics": metrics}
+
+
+@contextmanager
+def fed_validator(
+    predictor: Predictor,
+    data: Path,
+    split: str = "val",
+    limit: int | None = None,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[tuple[Any, int]]:
+    """Ultralytics' validator with what the model found on each picture, and their number; arguments and errors as of
+    :func:`evaluate`."""
+    if find_spec("ultralytics") is None:
+        raise UserError("ultralytics must be installed to evaluate.", f"Install it with: {install('convert')}")
+    os.environ.setdefault("YOLO_VERBOSE", "False")
+    import torch
+
+    spec = predictor.spec
+    with work_folder() as folder, read_only_labels():
+        validator = make_validator(spec, data, split, folder)
+        loader = validator.dataloader
+        total = len(loader) if limit is None else min(limit, len(loader))
+        for index, batch in enumerate(loader):
+            if index == total:
+                break
+            on_picture(index, total)
+            rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
+            outputs = predictor.infer(rgb)
+            batch = validator.preprocess(batch)
+            with torch.no_grad():
+                validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)
+        yield validator, total
+
+
+def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any:
+    """Ultralytics' validator for the task, ready to be fed."""
+    import torch
+    from ultralytics.data.utils import check_det_dataset
+    from ultralytics.models.yolo.detect import DetectionValidator
+    from ultralytics.models.yolo.obb import OBBValidator
+    from ultralytics.models.yolo.pose import PoseValidator
+    from ultralytics.models.yolo.segment import SegmentationValidator
+
+    kinds = {
+        "detect": DetectionValidator,
+        "pose": PoseValidator,
+        "segment": SegmentationValidator,
+        "obb": OBBValidator,
+    }
+    resolved = resolved_data(data, split, folder)
+    arguments = {"data": str(resolved), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
+    validator = kinds[spec.task](save_dir=folder, args=arguments)
+    validator.args.imgsz = list(spec.imgsz)
+    try:
+        validator.data = check_det_dataset(str(resolved), autodownload=False, split=split)
+        classes = len(validator.data["names"])
+        if classes != len(spec.names):
+            raise UserError(
+                f"{data} has {classes} classes and {spec.name} has {len(spec.names)}.",
+                "Give the data set the model was trained for.",
+            )
+        validator.device, validator.training, validator.stride = torch.device("cpu"), False, spec.stride
+        validator.names = dict(enumerate(spec.names))
+        validator.dataloader = validator.get_dataloader(validator.data.get(split), 1)
+    except (OSError, KeyError, SyntaxError, RuntimeError, ValueError, TypeError) as error:
+        reason = first_line(error).replace(str(resolved), str(data))
+        raise UserError(f"{data} cannot be used ({reason}).", f"Check its path, names and {split} entries.") from error
+    validator.init_metrics(SimpleNamespace(names=validator.names, end2end=spec.nms_free, format="rknn"))
+    return validator
+
+
+def resolved_data(data: Path, split: str, folder: Path) -> Path:
+    """The data set as Ultralytics reads it, with the pictures of ``split`` by their full paths, in the working folder.
+
+    So it is read by the rules calibration has, and its download script, which may hold Python to run, is not there.
+
+    Raises:
+        UserError: it names no pictures that are there.
+    """
+    file, document = read_data(data)
+    parts = [path.resolve() if path.is_dir() else path for path in parts_of(file, document, (split,))]
+    found = sum(map(pictures_in, parts), Pictures(()))
+    # A pipe would hold up Ultralytics for ever; any other file that is no picture it leaves out with a warning.
+    files = [str(path.absolute()) for path in found.files if path.is_file()]
+    if not files:
+        raise UserError(
+            f"{data} cannot be used: there are no pictures in its {split} part.",
+            f"Give a data set with some of: {', '.join(sorted(SUFFIXES))}.",
+        )
+    listed = folder / f"{split}.txt"
+    if odd := next(
+        (file for file in files if "\n" in file or file.encode("utf-8", "ignore") != os.fsencode(file)), None
+    ):
+        raise UserError(f"{odd} has a name that Ultralytics cannot read from a list.", "Rename it.")
+    listed.write_text("\n".join(files), "utf-8")
+    left_out = ("path", "train", "val", "test", "minival", "download")
+    facts = {key: value for key, value in document.items() if key not in left_out}
+    resolved = folder / "data.yaml"
+    used = dict.fromkeys(("train", "val", split), str(listed.absolute()))
+    resolved.write_text(yaml.safe_dump(facts | used), "utf-8")
+    return resolved
+
+
+@contextmanager
+def read_only_labels() -> Iterator[None]:
+    """Ultralytics writes a cache beside the labels and reads one there, a pickle; neither happens in here.
+
+    And every suffix of a JPEG is one.
+    """
+
+    def no_cache(*_: object, **__: object) -> Any:
+        raise FileNotFoundError
+
+    def keep_in_memory(prefix: str, path: Path, labels: dict[str, Any], version: str) -> None:
+        labels["version"] = version
+
+    from ultralytics.data import base, dataset
+
+    suffixes = base.IMG_FORMATS | {suffix[1:] for suffix in JPEG_SUFFIXES}
+    with (
+        patch.object(base, "IMG_FORMATS", suffixes),
+        patch.object(dataset, "load_dataset_cache_file", no_cache),
+        patch.object(dataset, "save_dataset_cache_file", keep_in_memory),
+    ):
+        yield
+
+
+def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
+    """Our outputs as Ultralytics' model returns them, in input px: (1, C, A), or if NMS-free the best (1, 300, ...)."""
+    import torch
+    from ultralytics.nn.modules.head import Detect
+
+    task = task_of(spec)
+    flat = outputs[0].reshape(1, task.outputs[0].count, -1) * task.input_scale()
+    predictions = torch.from_numpy(np.ascontiguousarray(flat, np.float32))
+    if spec.nms_free:
+        if spec.task != "obb":
+            half = predictions[:, 2:4] / 2
+            predictions[:, :4] = torch.cat([predictions[:, :2] - half, predictions[:, :2] + half], 1)
+        predictions = Detect(nc=len(spec.names), reg_max=1, ch=(16,)).postprocess(predictions.permute(0, 2, 1))
+    if len(outputs) == 1:
+        return predictions
+    protos = outputs[1].reshape(1, *outputs[1].shape[-3:])
+    return predictions, torch.from_numpy(np.ascontiguousarray(protos, np.float32))

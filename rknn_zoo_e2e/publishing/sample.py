@@ -1,0 +1,50 @@
+"""The drawn picture of a model card."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.vision.image import read_image
+from rknn_zoo_e2e.zoo import MODELS, identity_of_bundle
+
+SIDE = 960  # px, the longest of the drawn picture
+PREFIX = "sample-"
+OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-(board|simulator|onnx)\.jpg")  # of a repo's files
+
+
+def default_picture(bundle: Bundle) -> Path | None:
+    """A picture with something for the model in it; None where there is none at hand, as for a model of one's own."""
+    card = identity_of_bundle(bundle).card
+    if card and card.shipped:
+        return MODELS / ("sample-pose.jpg" if card.task == "pose" else "sample.jpg")
+    if card and card.task != "obb":
+        try:
+            from ultralytics.utils import ASSETS  # its bus; AGPL-3.0 as the rest
+        except ImportError:
+            return None
+        return ASSETS / "bus.jpg" if (ASSETS / "bus.jpg").is_file() else None
+    return None
+
+
+def draw_sample(bundle: Bundle, picture: Path, on_stage: Callable[[str, float], None]) -> tuple[str, bytes]:
+    """The picture with what the bundle's first artifact finds drawn in: its name in the repo, and JPEG.
+
+    Raises:
+        UserError: the picture is none, or the bundle cannot run here.
+    """
+    artifact = bundle.artifacts[0]
+    image = read_image(picture)
+    with load(bundle.path, soc=artifact.soc, precision=artifact.precision, on_stage=on_stage) as predictor:
+        drawn = Image.fromarray(predictor(image).draw(image))
+        name = f"{PREFIX}{artifact.soc}-{artifact.precision}-{predictor.backend}.jpg"
+    drawn.thumbnail((SIDE, SIDE))
+    content = io.BytesIO()
+    drawn.save(content, "JPEG", quality=90)  # without EXIF: where a picture was taken is nobody's business
+    return name, content.getvalue()

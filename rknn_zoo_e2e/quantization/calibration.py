@@ -1,0 +1,185 @@
+"""Calibration pictures: chosen evenly among those that can be read, letterboxed as inference will see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.media.dataset import pictures_of
+from rknn_zoo_e2e.media.pictures import Pictures
+from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, SUFFIXES, check_readable, how_to_read, read_image
+from rknn_zoo_e2e.vision.letterbox import Letterbox
+
+DEFAULT_PICTURES = 40  # more gained nothing on yolov8n
+FEW = 20  # fewer are worth a word
+NAMED = 10  # skipped pictures, or suffixes, that are told one by one
+FIRST_DRAWN_SEED = 900_000  # far from those the starter models were trained and measured on
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The pictures of one calibration.
+
+    Attributes:
+        name: where they come from, to print and record; no path.
+        digest: sha256 over their contents, in order.
+        pictures: file names, to record.
+        read: the i-th picture, (h, w, 3) uint8 RGB; can be pickled.
+        skipped: why each picture that was to be used was not, a sentence that names it.
+        passed_over: suffix -> how many files beside them have it and are taken for no picture.
+        notes: the same for people, a line each.
+    """
+
+    name: str
+    digest: str
+    pictures: tuple[str, ...]
+    read: Callable[[int], np.ndarray]
+    skipped: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def letterboxed(self, index: int, imgsz: tuple[int, int]) -> np.ndarray:
+        """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
+        image = self.read(index)
+        return Letterbox.of(image, imgsz).apply(image)
+
+    def write(self, folder: Path, imgsz: tuple[int, int]) -> tuple[Path, ...]:
+        """All pictures letterboxed as PNG: the toolkit itself would only stretch them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for index in range(len(self)):
+            path = folder / f"{index:05}.png"
+            Image.fromarray(self.letterboxed(index, imgsz)).save(path, compress_level=1)
+            paths.append(path)
+        return tuple(paths)
+
+
+def from_pictures(
+    source: Path, count: int | None = None, on_share: Callable[[float], None] = lambda share: None
+) -> Calibration:
+    """Pictures spread evenly over the sorted list; for one that cannot be read another one is taken.
+
+    Args:
+        source: folder, data.yaml or list.
+        count: how many, all if there are fewer; None for ``DEFAULT_PICTURES``.
+        on_share: told which share (0..1) of them was looked at.
+
+    Raises:
+        UserError: nothing is there, or too few can be read: fewer than ``count``, by default than half.
+    """
+    found = pictures_of(source)
+    if not found.files:
+        raise UserError(
+            " ".join((f"No pictures in {source}.", *told_passed_over(found))),
+            f"Give a folder with some of: {', '.join(sorted(SUFFIXES))}.",
+        )
+    wanted = min(count or DEFAULT_PICTURES, len(found.files))
+    chosen, faults = choose(found.files, wanted, on_share)
+    if len(chosen) < (wanted if count else max(1, wanted // 2)):
+        left = f"Only {len(chosen)}" if chosen else "None"
+        fewer = f", or ask for fewer with --calib-images {len(chosen)}" if chosen else ""
+        first = next(iter(faults.values())).what
+        raise UserError(
+            f"{left} of the {wanted} pictures wanted of {source} can be used; the first that cannot: {first}",
+            f"Replace those that cannot be read{fewer}.",
+        )
+    digest = hashlib.sha256()
+    for path in chosen:
+        digest.update(bytes.fromhex(sha256(path)))
+    skipped = tuple(error.what for _, error in sorted(faults.items()))
+    return Calibration(
+        source.name or source.resolve().name,
+        digest.hexdigest(),
+        tuple(p.name for p in chosen),
+        partial(_nth, chosen),
+        skipped,
+        dict(found.passed_over),
+        (*told_skipped(skipped), *told_passed_over(found), *told_few(source, len(chosen), count)),
+    )
+
+
+def choose(
+    files: Sequence[Path], wanted: int, on_share: Callable[[float], None] = lambda share: None
+) -> tuple[list[Path], dict[Path, UserError]]:
+    """As many of the files as wanted that can be read, spread evenly, in their order; and what is wrong with others.
+
+    Those that cannot be read are replaced by ones that lie evenly among the rest, as long as there are any.
+    """
+    chosen: list[int] = []
+    faults: dict[Path, UserError] = {}
+    left = list(range(len(files)))
+    while left and len(chosen) < wanted:
+        missing = min(wanted - len(chosen), len(left))
+        turn = [left[i] for i in np.linspace(0, len(left) - 1, missing).round().astype(int)]
+        for index in turn:
+            try:
+                check_readable(files[index])
+                chosen.append(index)
+            except UserError as error:
+                faults[files[index]] = error
+            on_share(len(chosen) / wanted)
+        tried = set(turn)
+        left = [index for index in left if index not in tried]
+    return [files[index] for index in sorted(chosen)], faults
+
+
+def told_skipped(skipped: Sequence[str]) -> list[str]:
+    """A line for each of the first, and how many more there are."""
+    more = [f"Skipped: {len(skipped) - NAMED} more."] if len(skipped) > NAMED else []
+    return [f"Skipped: {what}" for what in skipped[:NAMED]] + more
+
+
+def told_passed_over(found: Pictures) -> list[str]:
+    """A line on files that are taken for no pictures, and what would read them."""
+    if not found.passed_over:
+        return []
+    kinds = ", ".join(f"{number} {suffix}" for suffix, number in found.passed_over.most_common(NAMED))
+    number = sum(found.passed_over.values())
+    files = "1 file with another suffix was" if number == 1 else f"{number} files with other suffixes were"
+    readable = {"AVIF": AVIF_SUFFIXES, "HEIF": HEIF_SUFFIXES}
+    fixes = [f" To read {kind}: {how_to_read(kind)}." for kind in readable if readable[kind] & found.passed_over.keys()]
+    return [f"{files} passed over: {kinds}.{''.join(fixes)}"]
+
+
+def told_few(source: Path, used: int, count: int | None) -> list[str]:
+    """A line where there are fewer than were asked for, or than are good."""
+    if used >= (count or FEW):
+        return []
+    asked = f"{count} were asked for" if count else "20 to 100 like those the model will see are better"
+    return [f"{source} has only {used} picture{'s' * (used != 1)} to calibrate and verify with; {asked}."]
+
+
+def from_shapes(count: int, pose: bool) -> Calibration:
+    """Drawn scenes for the starter models."""
+    name = f"shapes{'-pose' if pose else ''}, {count} drawn from seed {FIRST_DRAWN_SEED}"
+    return Calibration(
+        name,
+        hashlib.sha256(name.encode()).hexdigest(),
+        tuple(f"seed-{FIRST_DRAWN_SEED + i}" for i in range(count)),
+        partial(_draw, pose),
+    )
+
+
+def _nth(paths: Sequence[Path], index: int) -> np.ndarray:
+    try:
+        return read_image(paths[index])
+    except UserError as error:
+        what = f"A calibration picture is not what it was when this began: {error.what}"
+        raise UserError(what, "Run the same command again: another is taken for it.") from error
+
+
+def _draw(pose: bool, index: int) -> np.ndarray:
+    from rknn_zoo_e2e.media.synthetic import draw_scene
+
+    return draw_scene(FIRST_DRAWN_SEED + index, pose=pose)[0]

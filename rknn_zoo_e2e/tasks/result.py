@@ -1,0 +1,77 @@
+"""Detections of one picture, in source pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.masks import Mask
+
+
+@dataclass
+class Result:
+    """N detections, best score first.
+
+    Attributes:
+        spec: the model that made them.
+        shape: source (height, width) in px.
+        boxes: (N, 4) float32 xyxy in source px; of a rotated box the upright rectangle around it.
+        scores: (N,) float32, 0..1.
+        class_ids: (N,) int64.
+        keypoints: (N, K, 2 or 3) float32 x, y in source px and visibility 0..1; pose only.
+        masks: one a detection; segment only.
+        obb: (N, 5) float32 cx, cy, w, h in source px and radians in [0, pi/2); obb only.
+        ms: milliseconds by stage (pre, infer, post).
+        retried: how the runtime failed before it was opened anew for this picture, "" if it did not.
+    """
+
+    spec: ModelSpec
+    shape: tuple[int, int]
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    keypoints: np.ndarray | None = None
+    masks: list[Mask] | None = None
+    obb: np.ndarray | None = None
+    ms: dict[str, float] = field(default_factory=dict)
+    retried: str = ""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def label(self, index: int) -> str:
+        """Class name of one detection."""
+        return self.spec.names[int(self.class_ids[index])]
+
+    def draw(self, image: np.ndarray) -> np.ndarray:
+        """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy."""
+        from rknn_zoo_e2e.tasks.registry import task_of
+
+        return task_of(self.spec).draw(image, self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``detections`` and ``ms`` of the JSON document; a key is there only for its task."""
+        detections = []
+        for i in range(len(self)):
+            one: dict[str, Any] = {
+                "label": self.label(i),
+                "class_id": int(self.class_ids[i]),
+                "score": round(float(self.scores[i]), 4),
+                "box": rounded(self.boxes[i], 2),
+            }
+            if self.keypoints is not None:
+                one["keypoints"] = rounded(self.keypoints[i], 3)
+            if self.masks is not None:
+                one["polygons"] = [rounded(p, 1) for p in self.masks[i].polygons()]
+            if self.obb is not None:
+                one["obb"] = rounded(self.obb[i], 4)
+            detections.append(one)
+        return {"detections": detections, "ms": {k: round(v, 2) for k, v in self.ms.items()}}
+
+
+def rounded(array: np.ndarray, digits: int) -> list:
+    """Nested lists of floats that print short (float32 would show its own noise)."""
+    return array.astype(np.float64).round(digits).tolist()

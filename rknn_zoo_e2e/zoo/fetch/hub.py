@@ -1,0 +1,97 @@
+"""A file of a Hugging Face repository, in the cache all tools of the Hub share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    get_token,
+    hf_hub_download,
+    hf_hub_url,
+    is_offline_mode,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.zoo.cards import HubFile
+from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs, refused
+from rknn_zoo_e2e.zoo.fetch.release import LARGEST, TIMEOUT, Got, Known, bar
+
+
+def from_hub(
+    file: HubFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
+) -> Got:
+    """Downloads a file of the Hub into its own cache.
+
+    Args:
+        known: the sha256 it must have, and in words whence that is known; None where it is not.
+        revision: commit of the first fetch: it is asked for first, so that a name goes on meaning the same file.
+
+    Raises:
+        NotThere, Unreachable: this source cannot serve it.
+        UserError: the token was refused, or the file is not what it should be.
+    """
+    repo = f"{constants.ENDPOINT}/{file.repo}"
+    promised = None
+    try:
+        if not is_offline_mode():
+            revision, promised = _look(file, revision)
+        had = isinstance(try_to_load_from_cache(file.repo, file.file, revision=revision), str)
+        path = Path(hf_hub_download(file.repo, file.file, revision=revision, tqdm_class=bar(name, follow)))
+    except LocalEntryNotFoundError as error:
+        raise Unreachable(f"{constants.ENDPOINT} does not answer") from error
+    except (EntryNotFoundError, RevisionNotFoundError) as error:
+        raise NotThere(f"{repo} has no {file.file}") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403) and get_token():
+            raise refused(name, constants.ENDPOINT, status) from error
+        if isinstance(error, RepositoryNotFoundError):
+            raise NotThere(f"{repo} does not exist") from error
+        raise Unreachable(f"{constants.ENDPOINT} answers {status}") from error
+    except HTTPError as error:
+        raise Unreachable(f"{constants.ENDPOINT} does not answer") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Unreachable(f"{constants.ENDPOINT} sent a file of another size than it said") from error
+    digest = sha256(path)
+    for expected, whose in ((promised, "which the Hub has on record"), known):
+        if expected and digest != expected:
+            if not had:
+                # One step only: on some machines the blob is itself a link to what other tools share.
+                blob = path.parent / path.readlink() if path.is_symlink() else path
+                blob.unlink()
+                path.unlink(missing_ok=True)
+            raise differs(name, repo, digest, expected, whose)
+    return Got(path, digest, path.parent.name)
+
+
+def _look(file: HubFile, revision: str | None) -> tuple[str | None, str | None]:
+    """Asks for the file without fetching it: the download itself would try for half a minute where nobody answers.
+
+    Returns:
+        Its commit, and the sha256 the Hub has on record (large files have one; the client compares only sizes).
+    """
+    url = hf_hub_url(file.repo, file.file, revision=revision)
+    try:
+        found = get_hf_file_metadata(url, timeout=TIMEOUT)
+    except RevisionNotFoundError:
+        if revision is None:
+            raise
+        return _look(file, None)  # history was rewritten: the checksum decides
+    if (found.size or 0) > LARGEST:
+        raise Unreachable(f"{constants.ENDPOINT} offers {found.size:,} bytes as {file.file}")
+    return found.commit_hash, found.etag if re.fullmatch("[0-9a-f]{64}", found.etag or "") else None

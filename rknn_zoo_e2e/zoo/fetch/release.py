@@ -1,0 +1,107 @@
+"""A file of Ultralytics' releases: into our cache, resumed where it was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import get_session
+from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+from huggingface_hub.file_download import http_get
+from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.zoo.cards import ReleaseFile
+from rknn_zoo_e2e.zoo.fetch import records
+from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs
+
+BASE_VARIABLE = "E2ERKNN_RELEASES"  # where the releases are, for a mirror
+BASE = "https://github.com/ultralytics/assets/releases/download"
+TIMEOUT = 10  # s, for the first answer
+Known = tuple[str | None, str]
+LARGEST = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
+
+
+@dataclass(frozen=True)
+class Got:
+    """A file as it came: where it is, its digest, and its commit where the source has such."""
+
+    path: Path
+    sha256: str
+    revision: str | None = None
+
+
+def bar(name: str, follow: Callable[[str, str, float], None]) -> type[tqdm]:
+    """A tqdm that draws nothing and tells ``follow`` the share done."""
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if self.total:
+                follow(name, "fetch", min(1.0, self.n / self.total))
+
+    return Bar
+
+
+def from_release(
+    file: ReleaseFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
+) -> Got:
+    """Downloads a release's file into our cache folder.
+
+    Args:
+        known: the sha256 it must have, and in words whence that is known; None where it is not.
+        revision: not used, a release has none.
+
+    Raises:
+        NotThere, Unreachable: this source cannot serve it.
+        UserError: it is not what was fetched the first time.
+    """
+    base = os.environ.get(BASE_VARIABLE) or BASE
+    url = f"{base.rstrip('/')}/{file.tag}/{file.file}"
+    try:
+        answer = get_session().head(url, follow_redirects=True, timeout=TIMEOUT)
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        raise Unreachable(f"{base} does not answer") from error
+    if answer.status_code == 404:
+        raise NotThere(f"{url} does not exist")
+    if answer.status_code >= 400:
+        raise Unreachable(f"{base} answers {answer.status_code}")
+    # Named by what the server says the file is now, so that a part of another one is never continued.
+    stamp = answer.headers.get("etag", "") + answer.headers.get("content-length", "")
+    part = records.folder() / f".{file.file}.{hashlib.sha256(stamp.encode()).hexdigest()[:8]}.part"
+    size = int(answer.headers["content-length"]) if "content-length" in answer.headers else None
+    if size is not None and size > LARGEST:
+        raise Unreachable(f"{base} offers {size:,} bytes as {file.file}")
+    if size is None or (part.exists() and part.stat().st_size > size):
+        part.unlink(missing_ok=True)
+    try:
+        with part.open("ab") as target:
+            resumed = target.tell()
+            http_get(url, target, resume_size=resumed, expected_size=size, tqdm_class=bar(name, follow))
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        raise Unreachable(f"{base} stopped answering (what came is kept, and continued next time)") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        part.unlink()  # complete, and not of the size it should be
+        raise Unreachable(f"{base} sent a file of another size than it said") from error
+    if not zipfile.is_zipfile(part):  # checkpoints and sets are; a hotel's log-in page is not, and must not be recorded
+        part.unlink()
+        raise Unreachable(f"{base} sent something else than {file.file}")
+    digest = sha256(part)
+    expected, whose = known
+    if expected and digest != expected:
+        part.unlink()
+        raise differs(name, url, digest, expected, whose)
+    path = records.folder() / file.file
+    os.replace(part, path)
+    return Got(path, digest)
