@@ -19,6 +19,8 @@ fi
 $bin/ruff format --check .
 $bin/ruff check .
 $bin/mypy
+# Rooms import downwards, and in no ring: pyproject.toml has the order.
+$bin/lint-imports
 # Every import is of a declared package: of the package's own, and with the test extra of the tests and scripts.
 $bin/deptry rknn_zoo_e2e
 $bin/deptry tests tests/cpp tests/hub tests/isolated scripts --exclude '^$' --ignore DEP002,DEP004
