@@ -11,6 +11,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_configure() -> None:
+    """Started in the background or under ``nohup``, we ignore these two, and so would every program a test starts.
+
+    What has a handler of Python here has the system's own treatment in a new program, so ours do nothing of their own.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def shared_folder(variable: str) -> Path:
     """The folder an environment variable names; skips without it, fails where it is promised."""
     folder = os.environ.get(variable)
