@@ -14,11 +14,11 @@ ROOT = Path(__file__).parent.parent
 def pytest_configure() -> None:
     """Started in the background or under ``nohup``, we ignore these two, and so would every program a test starts.
 
-    What has a handler of Python here has the system's own treatment in a new program, so ours do nothing of their own.
+    What has a handler of Python here has the system's own treatment in a new program.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, handler)
 
 
 def shared_folder(variable: str) -> Path:
