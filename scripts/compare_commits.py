@@ -61,9 +61,11 @@ def rows_of(model: str, old: Built, again: Built, new: Built, renamed: bool) -> 
 
 def checks(old: Built, again: Built, new: Built, renamed: bool) -> Iterator[tuple[str, str, Verdict]]:
     """SoC, what is compared, and what came of it."""
-    yield "", "exit codes", compare_documents(old.codes, new.codes)
-    if not (old.bundle and new.bundle):
-        yield "", "convert --json", compare_documents(old.document("convert"), new.document("convert"))
+    codes = compare_documents(old.codes, new.codes)
+    yield "", "exit codes", Verdict(True, f"equal: {said(old.codes)}") if codes.equal else codes
+    if not (old.bundle and new.bundle):  # then it proves nothing, even where both say the same
+        convert = compare_documents(old.document("convert"), new.document("convert"))
+        yield "", "convert --json", Verdict(False, f"there is no bundle; {convert.what}")
         return
     renamings: dict[str, Renaming | None] = {}
     for soc in ("", *old.socs):  # of all SoCs, and of those that have a graph of their own
@@ -93,6 +95,10 @@ def checks(old: Built, again: Built, new: Built, renamed: bool) -> Iterator[tupl
         yield soc, "detections", compare_documents(old.document(f"simulate {soc}"), new.document(f"simulate {soc}"))
 
 
+def said(codes: dict[str, int]) -> str:
+    return ", ".join(f"{step} {code}" for step, code in codes.items())
+
+
 def entries(document: dict[str, Any], soc: str) -> list[Any]:
     """What a document says of one SoC."""
     return [artifact for artifact in document.get("artifacts", []) if artifact["soc"] == soc]
@@ -101,7 +107,7 @@ def entries(document: dict[str, Any], soc: str) -> list[Any]:
 def calibrations(old: Built, new: Built, soc: str, renamings: Sequence[Renaming | None]) -> Verdict:
     """The files with the ranges; they were measured on the SoC's own graph, or on everybody's."""
     one, two = (built.read(built.artifact(soc).get("calibration", "")) for built in (old, new))
-    if renamings[0] is None:
+    if renamings[0] is None or not (one and two):
         return compare_bytes(one, two)
     verdicts = [compare_renamed(jsonlib.loads(one), jsonlib.loads(two), renaming) for renaming in renamings]
     return next((verdict for verdict in verdicts if verdict.equal), verdicts[0])
@@ -118,7 +124,9 @@ def main(
     models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Zoo names or .pt files.")] = None,
     soc: Annotated[list[str] | None, typer.Option("--soc", help="Rockchip SoC; repeat.")] = None,
     renamed: Annotated[bool, typer.Option("--renamed", help="NEW calls tensors otherwise, on purpose.")] = False,
-    keep: Annotated[Path | None, typer.Option(help="Folder in which builds are kept, by commit.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder in which builds are kept, by commit; one for each --pictures.")
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder of pictures to calibrate with and to run. Default: E2ERKNN_DATA's.")
     ] = None,

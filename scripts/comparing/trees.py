@@ -168,12 +168,12 @@ def result(ran: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 def checked_out(commit: str) -> Iterator[Tree]:
     """A worktree of a commit for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="e2erknn-compare-") as folder:
-        place = Path(folder).resolve() / "tree"
+        place = str(Path(folder).resolve() / "tree")
         try:
-            git("worktree", "add", "--quiet", "--detach", str(place), commit)
-            yield Tree(place, commit)
+            git("worktree", "add", "--quiet", "--detach", place, commit)
+            yield Tree(Path(place), commit)
         finally:
-            git("worktree", "remove", "--force", str(place))
+            subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", place], stderr=subprocess.DEVNULL)
 
 
 def git(*arguments: str) -> str:
