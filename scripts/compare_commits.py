@@ -4,8 +4,8 @@
     python scripts/compare_commits.py main HEAD shapes shapes-obb --soc rk3566 --keep proof
 
 Each commit is checked out into a temporary git worktree and its own command line run there. OLD converts every model
-twice, so that it is known what differs between two builds of one commit anyway. What --keep holds is not built again.
-Markdown on stdout, or JSON with --json; exit code 1 on any difference. Linux only.
+twice, the second time with random addresses: where these two differ the compiler leaves addresses in a file. What
+--keep holds is not built again. Markdown on stdout, or JSON with --json; exit code 1 on any difference. Linux only.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def main(
             job = Job(model, tuple(soc or SOCS), calibration, tuple(shown))
             name = "-".join([Path(model).stem, *job.socs])
             first, again, last = (
-                tree.build(job, kept / tree.commit[:12] / f"{name}-{number}")
+                tree.build(job, kept / tree.commit[:12] / f"{name}-{number}", scattered=number == 2)
                 for tree, number in ((before, 1), (before, 2), (after, third))
             )
             rows += rows_of(Path(model).stem, first, again, last, renamed)

@@ -1,7 +1,8 @@
 """Commits checked out side by side, and what each builds with its own command line.
 
-Processes run without the randomness that can be had away: addresses, hashes, and what memory holds before it is written
-to (on rv1106 the compiler leaves out what happens to be 0 there, so that even sizes differ). Linux only.
+Processes run without the randomness that can be had away: hashes, addresses, and what memory holds before it is
+written to (on rv1106 the compiler leaves out what happens to be 0 there, so that even sizes differ). Addresses stay
+random in one build, which shows where the compiler leaves one in a file. Linux only.
 """
 
 from __future__ import annotations
@@ -123,8 +124,12 @@ class Tree:
         if folder not in Path(origin).parents:
             raise RuntimeError(f"{commit} is not what its own tree runs: {origin or 'it cannot be imported'}")
 
-    def python(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """This interpreter with the tree's package, in a working folder; its workers inherit all of that."""
+    def python(self, folder: Path, *arguments: str, scattered: bool = False) -> subprocess.CompletedProcess[str]:
+        """This interpreter with the tree's package, in a working folder; its workers inherit all of that.
+
+        Args:
+            scattered: leave addresses as random as they are.
+        """
         environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(self.folder)}
         libc = ctypes.CDLL(None)
         return subprocess.run(
@@ -133,18 +138,23 @@ class Tree:
             env=environment,
             capture_output=True,
             text=True,
-            preexec_fn=lambda: libc.personality(ADDR_NO_RANDOMIZE),
+            preexec_fn=None if scattered else lambda: libc.personality(ADDR_NO_RANDOMIZE),
         )
 
-    def build(self, job: Job, folder: Path) -> Built:
-        """Converts, inspects and simulates; what is in the folder already is not made again."""
+    def build(self, job: Job, folder: Path, scattered: bool = False) -> Built:
+        """Converts, inspects and simulates; what is in the folder already is not made again.
+
+        Args:
+            scattered: leave addresses as random as they are, so that what holds one is seen to differ.
+        """
         if not (folder / "done.json").exists():
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
             folder.mkdir(parents=True)
             tell(f"{self.commit[:12]}: {job.model} into {folder}")
-            done = {"convert": self.run(folder, *job.arguments)}
+            command = "-m", "rknn_zoo_e2e"
+            done = {"convert": result(self.python(folder, *command, *job.arguments, scattered=scattered))}
             if bundle := next(folder.glob("*_rknn_model"), None):
-                done["inspect"] = self.run(folder, "inspect", bundle.name, "--json")
+                done["inspect"] = result(self.python(folder, *command, "inspect", bundle.name, "--json"))
                 for soc in job.socs:
                     pictures = map(str, job.pictures)
                     ran = self.python(folder, "-c", SIMULATE, bundle.name, soc, f"{soc}.npz", *pictures)
@@ -152,9 +162,6 @@ class Tree:
             (folder / "new.json").write_text(json.dumps(done), "utf-8")
             (folder / "new.json").rename(folder / "done.json")
         return Built(folder, job.socs)
-
-    def run(self, folder: Path, *arguments: str) -> dict[str, Any]:
-        return result(self.python(folder, "-m", "rknn_zoo_e2e", *arguments))
 
 
 def result(ran: subprocess.CompletedProcess[str]) -> dict[str, Any]:
