@@ -98,7 +98,7 @@ class Traced:
             "FILES_ENTERED_TREE": str(self.tree),
             "FILES_ENTERED_PHASE": phase,
         }
-        typer.echo(f"{phase or 'load'}: {' '.join(arguments)[:80]!r}", err=True)
+        typer.echo(f"tracing: {phase or 'picture'}", err=True)
         subprocess.run([sys.executable, *arguments], cwd=self.folder, env=environment, stdout=sys.stderr, check=True)
 
     def entered(self) -> dict[str, list[str]]:
