@@ -32,13 +32,13 @@ from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
 from rknn_zoo_e2e.measure.evaluate import evaluate
 from rknn_zoo_e2e.quantization.clipping import grid_of
 from rknn_zoo_e2e.quantization.precision import int8_tensors
-from rknn_zoo_e2e.quantization.ranges import readers_of
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.toolkit.weight_grids import better_grid, on_grid
 

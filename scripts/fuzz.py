@@ -122,6 +122,7 @@ def main(
         import onnxruntime  # noqa: F401
         import ultralytics.nn.tasks  # noqa: F401
 
+        import rknn_zoo_e2e.checkpoint.describe
         import rknn_zoo_e2e.cli.app
         import rknn_zoo_e2e.conversion.export  # noqa: F401
 

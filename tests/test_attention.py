@@ -15,7 +15,8 @@ from ultralytics.nn.modules.conv import Conv, DWConv
 from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.boards.soc import find_soc
-from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
+from rknn_zoo_e2e.checkpoint.describe import spec_of
+from rknn_zoo_e2e.conversion.export import export_onnx
 from rknn_zoo_e2e.heads.attention import WIDEST_POOL, NpuAttention, attention_patched, attentions, pooling, spare_rows
 from rknn_zoo_e2e.heads.patch import blocks_patched
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import nn
 
+from rknn_zoo_e2e.checkpoint.describe import spec_of
 from rknn_zoo_e2e.checkpoint.load import load_model
 from rknn_zoo_e2e.checkpoint.source import load_source
-from rknn_zoo_e2e.conversion.export import spec_of
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.zoo import Source
 

@@ -87,7 +87,8 @@ def one_thread():
 @pytest.mark.parametrize("name", SMALL)
 def test_every_small_model_exports_from_its_architecture(tmp_path: Path, one_thread, name: str):
     """Untrained, offline, through this project's own head; as large as its card says."""
-    from rknn_zoo_e2e.conversion.export import export_onnx, spec_of
+    from rknn_zoo_e2e.checkpoint.describe import spec_of
+    from rknn_zoo_e2e.conversion.export import export_onnx
     from rknn_zoo_e2e.tasks.registry import task_of
 
     card = catalogue()[name]

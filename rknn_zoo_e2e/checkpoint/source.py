@@ -36,8 +36,8 @@ def load_source(source: Source, imgsz: tuple[int, int] | None = None) -> tuple[n
     require_torch()
     import torch
 
+    from rknn_zoo_e2e.checkpoint.describe import spec_of
     from rknn_zoo_e2e.checkpoint.load import load_model
-    from rknn_zoo_e2e.conversion.export import spec_of
 
     model = load_model(source.path, source.trusted)
     lost = [name for name, weights in model.state_dict().items() if not weights.isfinite().all()]

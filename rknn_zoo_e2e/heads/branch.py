@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rknn_zoo_e2e.heads.boundary import LEAVES, Boundary
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import fold
 
@@ -17,13 +18,19 @@ def split_last(sequences: Sequence[nn.Sequential]) -> tuple[list[nn.Module], lis
     return [s[:-1] for s in sequences], [s[-1] for s in sequences]  # type: ignore[misc]
 
 
+def leaves(branch: str, level: int) -> Boundary:
+    """Where one level of a branch leaves INT8."""
+    return Boundary(LEAVES, f"{branch}.{level}")
+
+
 class Branch(nn.Module):
     """The last 1x1 convolution of each level, rewritten as ``matrix @ conv + bias``, then all levels on one grid.
 
-    The convolutions sit in ``last``: the precision plan finds them in the exported graph by that name and leaves INT8
-    at their input.
+    The input of each of these convolutions is where the branch leaves INT8, unless it did before
+    (:mod:`~rknn_zoo_e2e.heads.boundary`).
 
     Args:
+        name: of the branch; two that leave INT8 at the same tensors have the same.
         last: trained convolution of each level.
         matrix: of each level (out channels, channels of the convolution), the identity by default.
         bias: of each level (out channels,), zero by default.
@@ -32,6 +39,7 @@ class Branch(nn.Module):
 
     def __init__(
         self,
+        name: str,
         last: Sequence[nn.Conv2d],
         grid: Grid,
         matrix: Sequence[np.ndarray] | None = None,
@@ -44,12 +52,13 @@ class Branch(nn.Module):
         biases = bias or [np.zeros(len(m)) for m in matrices]
         self.channels = len(matrices[0])
         self.last = nn.ModuleList(fold(c, m, b) for c, m, b in zip(last, matrices, biases, strict=True))
+        self.leaves = nn.ModuleList(leaves(name, level) for level in range(len(last)))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Stem outputs (1, C, h, w) of each level to (1, channels, grid height, grid width)."""
         maps = []
-        for x, last, rows in zip(features, self.last, self.grid.rows, strict=True):
-            y = last(x)
+        for x, leaves, last, rows in zip(features, self.leaves, self.last, self.grid.rows, strict=True):
+            y = last(leaves(x))
             if self.activation is not None:
                 y = self.activation(y)
             maps.append(y.reshape(1, y.shape[1], rows, self.grid.width))
@@ -60,10 +69,10 @@ class Branch(nn.Module):
 class StemmedBranch(nn.Module):
     """A :class:`Branch` after its trained stems."""
 
-    def __init__(self, sequences: Sequence[nn.Sequential], grid: Grid, **kwargs) -> None:
+    def __init__(self, name: str, sequences: Sequence[nn.Sequential], grid: Grid, **kwargs) -> None:
         super().__init__()
         stems, last = split_last(sequences)
-        self.stems, self.branch = nn.ModuleList(stems), Branch(last, grid, **kwargs)
+        self.stems, self.branch = nn.ModuleList(stems), Branch(name, last, grid, **kwargs)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Feature maps (1, C, h, w) of each level to (1, channels, grid height, grid width)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Distances(nn.Module):
         folded = {}
         if not isinstance(self.dfl, nn.Identity):
             folded = {"matrix": [self.dfl.matrix] * len(grid.levels), "bias": [self.dfl.bias] * len(grid.levels)}
-        self.logits = StemmedBranch(box_head, grid, **folded)
+        self.logits = StemmedBranch("boxes", box_head, grid, **folded)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         return self.dfl(self.logits(features))
@@ -42,18 +43,30 @@ class DetectTail(nn.Module):
     Args:
         head: the trained head.
         floats: for an NPU that computes in fp16, which divides.
+
+    Attributes:
+        task: the task its outputs are those of.
+        corners: Ultralytics' own decode of a one-to-one head gives boxes as x1, y1, x2, y2, not as cx, cy, w, h.
     """
+
+    task: ClassVar[str] = "detect"
+    corners: ClassVar[bool] = True
 
     def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
         super().__init__()
         self.grid, self.flat = grid, layout == "flat"
         self.branches = head.one2one if head.end2end else head.one2many
         self.distances = Distances(self.branches["box_head"], head.reg_max, grid, floats)
-        self.scores = StemmedBranch(self.branches["cls_head"], grid, activation=torch.sigmoid)
+        self.scores = StemmedBranch("scores", self.branches["cls_head"], grid, activation=torch.sigmoid)
         self.to_box = constant(LTRB_TO_BOX)
         cell, centres = grid.cell(), grid.centres()
         self.register_buffer("cell", torch.from_numpy(np.concatenate([cell, cell])[None]))
         self.register_buffer("centres", torch.from_numpy(np.concatenate([centres, np.zeros_like(centres)])[None]))
+
+    @staticmethod
+    def facts(head: nn.Module) -> dict[str, Any]:
+        """What the head knows of its model and no other task has: fields of a ``ModelSpec``."""
+        return {}
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """cx, cy, w, h (1, 4, H', W') normalised, and the task's own channels, each (1, C, H', W')."""

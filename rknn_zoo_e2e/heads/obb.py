@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor, nn
-from ultralytics.nn.modules.head import OBB26
 
 from rknn_zoo_e2e.heads.branch import StemmedBranch
 from rknn_zoo_e2e.heads.detect import DetectTail
@@ -61,16 +61,19 @@ class ObbTail(DetectTail):
     """Adds the angle in radians; the box is cx, cy, w, h of the rotated rectangle, normalised (0..1).
 
     Formula: ultralytics.utils.tal.dist2rbox. x and y are divided by the input's width and height, w and h too.
+
+    Attributes:
+        bounded: the head gives a logit, whose sigmoid is the angle within Ultralytics' range.
     """
+
+    task, corners = "obb", False
+    bounded: ClassVar[bool] = True
 
     def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
         super().__init__(head, grid, layout, floats)
-        # YOLO26 gives the angle itself (mostly in Ultralytics' range; half a turn to either side is decoded),
-        # the others a logit.
-        self.bounded = not isinstance(head, OBB26)
         self.limit = math.pi / 2 if self.bounded else math.pi
         activation = torch.sigmoid if self.bounded else None
-        self.angle = StemmedBranch(self.branches["angle_head"], grid, activation=activation)
+        self.angle = StemmedBranch("angle", self.branches["angle_head"], grid, activation=activation)
         self.rotation = Rotation(self.limit)
         h = math.sqrt(0.5)  # cos and sin of the middle
         self.from_cos, self.from_sin = constant(rows([[h], [h]])), constant(rows([[-h], [h]]))
@@ -87,3 +90,9 @@ class ObbTail(DetectTail):
         box = self.size(ltrb) + self.along(ltrb) * turn + self.across(ltrb) * self.swap(turn)
         box = box * self.cell + self.centres
         return box, [v * self.limit + MIDDLE]
+
+
+class Obb26Tail(ObbTail):
+    """YOLO26 gives the angle itself, mostly in Ultralytics' range; half a turn to either side is decoded."""
+
+    bounded = False

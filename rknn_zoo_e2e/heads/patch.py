@@ -9,8 +9,8 @@ from torch import nn
 
 from rknn_zoo_e2e.heads.attention import attentions
 from rknn_zoo_e2e.heads.csp import Increments, blocks
-from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.heads.registry import tail_of
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
 
 ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inputs, type, parameters
@@ -25,19 +25,18 @@ def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def patched(
-    model: nn.Module, tail: type[DetectTail], imgsz: tuple[int, int], layout: str, floats: bool = True
-) -> Iterator[nn.Module]:
-    """The model with its head answering through ``tail``; the head itself is back when the ``with`` ends.
+def patched(model: nn.Module, imgsz: tuple[int, int], layout: str, floats: bool = True) -> Iterator[nn.Module]:
+    """The model with its head answering through its tail; the head itself is back when the ``with`` ends.
 
     Args:
-        model: Ultralytics model (``model.model[-1]`` is the head), fused or not.
-        tail: the task's tail.
+        model: Ultralytics model, fused or not; ``model.model[-1]`` is its head, of a class that has a tail.
         imgsz: input (height, width) in px.
         layout: "flat" or "grid".
         floats: for an NPU that computes in fp16.
     """
     head = model.model[-1]
+    tail = tail_of(head)
+    assert tail is not None, f"no tail for a {type(head).__name__} head"
     grid = Grid(imgsz, tuple(int(s) for s in head.stride))
     with replaced(model, {f"model.{len(model.model) - 1}": tail(head, grid, layout, floats)}):
         yield model

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
+from rknn_zoo_e2e.heads.registry import tail_of
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
@@ -23,6 +24,7 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
         x: (1, 3, H, W) float32, 0..1.
     """
     head = model.model[-1]
+    tail = tail_of(head)
     # One-to-one heads select their best boxes themselves; here every anchor is wanted.
     head.postprocess = lambda predictions: predictions.permute(0, 2, 1)
     try:
@@ -31,7 +33,7 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
     finally:
         del head.postprocess
     outputs = [o.clone() for o in (decoded if isinstance(decoded, tuple) else (decoded,))]
-    if head.end2end and spec.task != "obb":  # these come as corners
+    if head.end2end and tail is not None and tail.corners:
         one, two = outputs[0][:, :2].clone(), outputs[0][:, 2:4].clone()
         outputs[0][:, :2], outputs[0][:, 2:4] = (one + two) / 2, two - one
     outputs[0] /= torch.from_numpy(task_of(spec).input_scale())
@@ -50,7 +52,7 @@ def check_decode(model: nn.Module, spec: ModelSpec) -> float:
     stock = reference_outputs(model, x, spec)[0]
     with blocks_patched(model):
         expected = reference_outputs(model, x, spec)[0]
-        with torch.no_grad(), patched(model, task_of(spec).tail(), spec.imgsz, "flat"):
+        with torch.no_grad(), patched(model, spec.imgsz, "flat"):
             actual = model(x)
     actual = actual[0] if isinstance(actual, tuple) else actual
     worst, moved = (float(((a - expected) * scale).abs().max()) for a in (actual, stock))

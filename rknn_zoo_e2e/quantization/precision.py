@@ -1,13 +1,10 @@
 """The precision plan: which tensors of the exported graph leave INT8.
 
+The modules that compute them say so (``heads.boundary``), and the graph carries it along (:class:`Boundaries`).
+
 Measured on yolov8n, 640 px, 308 COCO pictures, rk3566, in the vendor's simulator (mAP50-95; fp32 0.3879): everything
 INT8 0.3580; only sigmoids and decode in fp16 0.3787; from the input of every branch's last convolution 0.3858.
 Attention in INT8 costs yolo11n 2.6 of 44.5 points; in fp16 too it keeps 44.1.
-
-Key points are distances in cells, so the noise of eight bits moves them further on coarser levels. There the second
-convolution of their stems leaves INT8 too: the median error of yolo26n-pose falls by a fifth, OKS rises from 55.1 to
-55.6 of 56.5, for 6 % more cycles (yolov8n-pose: by a quarter, 49.3 to 49.4 of 49.5, 3 %). On the finest level it costs
-three times as much and gains nothing.
 
 Tensors are clipped at the least square error, those of the first two convolutions at the least error to the power of
 1.5: there extremes are edges, which matter less than the rounding of everything else. The mean error of scores falls by
@@ -17,21 +14,50 @@ later layers the extremes are what the model looks for: with the power of 1.5 ev
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx
 
 from rknn_zoo_e2e.boards.soc import Soc
-from rknn_zoo_e2e.quantization.ranges import quantised_tensors, readers_of
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.quantization.ranges import quantised_tensors
+from rknn_zoo_e2e.toolkit.graph import before, between
 
-LAST = re.compile(r"/last\.\d+/Conv$")  # heads.branch.Branch.last
-# heads.pose.PoseTail.stems of all levels but the finest, their second convolution
-KEY_POINTS = re.compile(r"^(/model\.\d+/stems\.[1-9]\d*/stems\.\d+\.1)/conv/Conv$")
-ATTENTION = re.compile(r"^(/model\.\d+)/.*\battn/")  # C2PSA, and YOLO26's C3k2 with attention
-
-STEM = re.compile(r"^/model\.[01]/")  # the first two convolutions of every YOLO here
 STEM_POWER, POWER = 1.5, 2.0
+KEY = "int8_boundaries"  # in the graph's metadata_props, JSON
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Where a graph's numbers leave INT8 and come back, as (region, tensor) in the graph's order.
+
+    Attributes:
+        leaves: where regions begin, the first of each counts; what leaves once more has left already.
+        returns: where they end, the last of each counts; those that return nowhere end at the graph's first output.
+        stem: the last tensor of the first two convolutions.
+    """
+
+    leaves: Sequence[tuple[str, str]]
+    returns: Sequence[tuple[str, str]] = ()
+    stem: Sequence[tuple[str, str]] = ()
+
+    def write(self, model: onnx.ModelProto) -> None:
+        """Has the graph carry them."""
+        onnx.helper.set_model_props(model, {KEY: json.dumps(asdict(self))})
+
+    @classmethod
+    def read(cls, model: onnx.ModelProto) -> Boundaries:
+        """Those a graph carries. Raises :class:`UserError` where it carries none."""
+        said = {entry.key: entry.value for entry in model.metadata_props}
+        if KEY not in said:
+            raise UserError(
+                "The graph does not say which of its tensors leave INT8.",
+                "Convert the checkpoint again: graphs of earlier versions did not.",
+            )
+        return cls(**json.loads(said[KEY]))
 
 
 def int8_tensors(path: Path) -> dict[str, float]:
@@ -40,17 +66,13 @@ def int8_tensors(path: Path) -> dict[str, float]:
     Returns:
         Name -> the power of its error that clipping it is to make least.
     """
-    graph = onnx.load(str(path), load_external_data=False).graph
-    readers, output = readers_of(graph), graph.output[0].name
-    inside: set[str] = set()
-    for first, last in regions(path):
-        ahead = [first]
-        while ahead:
-            for node in readers.get(ahead.pop(), []):
-                ahead += [name for name in node.output if name not in inside and name != last]
-                inside.update(name for name in node.output if name != last or last == output)
+    model = onnx.load(str(path), load_external_data=False)
+    graph, inside = model.graph, set[str]()
+    for first, last in planned(model):
+        inside |= between(graph, first, last) | ({last} & {graph.output[0].name})
+    stem = set().union(*(before(graph, tensor, set()) for _, tensor in Boundaries.read(model).stem))
     names = [name for name in quantised_tensors(path) if name not in inside]
-    return {name: STEM_POWER if STEM.match(name) else POWER for name in names}
+    return {name: STEM_POWER if name in stem else POWER for name in names}
 
 
 def hybrid_regions(path: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
@@ -59,19 +81,37 @@ def hybrid_regions(path: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
 
 
 def regions(path: Path) -> tuple[tuple[str, str], ...]:
-    """[first tensor, last tensor] of each region that leaves INT8 where the SoC can."""
-    graph = onnx.load(str(path), load_external_data=False).graph
-    output = graph.output[0].name
-    earlier = {
-        f"{match[1]}/act/Mul_output_0": node.input[0] for node in graph.node if (match := KEY_POINTS.match(node.name))
-    }
-    inputs = [node.input[0] for node in graph.node if LAST.search(node.name)]
-    starts = dict.fromkeys(earlier.get(name, name) for name in inputs)
-    found = [(start, output) for start in starts]
-    tensors = {name for node in graph.node for name in node.output}
-    blocks = dict.fromkeys(match[1] for node in graph.node if (match := ATTENTION.match(node.name)))
-    for block in blocks:
-        first, last = f"{block}/cv1/act/Mul_output_0", f"{block}/cv2/act/Mul_output_0"
-        if first in tensors and last in tensors:
-            found.append((first, last))
-    return tuple(found)
+    """[first tensor, last tensor] of each region that leaves INT8 where the SoC can.
+
+    Raises:
+        UserError: something of the head or a block would stay INT8 without anybody having said so.
+    """
+    return planned(onnx.load(str(path), load_external_data=False))
+
+
+def planned(model: onnx.ModelProto) -> tuple[tuple[str, str], ...]:
+    """The regions of a graph, see :func:`regions`: those of the head's branches first."""
+    graph, said = model.graph, Boundaries.read(model)
+    output, returns = graph.output[0].name, dict(said.returns)
+    first: dict[str, str] = {}
+    for region, tensor in said.leaves:
+        first[region] = first.pop(region, tensor)  # in the order of the last that name it
+    ends = [(region, start, returns.get(region, output)) for region, start in first.items()]
+    for region, start, end in ends:
+        inner = {tensor for name, tensor in said.leaves if name == region} - {start}
+        if start == end or start not in before(graph, end, {start}) or inner - between(graph, start, end):
+            raise _unknown(f"what is computed from {start} ({region}) does not come to {end}")
+    branches = {start for _, start, end in ends if end == output}
+    if graph.input[0].name in before(graph, output, branches):
+        raise _unknown(f"of what {output} is computed from, something never leaves INT8")
+    if left := returns.keys() - first.keys():
+        raise _unknown(f"{min(left)} returns to INT8 without leaving it")
+    pairs = sorted(((start, end) for _, start, end in ends), key=lambda pair: pair[1] != output)
+    return tuple(dict.fromkeys(pairs))
+
+
+def _unknown(what: str) -> UserError:
+    return UserError(
+        f"This model's precision cannot be planned: {what}.",
+        "Report this with the checkpoint's origin; its head or a block is one this tool does not know.",
+    )

@@ -22,6 +22,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rknn_zoo_e2e.quantization.clipping import Sample
+from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
 
 SATURATION = 7.0  # |x| beyond which the vendor takes a sigmoid for 0 or 1
@@ -80,15 +81,6 @@ def quantised_tensors(path: Path) -> list[str]:
         and node.op_type not in COPIES | {"Sigmoid"}
         and all(reader.op_type != "Sigmoid" for reader in readers.get(name, []))
     ]
-
-
-def readers_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
-    """The operators that read each tensor."""
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    return readers
 
 
 def _observe(model: onnx.ModelProto, whole: Iterable[str]) -> list[str]:

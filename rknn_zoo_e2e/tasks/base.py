@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
 from rknn_zoo_e2e.vision.tensors import Raw, below, ceiling, finite, greatest, least, part
-
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.heads.detect import DetectTail
 
 MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
 TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
@@ -116,11 +113,6 @@ class Task(ABC):
         box = Channels("box", 4, "cx, cy, w, h normalised to the input (0..1)")
         scores = Channels("scores", len(self.spec.names), "0..1")
         return (Output("output0", (box, scores, *self.extra)),)
-
-    @classmethod
-    @abstractmethod
-    def tail(cls) -> type[DetectTail]:
-        """The decode tail for this task's head (imports torch)."""
 
     def input_scale(self) -> np.ndarray:
         """(C, 1) float32 that turns output0's normalised channels into input px, 1 where a channel is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,6 @@ from rknn_zoo_e2e.vision.nms import rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
 from rknn_zoo_e2e.vision.tensors import Raw, part
 
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.heads.detect import DetectTail
-
 
 class ObbTask(Task):
     name, metric = "obb", "obb"
@@ -26,12 +22,6 @@ class ObbTask(Task):
     @property
     def extra(self) -> tuple[Channels, ...]:
         return (Channels("angle", 1, "radians"),)
-
-    @classmethod
-    def tail(cls) -> type[DetectTail]:
-        from rknn_zoo_e2e.heads.obb import ObbTail
-
-        return ObbTail
 
     def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
         """(5, N) float32 of some anchors: cx, cy, w, h in input px, radians."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
-
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.heads.detect import DetectTail
 
 
 class PoseTask(Task):
@@ -32,12 +28,6 @@ class PoseTask(Task):
         points, values = self.shape
         what = "x, y normalised to the input (0..1)" + (", visibility 0..1" if values == 3 else "") + ", interleaved"
         return (Channels("keypoints", points * values, what),)
-
-    @classmethod
-    def tail(cls) -> type[DetectTail]:
-        from rknn_zoo_e2e.heads.pose import PoseTail
-
-        return PoseTail
 
     def input_scale(self) -> np.ndarray:
         scale = super().input_scale()

@@ -1,4 +1,4 @@
-"""The four tasks: one adapter each answers for its outputs, decoding, drawing and head. Nothing here imports torch."""
+"""The four tasks: one adapter each answers for its outputs, decoding and drawing. Nothing here imports torch."""
 
 from __future__ import annotations
 

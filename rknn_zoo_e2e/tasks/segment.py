@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
 from rknn_zoo_e2e.vision.tensors import Raw
-
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.heads.detect import DetectTail
 
 
 class SegmentTask(Task):
@@ -30,12 +26,6 @@ class SegmentTask(Task):
     def outputs(self) -> tuple[Output, ...]:
         protos = Channels("prototypes", self.spec.masks, "logits over the input, a quarter of its size")
         return (*super().outputs, Output("output1", (protos,)))
-
-    @classmethod
-    def tail(cls) -> type[DetectTail]:
-        from rknn_zoo_e2e.heads.segment import SegmentTail
-
-        return SegmentTail
 
     def check(self, outputs: Sequence[Raw]) -> None:
         super().check(outputs)

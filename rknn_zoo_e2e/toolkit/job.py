@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-
-from rknn_zoo_e2e.boards.soc import SOCS
-
-BLOCK = re.compile(r"^(/model\.\d+/)cv1/")  # the first tensor of a region that is a whole block
 
 # Quantisation range of every tensor: name -> (minima, maxima), lists of one as the toolkit writes them.
 Ranges = dict[str, tuple[list[float], list[float]]]
@@ -37,13 +32,6 @@ class BuildJob:
     ranges: Ranges | None = None
     rknn: Path | None = None
     custom_string: str = ""
-
-    @property
-    def float_blocks(self) -> tuple[str, ...]:
-        """Prefixes of whole blocks computed in fp16: what the SoC makes of them needs no range."""
-        if not SOCS[self.soc].fp16:
-            return ()
-        return tuple(match[1] for first, _ in self.hybrid if (match := BLOCK.match(first)))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.isolation.worker import Enter, LibraryError
 from rknn_zoo_e2e.toolkit.bands import cut_maps
 from rknn_zoo_e2e.toolkit.concat import place_channels
+from rknn_zoo_e2e.toolkit.graph import between, makers_of
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built, Ranges
 from rknn_zoo_e2e.toolkit.versions import known_crash
 from rknn_zoo_e2e.toolkit.weight_grids import choose_grids
@@ -45,11 +46,28 @@ def read_ranges(config: Path) -> Ranges:
     return {name: (p["min"], p["max"]) for name, p in parameters.items()}
 
 
-def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) -> list[str]:
+def float_tensors(job: BuildJob) -> tuple[str, ...]:
+    """Tensors within blocks computed in fp16, which need no range, nor does what the toolkit makes of them.
+
+    Every SoC has the same tensors in its decode tail, but not in its attention. So only of regions that end within the
+    graph is nothing known.
+    """
+    if not SOCS[job.soc].fp16:
+        return ()
+    graph = onnx.load(str(job.onnx), load_external_data=False).graph
+    makers, inside = makers_of(graph), set[str]()
+    for first, last in job.hybrid:
+        if last != graph.output[0].name:
+            inside |= between(graph, first, last)
+    sources = {name for made in inside for name in makers[made].input if name in makers}
+    return (*inside, *(name for name in sources if makers[name].op_type == "Constant"))
+
+
+def write_ranges(config: Path, ranges: Ranges, floats: tuple[str, ...]) -> list[str]:
     """Puts ranges into the toolkit's file (only min and max may be edited in it).
 
     Args:
-        float_blocks: prefixes of blocks computed in fp16, where the ranges of what the SoC makes of them do not matter.
+        floats: tensors computed in fp16. What the toolkit makes of one is called as it is, with something added.
 
     Returns:
         Tensors that need a range and have none; constants need none.
@@ -60,7 +78,7 @@ def write_ranges(config: Path, ranges: Ranges, float_blocks: tuple[str, ...]) ->
         known = name if name in ranges else name.removesuffix("_int8")  # the toolkit's copy of an input or output
         if known in ranges:
             parameters["min"], parameters["max"] = ranges[known]
-        elif name.startswith("/") and not name.startswith(float_blocks):
+        elif name.startswith("/") and not name.startswith(floats):
             missing.append(name)
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
     return missing
@@ -143,7 +161,8 @@ class Session:
         config = Path(f"{stem}.quantization.cfg")
         self.enter("prepare")
         self.first_step(job, job.pictures[:1])  # one picture makes the toolkit write its files
-        missing = write_ranges(config, job.ranges or {}, job.float_blocks)
+        floats = float_tensors(job)
+        missing = write_ranges(config, job.ranges or {}, floats)
         if missing:
             if len(job.pictures) == 1:
                 raise LibraryError(f"the calibration has no range for {missing[0]}")
@@ -152,7 +171,7 @@ class Session:
             self.enter("calibrate")
             self.first_step(job, job.pictures)
             own = read_ranges(config) | (job.ranges or {})  # those given are clipped, the toolkit's are not
-            write_ranges(config, own, job.float_blocks)
+            write_ranges(config, own, floats)
         self.enter("build")
         files = (f"{stem}.model", f"{stem}.data", str(config))
         choose_grids(*map(Path, files))

@@ -1,0 +1,35 @@
+"""Which tail decodes which of Ultralytics' head classes."""
+
+from __future__ import annotations
+
+from torch import nn
+from ultralytics.nn.modules.head import OBB, OBB26, Detect, Pose, Pose26, Segment, Segment26, v10Detect
+
+from rknn_zoo_e2e.heads.detect import DetectTail
+from rknn_zoo_e2e.heads.obb import Obb26Tail, ObbTail
+from rknn_zoo_e2e.heads.pose import Pose26Tail, PoseTail
+from rknn_zoo_e2e.heads.segment import Segment26Tail, SegmentTail
+
+# By the exact class: others that come from one of these (YOLO-World, YOLOE, ...) share its attributes, not its decode.
+_TAILS: dict[type[nn.Module], type[DetectTail]] = {
+    Detect: DetectTail,
+    v10Detect: DetectTail,
+    Pose: PoseTail,
+    Pose26: Pose26Tail,
+    Segment: SegmentTail,
+    Segment26: Segment26Tail,
+    OBB: ObbTail,
+    OBB26: Obb26Tail,
+}
+
+
+def register(head: type[nn.Module], tail: type[DetectTail]) -> None:
+    """Has heads of one more class decoded by a tail. Raises ValueError where the class has one already."""
+    if head in _TAILS:
+        raise ValueError(f"{head.__name__} heads are decoded by {_TAILS[head].__name__}")
+    _TAILS[head] = tail
+
+
+def tail_of(head: nn.Module) -> type[DetectTail] | None:
+    """The tail that decodes this head; None where no tail is known to."""
+    return _TAILS.get(type(head))
