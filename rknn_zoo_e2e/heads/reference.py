@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 TOLERANCE = 1e-3  # px, on the same features; fp32 rounding at 640 px is up to 7e-4
@@ -31,7 +31,7 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
     finally:
         del head.postprocess
     outputs = [o.clone() for o in (decoded if isinstance(decoded, tuple) else (decoded,))]
-    if head.end2end and spec.task != "obb":  # these come as corners
+    if head.end2end and TASKS[spec.task].corners:
         one, two = outputs[0][:, :2].clone(), outputs[0][:, 2:4].clone()
         outputs[0][:, :2], outputs[0][:, 2:4] = (one + two) / 2, two - one
     outputs[0] /= torch.from_numpy(task_of(spec).input_scale())

@@ -14,15 +14,9 @@ from rknn_zoo_e2e.bundle.model import Bundle, read_ranges
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.zoo import identity_of_bundle
 
-PIPELINES = {
-    "detect": "object-detection",
-    "pose": "keypoint-detection",
-    "segment": "image-segmentation",
-    "obb": "object-detection",
-}
 WHERE = {
     "simulator": "vendor's simulator on a PC",
     "board": "board",
@@ -50,12 +44,6 @@ for index in np.argsort(-result.scores):
 print({extra})
 model.close()
 """
-EXTRAS = {
-    "detect": 'f"{len(result)} objects in {sum(result.ms.values()):.0f} ms"',
-    "pose": '"key points (object, point, x y visibility):", result.keypoints.shape',
-    "segment": '"outlines, in px:", [mask.polygons() for mask in result.masks]',
-    "obb": '"rotated boxes (cx, cy, w, h, radians):", result.obb.tolist()',
-}
 
 
 def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
@@ -96,7 +84,7 @@ def front_matter(bundles: list[Bundle]) -> str:
     data = ModelCardData(
         license=(licence(bundles[0]) or ULTRALYTICS_LICENCE).lower(),
         library_name="ultralytics",
-        pipeline_tag=PIPELINES[spec.task],
+        pipeline_tag=TASKS[spec.task].pipeline_tag,
         tags=["rknn", "rockchip", "npu", "yolo", *(a.soc for a in artifacts), *(a.precision for a in artifacts)],
         model_name=re.sub(r"[^\w.+-]+", "-", spec.name),
         **more,
@@ -150,7 +138,7 @@ def files_table(bundles: list[Bundle]) -> str:
 
 def snippet(repo: str, bundle: Bundle) -> str:
     """Python for the board."""
-    return SNIPPET.format(repo=repo, extra=EXTRAS[bundle.spec.task])
+    return SNIPPET.format(repo=repo, extra=TASKS[bundle.spec.task].card_line)
 
 
 def contract(bundle: Bundle) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -95,15 +95,22 @@ def near(geometry: np.ndarray) -> np.ndarray:
 
 
 class Task(ABC):
-    """One task for one model."""
+    """One task for one model: what its outputs are, and their decoding. What else is true of a task stands in
+    :mod:`rknn_zoo_e2e.tasks.registry`.
 
-    name: ClassVar[str]
-    metric: ClassVar[str]  # the key of its accuracy in eval and model cards
+    Args:
+        spec: the model.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.scale = self.input_scale()
         self.extra_from = 4 + len(spec.names)  # the first channel after box and scores
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.spec.task
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -226,7 +233,3 @@ class Task(ABC):
         letterbox: Letterbox,
     ) -> None:
         """Adds the task's own part to ``result``; ``extra`` (N, C) are its channels of the survivors."""
-
-    @abstractmethod
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy."""

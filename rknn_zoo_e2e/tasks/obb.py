@@ -10,7 +10,6 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds, near
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ObbTask(Task):
-    name, metric = "obb", "obb"
+    """Boxes turned by an angle."""
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -65,7 +64,3 @@ class ObbTask(Task):
         letterbox: Letterbox,
     ) -> None:
         result.obb = self.rotated(found, letterbox)
-
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        assert result.obb is not None
-        return drawing.outlines(image.copy(), result, corners(result.obb))
