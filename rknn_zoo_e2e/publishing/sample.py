@@ -11,13 +11,15 @@ from PIL import Image
 
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.zoo import MODELS, identity_of_bundle
 
 SIDE = 960  # px, the longest of the drawn picture
 PREFIX = "sample-"
-OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-(board|simulator|onnx)\.jpg")  # of a repo's files
+RUN_BY = "|".join(re.escape(name) for name, backend in BACKENDS.items() if backend.bundles)
+OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-({RUN_BY})\.jpg")  # of a repo's files
 
 
 def default_picture(bundle: Bundle) -> Path | None:
