@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -94,7 +93,7 @@ def near(geometry: np.ndarray) -> np.ndarray:
     return geometry
 
 
-class Task(ABC):
+class Task:
     """One task for one model: what its outputs are, and their decoding. What else is true of a task stands in
     :mod:`rknn_zoo_e2e.tasks.registry`.
 
@@ -125,9 +124,9 @@ class Task(ABC):
         return (Output("output0", (box, scores, *self.extra)),)
 
     @classmethod
-    @abstractmethod
     def tail(cls) -> type[DetectTail]:
         """The decode tail for this task's head (imports torch)."""
+        raise NotImplementedError
 
     def input_scale(self) -> np.ndarray:
         """(C, 1) float32 that turns output0's normalised channels into input px, 1 where a channel is none."""
@@ -224,7 +223,7 @@ class Task(ABC):
         """(N, 4) xyxy in source px, clipped to the picture."""
         return letterbox.boxes(found.geometry.T)
 
-    def finish(  # noqa: B027 (a plain box needs nothing more)
+    def finish(
         self,
         result: Result,
         extra: np.ndarray,
