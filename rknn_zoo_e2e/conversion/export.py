@@ -105,8 +105,7 @@ def spec_of(
             f"{shown(name)} cannot be converted: {error}.",
             'Rename its classes in Python: m = YOLO("x.pt"); m.model.names[0] = "name"; m.save("y.pt").',
         ) from error
-    facts = TASKS[model.task]
-    kpt_shape = tuple(head.kpt_shape) if facts.keypoints else None
+    kpt_shape = tuple(head.kpt_shape) if model.task == "pose" else None
     if kpt_shape and not skeleton and kpt_shape[0] == COCO_POINTS:
         skeleton = COCO_SKELETON
     return ModelSpec(
@@ -117,7 +116,7 @@ def spec_of(
         stride=stride,
         kpt_shape=kpt_shape,
         skeleton=skeleton,
-        masks=int(getattr(head, "nm", 0)) if facts.prototypes else 0,
+        masks=int(getattr(head, "nm", 0)) if model.task == "segment" else 0,
         nms_free=bool(head.end2end),
         notes=(*notes, *corrected),
     )
