@@ -45,7 +45,7 @@ from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
@@ -137,7 +137,7 @@ class Bench:
     def rows(self, source: Source, socs: list[Soc], graphs: list[str]) -> Iterator[Row]:
         """fp32 first, then every graph for every SoC; what fails ends its own row only."""
         _, spec = load_source(source)
-        metric = task_of(spec).metric
+        metric = TASKS[spec.task].metric
         row = Row(source.name, "", "fp32", metric)
         with failing_into(row), load(source.path, "torch") as predictor:
             self.score(row, predictor)

@@ -27,7 +27,7 @@ from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
 from rknn_zoo_e2e.measure.evaluate import fed_validator
 from rknn_zoo_e2e.runtime.predictor import Predictor
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import catalogue
 
 MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric
@@ -80,7 +80,7 @@ def compare(model: str, data: Path, calib_images: int, resamples: int) -> Row:
         for place, backend in ((model, "torch"), (bundle, "simulator")):
             note(f"{model}: {backend}")
             with load(place, backend=backend) as predictor:
-                metric = task_of(predictor.spec).metric
+                metric = TASKS[predictor.spec.task].metric
                 both.append(statistics(predictor, labelled))
     count = len(both[0]["conf"])
     draws = [np.arange(count), *np.random.default_rng(0).integers(0, count, (resamples, count))]

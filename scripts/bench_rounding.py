@@ -36,7 +36,7 @@ from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
@@ -150,7 +150,7 @@ def measure(model: str, data: Path, calib_images: int) -> list[Row]:
             onnx.save(emulated(bundle.onnx, ranges, pattern), str(emulation))
             runtime = Compared(emulation, fp32, spec)
             predictor = Predictor(spec, Pool([lambda runtime=runtime: runtime]), Thresholds())  # type: ignore[misc]
-            metrics = evaluate(predictor, labelled)["metrics"][task_of(spec).metric]
+            metrics = evaluate(predictor, labelled)["metrics"][TASKS[spec.task].metric]
             scores, boxes = np.concatenate(runtime.scores), np.concatenate(runtime.boxes)
             figures = np.sqrt(np.square(scores).mean()), np.abs(scores).mean(), boxes.mean(), np.median(boxes)
             rows.append(Row(model, left, round(100 * metrics["map"], 2), *(round(float(v), 4) for v in figures)))

@@ -19,6 +19,7 @@ from rknn_zoo_e2e.files.validation import (
     truth,
     write_yaml,
 )
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check_names
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
@@ -160,17 +161,10 @@ def check_model(spec: ModelSpec) -> None:
 
 def _consistent(data: dict[str, Any]) -> ModelSpec:
     """The model of metadata each of whose values is possible. Raises ValueError where they are not together."""
-    from rknn_zoo_e2e.tasks.registry import TASKS
-
     if data["task"] not in TASKS:
         raise ValueError(f"task is {shown(data['task'])}")
     if any(side % data["stride"] for side in data["imgsz"]):
         raise ValueError(f"imgsz is not a multiple of the stride {data['stride']}")
     spec = ModelSpec.from_metadata(data)
-    if spec.task == "pose" and (spec.kpt_shape is None or spec.kpt_shape[1] not in (2, 3)):
-        raise ValueError("kpt_shape is missing, or its values are not 2 or 3")
-    if spec.kpt_shape and any(max(pair) >= spec.kpt_shape[0] for pair in spec.skeleton):
-        raise ValueError("the skeleton joins points there are not")
-    if (spec.task == "segment") != bool(spec.masks):
-        raise ValueError(f"a {spec.task} model of {spec.masks} masks")
+    TASKS[spec.task].check(spec)
     return spec

@@ -42,6 +42,7 @@ def evaluate(
     from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.measure.evaluate import evaluate as run
     from rknn_zoo_e2e.runtime.loading import load, one_of
+    from rknn_zoo_e2e.runtime.registry import BACKENDS
 
     soc = soc_named(soc)
     with StageProgress() as progress:
@@ -54,11 +55,12 @@ def evaluate(
             name = predictor.backend
             found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
             spec, artifact = predictor.spec, predictor.artifact
+    measured = artifact if BACKENDS[name].runs_artifact else None
     document = {
         "model": spec.name,
         "backend": name,
-        "soc": artifact.soc if artifact and name in ("board", "simulator") else None,
-        "precision": artifact.precision if artifact and name in ("board", "simulator") else "fp32",
+        "soc": measured.soc if measured else None,
+        "precision": measured.precision if measured else "fp32",
         "data": str(data),
         **found,
     }

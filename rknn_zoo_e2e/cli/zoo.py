@@ -41,8 +41,8 @@ def list_models(
     from rich.table import Table
 
     from rknn_zoo_e2e.errors import UsageError
+    from rknn_zoo_e2e.tasks.registry import TASKS
     from rknn_zoo_e2e.zoo import local_weights, matching, nearest
-    from rknn_zoo_e2e.zoo.cards import TASKS
 
     if task not in (None, *TASKS):
         raise UsageError(f"{task!r} is not a task.", f"Choose one of: {', '.join(TASKS)}.")
@@ -71,9 +71,9 @@ def list_models(
 
 def accuracy(card: ModelCard) -> str:
     """The task's own mAP50-95 in per cent; mAP50, marked so, where only that is known."""
-    from rknn_zoo_e2e.zoo.cards import TASKS
+    from rknn_zoo_e2e.tasks.registry import TASKS
 
-    found = card.metrics.get(TASKS[card.task], {})
+    found = card.metrics.get(TASKS[card.task].metric, {})
     if "map" in found:
         return f"{100 * found['map']:.1f}"
     return f"{100 * found['map50']:.1f} (50)" if found else "-"

@@ -20,6 +20,7 @@ from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
 from rknn_zoo_e2e.media.files import user_path
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, Calibration, from_pictures, from_shapes
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
 from rknn_zoo_e2e.zoo.fetch import Follow, fetch, nobody
@@ -158,7 +159,7 @@ def calibration_for(source: Source, options: Options, follow: Follow = nobody) -
     card = source.identity.card
     own = card.calibration if card else None
     if card is not None and own == "shapes":
-        return from_shapes(options.calib_images or DEFAULT_PICTURES, card.task == "pose")
+        return from_shapes(options.calib_images or DEFAULT_PICTURES, TASKS[card.task].keypoints)
     if own is not None and own in calibration_sets():
         return from_pictures(fetch(asset(own), follow).path, options.calib_images)
     give = "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rknn_zoo_e2e.runtime.predictor import Predictor, elapsed
+from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.vision.image import Fetched, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -50,7 +51,7 @@ def bench(
         ``fps`` ({"one_by_one", "pooled"}, None without an NPU), ``cpu_ms`` (letterbox and post, p50 of their sum) and
         ``detections``, the mean a picture.
     """
-    on_board = predictor.backend == "board"
+    on_board = BACKENDS[predictor.backend].has_npu
     answers: dict[Path | Fetched, list[np.ndarray]] = {}
     clock, found = Clock(), list[int]()
     for run in range(-warmup, runs):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -24,12 +25,9 @@ from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import parts_of, read_data
 from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
 from rknn_zoo_e2e.runtime.predictor import Predictor
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
-
-# The letter Ultralytics' result keys carry for what a kind of metric measures.
-KINDS = {"box": "B", "pose": "P", "mask": "M", "obb": "B"}
 
 
 def evaluate(
@@ -54,12 +52,10 @@ def evaluate(
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
     """
-    spec = predictor.spec
     with fed_validator(predictor, data, split, limit, on_picture) as (validator, total):
         stats = validator.get_stats()
     metrics = {}
-    for kind in dict.fromkeys(("obb",) if spec.task == "obb" else ("box", task_of(spec).metric)):
-        letter = KINDS[kind]
+    for kind, letter in TASKS[predictor.spec.task].metrics.items():
         metrics[kind] = {
             "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
             "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
@@ -103,20 +99,10 @@ def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any
     """Ultralytics' validator for the task, ready to be fed."""
     import torch
     from ultralytics.data.utils import check_det_dataset
-    from ultralytics.models.yolo.detect import DetectionValidator
-    from ultralytics.models.yolo.obb import OBBValidator
-    from ultralytics.models.yolo.pose import PoseValidator
-    from ultralytics.models.yolo.segment import SegmentationValidator
 
-    kinds = {
-        "detect": DetectionValidator,
-        "pose": PoseValidator,
-        "segment": SegmentationValidator,
-        "obb": OBBValidator,
-    }
     resolved = resolved_data(data, split, folder)
     arguments = {"data": str(resolved), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
-    validator = kinds[spec.task](save_dir=folder, args=arguments)
+    validator = resolve_name(TASKS[spec.task].validator)(save_dir=folder, args=arguments)
     validator.args.imgsz = list(spec.imgsz)
     try:
         validator.data = check_det_dataset(str(resolved), autodownload=False, split=split)
@@ -201,7 +187,7 @@ def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
     flat = outputs[0].reshape(1, task.outputs[0].count, -1) * task.input_scale()
     predictions = torch.from_numpy(np.ascontiguousarray(flat, np.float32))
     if spec.nms_free:
-        if spec.task != "obb":
+        if TASKS[spec.task].corners:
             half = predictions[:, 2:4] / 2
             predictions[:, :4] = torch.cat([predictions[:, :2] - half, predictions[:, :2] + half], 1)
         predictions = Detect(nc=len(spec.names), reg_max=1, ch=(16,)).postprocess(predictions.permute(0, 2, 1))

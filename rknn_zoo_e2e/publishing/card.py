@@ -14,21 +14,10 @@ from rknn_zoo_e2e.bundle.model import Bundle, read_ranges
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.runtime.registry import BACKENDS
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.zoo import identity_of_bundle
 
-PIPELINES = {
-    "detect": "object-detection",
-    "pose": "keypoint-detection",
-    "segment": "image-segmentation",
-    "obb": "object-detection",
-}
-WHERE = {
-    "simulator": "vendor's simulator on a PC",
-    "board": "board",
-    "onnx": "fp32 graph on a PC",
-    "torch": "checkpoint on a PC",
-}
 NO_CALIBRATION = "none: fp16 needs no calibration"
 ULTRALYTICS_LICENCE = "AGPL-3.0"
 OWN_WEIGHTS = (
@@ -50,12 +39,6 @@ for index in np.argsort(-result.scores):
 print({extra})
 model.close()
 """
-EXTRAS = {
-    "detect": 'f"{len(result)} objects in {sum(result.ms.values()):.0f} ms"',
-    "pose": '"key points (object, point, x y visibility):", result.keypoints.shape',
-    "segment": '"outlines, in px:", [mask.polygons() for mask in result.masks]',
-    "obb": '"rotated boxes (cx, cy, w, h, radians):", result.obb.tolist()',
-}
 
 
 def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
@@ -96,7 +79,7 @@ def front_matter(bundles: list[Bundle]) -> str:
     data = ModelCardData(
         license=(licence(bundles[0]) or ULTRALYTICS_LICENCE).lower(),
         library_name="ultralytics",
-        pipeline_tag=PIPELINES[spec.task],
+        pipeline_tag=TASKS[spec.task].pipeline_tag,
         tags=["rknn", "rockchip", "npu", "yolo", *(a.soc for a in artifacts), *(a.precision for a in artifacts)],
         model_name=re.sub(r"[^\w.+-]+", "-", spec.name),
         **more,
@@ -133,9 +116,8 @@ def picture(sample: str | None) -> str:
     if not sample:
         return ""
     _, soc, precision, backend = PurePosixPath(sample).stem.split("-", 3)
-    what = "fp32 graph" if backend == "onnx" else f"{soc} {precision} build"
-    where = "" if backend == "onnx" else f" in the {WHERE[backend]}" if backend == "simulator" else f" on the {backend}"
-    return f"![what the model finds]({sample})\n\nFound by the {what}{where}."
+    finder = BACKENDS[backend].finder.format(soc=soc, precision=precision)
+    return f"![what the model finds]({sample})\n\nFound by the {finder}."
 
 
 def files_table(bundles: list[Bundle]) -> str:
@@ -150,7 +132,7 @@ def files_table(bundles: list[Bundle]) -> str:
 
 def snippet(repo: str, bundle: Bundle) -> str:
     """Python for the board."""
-    return SNIPPET.format(repo=repo, extra=EXTRAS[bundle.spec.task])
+    return SNIPPET.format(repo=repo, extra=TASKS[bundle.spec.task].card_line)
 
 
 def contract(bundle: Bundle) -> str:
@@ -193,10 +175,11 @@ def evaluation(bundles: list[Bundle]) -> str:
     for bundle in bundles:
         [a] = bundle.artifacts
         for run in a.evaluations:
-            kind = f"{a.soc} {a.precision}" if run["backend"] in ("simulator", "board") else "fp32"
+            backend = BACKENDS.get(run["backend"])  # of another version's, perhaps
+            kind = f"{a.soc} {a.precision}" if backend and backend.runs_artifact else "fp32"
+            where = backend.title if backend else plain(run["backend"])
             for metric, values in run["metrics"].items():
                 scores = [f"{100 * values[key]:.1f}" for key in ("map50", "map")]
-                where = WHERE.get(run["backend"], plain(run["backend"]))
                 rows.append((kind, plain(run["data"]), run["images"], plain(metric), *scores, where))
     if not rows:
         return ""

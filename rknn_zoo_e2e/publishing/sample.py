@@ -11,25 +11,28 @@ from PIL import Image
 
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.runtime.registry import BACKENDS
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.zoo import MODELS, identity_of_bundle
 
 SIDE = 960  # px, the longest of the drawn picture
 PREFIX = "sample-"
-OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-(board|simulator|onnx)\.jpg")  # of a repo's files
+RUN_BY = "|".join(re.escape(name) for name, backend in BACKENDS.items() if backend.bundles)
+OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-({RUN_BY})\.jpg")  # of a repo's files
 
 
 def default_picture(bundle: Bundle) -> Path | None:
     """A picture with something for the model in it; None where there is none at hand, as for a model of one's own."""
     card = identity_of_bundle(bundle).card
     if card and card.shipped:
-        return MODELS / ("sample-pose.jpg" if card.task == "pose" else "sample.jpg")
-    if card and card.task != "obb":
+        return MODELS / TASKS[card.task].starter_picture
+    if card and (name := TASKS[card.task].photograph):
         try:
-            from ultralytics.utils import ASSETS  # its bus; AGPL-3.0 as the rest
+            from ultralytics.utils import ASSETS  # AGPL-3.0 as the rest
         except ImportError:
             return None
-        return ASSETS / "bus.jpg" if (ASSETS / "bus.jpg").is_file() else None
+        return ASSETS / name if (ASSETS / name).is_file() else None
     return None
 
 

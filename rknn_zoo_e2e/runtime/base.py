@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.errors import UserError
-
-BACKENDS = ("auto", "board", "simulator", "onnx", "torch")
-FROM_GRAPH = ("simulator", "onnx")  # they need more of a bundle than its .rknn
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 
 class Runtime(Protocol):
@@ -28,6 +29,26 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Lets go of processes and devices."""
         ...
+
+
+class CheckpointRuntime(Runtime, Protocol):
+    """A loaded checkpoint, which says itself what model it is."""
+
+    spec: ModelSpec
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An artifact of a bundle that a backend can run here.
+
+    Attributes:
+        open: opens it once; given the number of an NPU core it is to run on, None where nothing is to be chosen.
+        cores: how many NPU cores there are, None where any number of copies may run side by side.
+    """
+
+    artifact: Artifact
+    open: Callable[[int | None], Runtime]
+    cores: int | None = None
 
 
 class RuntimeGone(UserError):

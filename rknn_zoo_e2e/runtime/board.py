@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file
 from rknn_zoo_e2e.errors import UserError, first_line
+from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.runtime.base import Prepared
 
 DOCTOR = "See what is missing with: e2erknn doctor"
 
@@ -49,6 +53,13 @@ def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
         + (f", not {precision}." if precision else "."),
         f"Build it on a PC with: e2erknn convert {bundle.spec.name} --soc {board}",
     )
+
+
+def prepare(bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+    """The artifact for this board's NPU; fails as :func:`fitting` does."""
+    on_stage("load", 0.0)
+    artifact = fitting(bundle, soc, precision)
+    return Prepared(artifact, partial(BoardRuntime, bundle, artifact), SOCS[this_board()].cores)
 
 
 class BoardRuntime:

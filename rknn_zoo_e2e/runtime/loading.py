@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
-from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.boards.soc import PRECISIONS, SOCS, find_soc
-from rknn_zoo_e2e.bundle.model import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
+from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
+from rknn_zoo_e2e.bundle.model import SUFFIX, is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.media.files import expanded
-from rknn_zoo_e2e.runtime.base import BACKENDS, FROM_GRAPH, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
+from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz
 from rknn_zoo_e2e.zoo import find_card, resolve, same_weights
@@ -44,7 +42,8 @@ def find_bundle(
     if model.startswith("hf:"):
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
-        return fetch(*parse(model), soc, precision, on_stage, backend in FROM_GRAPH).path
+        whole = backend in BACKENDS and BACKENDS[backend].needs_graph
+        return fetch(*parse(model), soc, precision, on_stage, whole).path
     path = Path(expanded(model))
     if is_bundle(path):
         return path
@@ -85,7 +84,7 @@ def load(
         UserError: no such model, or the backend cannot run it here.
     """
     name = None if model is None else expanded(str(model))
-    backend = one_of(BACKENDS, backend, "a backend")
+    backend = one_of(("auto", *BACKENDS), backend, "a backend")
     soc = find_soc(str(soc)).name if soc else None
     precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
     size = read_imgsz(imgsz)
@@ -94,17 +93,18 @@ def load(
     thresholds = thresholds or Thresholds()
     named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
     # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
-    folder = None if named and backend == "torch" else find_bundle(name, soc, precision, on_stage, backend)
-    if folder is None or backend == "torch":
+    only_checkpoints = backend in BACKENDS and not BACKENDS[backend].bundles
+    folder = None if named and only_checkpoints else find_bundle(name, soc, precision, on_stage, backend)
+    if folder is None or only_checkpoints:
         return _load_checkpoint(name, folder, backend, size, thresholds, cores, on_stage, trusted)
     bundle = read_bundle(folder)
-    if backend == "auto":
-        backend = "board" if probe.board_soc() else "simulator" if find_spec("rknn") else "onnx"
-    if backend == "board":
-        return _load_board(bundle, soc, precision, thresholds, cores, on_stage)
-    artifact = bundle.artifact(soc, precision)
-    pool = Pool([lambda: _open(bundle, artifact, backend, on_stage)] * count(cores, None))
-    return Predictor(bundle.spec, pool, thresholds, artifact)
+    runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.bundles and one.here())
+    prepared = runner.prepare(bundle, soc, precision, on_stage)
+    number = count(cores, prepared.cores)
+    one_a_core = prepared.cores is not None and number > 1  # the driver of an NPU of one core takes no choice
+    places: list[int | None] = [*range(number)] if one_a_core else [None] * number
+    pool = Pool([partial(prepared.open, place) for place in places])
+    return Predictor(bundle.spec, pool, thresholds, prepared.artifact)
 
 
 def one_of(choices: Sequence[str], given: object, what: str) -> str:
@@ -126,30 +126,6 @@ def count(cores: int | str, available: int | None) -> int:
     return int(given)
 
 
-def _load_board(
-    bundle: Bundle, soc: str | None, precision: str | None, thresholds: Thresholds, cores: int | str, on_stage: OnStage
-) -> Predictor:
-    from rknn_zoo_e2e.runtime.board import BoardRuntime, fitting, this_board
-
-    on_stage("load", 0.0)
-    artifact = fitting(bundle, soc, precision)
-    number = count(cores, SOCS[this_board()].cores)
-    places: list[int | None] = list(range(number)) if number > 1 else [None]
-    pool = Pool([partial(BoardRuntime, bundle, artifact, core) for core in places])
-    return Predictor(bundle.spec, pool, thresholds, artifact)
-
-
-def _open(bundle: Bundle, artifact: Artifact, backend: str, on_stage: OnStage) -> Runtime:
-    if backend == "simulator":
-        from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
-
-        return SimulatorRuntime(bundle, artifact, on_stage)
-    from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
-
-    on_stage("load", 0.0)
-    return OnnxRuntime(check_file(bundle, bundle.onnx.name, bundle.onnx_sha256))
-
-
 def _load_checkpoint(
     name: str | None,
     folder: Path | None,
@@ -160,12 +136,12 @@ def _load_checkpoint(
     on_stage: OnStage,
     trusted: bool,
 ) -> Predictor:
-    if backend not in ("auto", "torch"):
+    runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.checkpoints and one.here())
+    if not runner.checkpoints:
         raise UserError(
             f"{name or FALLBACK} is a checkpoint, and backend {backend!r} runs bundles.",
             f"Convert it first with: e2erknn convert {name or FALLBACK} --soc rk3566",
         )
-    from rknn_zoo_e2e.runtime.torch import TorchRuntime
 
     def follow(what: str, stage: str, share: float = 0.0) -> None:
         on_stage(stage, share)
@@ -178,5 +154,5 @@ def _load_checkpoint(
         imgsz = imgsz or bundle.spec.imgsz
     else:
         source = resolve(name or FALLBACK, follow, trusted)
-    pool = Pool([lambda: TorchRuntime(source, imgsz)] * count(cores, None))
+    pool = Pool([partial(runner.open_checkpoint, source, imgsz)] * count(cores, None))
     return Predictor(pool.runtimes[0].spec, pool, thresholds)

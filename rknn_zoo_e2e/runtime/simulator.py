@@ -8,9 +8,16 @@ from PIL import Image
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle, graph_of, read_ranges
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.runtime.base import Prepared
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.versions import check_same
+
+
+def prepare(bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+    """An artifact for the simulator. Raises :class:`UserError` where the bundle has none such."""
+    artifact = bundle.artifact(soc, precision)
+    return Prepared(artifact, lambda core: SimulatorRuntime(bundle, artifact, on_stage))
 
 
 class SimulatorRuntime:

@@ -1,1 +1,1 @@
-"""The four tasks: what is true of each, from its outputs to its drawing. Nothing here imports torch."""
+"""The tasks: what is true of each, and from its models' outputs to detections. Nothing here imports torch."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,16 +90,23 @@ def near(geometry: np.ndarray) -> np.ndarray:
     return geometry
 
 
-class Task(ABC):
-    """One task for one model."""
+class Task:
+    """One task for one model: what its outputs are, and their decoding. What else is true of a task stands in
+    :mod:`rknn_zoo_e2e.tasks.registry`.
 
-    name: ClassVar[str]
-    metric: ClassVar[str]  # the key of its accuracy in eval and model cards
+    Args:
+        spec: the model.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.scale = self.input_scale()
         self.extra_from = 4 + len(spec.names)  # the first channel after box and scores
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.spec.task
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -209,7 +215,7 @@ class Task(ABC):
         """(N, 4) xyxy in source px, clipped to the picture."""
         return letterbox.boxes(found.geometry.T)
 
-    def finish(  # noqa: B027 (a plain box needs nothing more)
+    def finish(
         self,
         result: Result,
         extra: np.ndarray,
@@ -218,7 +224,3 @@ class Task(ABC):
         letterbox: Letterbox,
     ) -> None:
         """Adds the task's own part to ``result``; ``extra`` (N, C) are its channels of the survivors."""
-
-    @abstractmethod
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy."""

@@ -9,7 +9,6 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds, near
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
@@ -17,7 +16,7 @@ from rknn_zoo_e2e.vision.tensors import Raw, part
 
 
 class ObbTask(Task):
-    name, metric = "obb", "obb"
+    """Boxes turned by an angle."""
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -55,7 +54,3 @@ class ObbTask(Task):
         letterbox: Letterbox,
     ) -> None:
         result.obb = self.rotated(found, letterbox)
-
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        assert result.obb is not None
-        return drawing.outlines(image.copy(), result, corners(result.obb))

@@ -9,13 +9,12 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
 
 
 class PoseTask(Task):
-    name, metric = "pose", "pose"
+    """Key points beside each box."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,7 +47,3 @@ class PoseTask(Task):
         limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
         points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)
         result.keypoints = points
-
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        canvas = drawing.skeletons(image.copy(), result)
-        return drawing.boxes(canvas, result)

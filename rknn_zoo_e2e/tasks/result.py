@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.masks import Mask
+from rknn_zoo_e2e.vision.rotated import corners
 
 
 @dataclass
@@ -47,10 +49,21 @@ class Result:
         return self.spec.names[int(self.class_ids[index])]
 
     def draw(self, image: np.ndarray) -> np.ndarray:
-        """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy."""
-        from rknn_zoo_e2e.tasks.registry import task_of
-
-        return task_of(self.spec).draw(image, self)
+        """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy: masks lowest, labels on top."""
+        canvas = image.copy()
+        if self.masks is not None:
+            drawing.masks(canvas, self.masks, self.class_ids)
+        if self.keypoints is not None:
+            drawing.skeletons(canvas, self.keypoints, self.spec.skeleton)
+        if self.obb is None:
+            places = self.boxes[:, :2]
+            drawing.boxes(canvas, self.boxes, self.class_ids)
+        else:
+            outlines = corners(self.obb)
+            places = drawing.topmost(outlines)
+            drawing.outlines(canvas, outlines, self.class_ids)
+        drawing.labels(canvas, places, [self.label(i) for i in range(len(self))], self.scores, self.class_ids)
+        return canvas
 
     def to_dict(self) -> dict[str, Any]:
         """The ``detections`` and ``ms`` of the JSON document; a key is there only for its task."""

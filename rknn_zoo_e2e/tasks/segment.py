@@ -9,14 +9,13 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision import drawing
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
 from rknn_zoo_e2e.vision.tensors import Raw
 
 
 class SegmentTask(Task):
-    name, metric = "segment", "mask"
+    """A mask beside each box."""
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -43,7 +42,3 @@ class SegmentTask(Task):
     ) -> None:
         protos = outputs[1].reshape(*outputs[1].shape[1:])
         result.masks = instance_masks(protos, extra, result.boxes, letterbox)
-
-    def draw(self, image: np.ndarray, result: Result) -> np.ndarray:
-        canvas = drawing.masks(image.copy(), result)
-        return drawing.boxes(canvas, result)

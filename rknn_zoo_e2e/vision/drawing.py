@@ -1,16 +1,18 @@
-"""Drawing detections: rectangles, outlines, skeletons and masks by OpenCV, labels in any script by Pillow."""
+"""Drawing detections: rectangles, outlines, skeletons and masks by OpenCV, labels in any script by Pillow.
+
+Pictures are (h, w, 3) uint8 RGB and are drawn on in place; colours go by class.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.masks import Mask
 
 # Colours told apart on photographs, RGB (Ultralytics' palette, so that pictures look familiar).
 PALETTE = [
@@ -39,15 +41,17 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def labels(canvas: np.ndarray, result: Result, anchors: np.ndarray) -> np.ndarray:
-    """Class and score beside each detection's anchor point (N, 2), px; none that would cover a better one's."""
+def labels(
+    canvas: np.ndarray, anchors: np.ndarray, names: Sequence[str], scores: np.ndarray, class_ids: np.ndarray
+) -> None:
+    """Class name and score beside each detection's anchor point (N, 2), px; none that would cover an earlier one's."""
     height, width = canvas.shape[:2]
     face = font(max(thickness(canvas) * 5, 11))
     taken: list[tuple[int, int, int, int]] = []
-    for i in range(len(result)):
-        tile = tag(f"{result.label(i)[:LONGEST]} {result.scores[i]:.2f}", colour(result.class_ids[i]), face)
-        left = int(min(max(anchors[i, 0], 0), max(width - tile.shape[1], 0)))
-        edge = int(min(max(anchors[i, 1], 0), height))
+    for anchor, name, score, class_id in zip(anchors, names, scores, class_ids, strict=True):
+        tile = tag(f"{name[:LONGEST]} {score:.2f}", colour(class_id), face)
+        left = int(min(max(anchor[0], 0), max(width - tile.shape[1], 0)))
+        edge = int(min(max(anchor[1], 0), height))
         top = edge if edge < tile.shape[0] else edge - tile.shape[0]  # no room above: inside the box
         right, bottom = left + tile.shape[1], top + tile.shape[0]
         if any(left < t[2] and t[0] < right and top < t[3] and t[1] < bottom for t in taken):
@@ -55,7 +59,6 @@ def labels(canvas: np.ndarray, result: Result, anchors: np.ndarray) -> np.ndarra
         taken.append((left, top, right, bottom))
         place = canvas[top:bottom, left:right]
         place[:] = tile[: place.shape[0], : place.shape[1]]
-    return canvas
 
 
 @lru_cache(1024)
@@ -68,45 +71,41 @@ def tag(text: str, rgb: tuple[int, int, int], face: ImageFont.FreeTypeFont | Ima
     return np.asarray(picture)
 
 
-def boxes(canvas: np.ndarray, result: Result) -> np.ndarray:
-    """Rectangles and labels."""
-    for box, class_id in zip(result.boxes, result.class_ids, strict=True):
+def boxes(canvas: np.ndarray, xyxy: np.ndarray, class_ids: np.ndarray) -> None:
+    """Rectangles (N, 4) in px."""
+    for box, class_id in zip(xyxy, class_ids, strict=True):
         x1, y1, x2, y2 = (int(v) for v in box.round())
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(class_id), thickness(canvas), cv2.LINE_AA)
-    return labels(canvas, result, result.boxes[:, :2])
 
 
-def outlines(canvas: np.ndarray, result: Result, polygons: np.ndarray) -> np.ndarray:
-    """Closed outlines (N, P, 2) in px and labels at their topmost corners."""
-    for polygon, class_id in zip(polygons, result.class_ids, strict=True):
+def outlines(canvas: np.ndarray, polygons: np.ndarray, class_ids: np.ndarray) -> None:
+    """Closed outlines (N, P, 2) in px."""
+    for polygon, class_id in zip(polygons, class_ids, strict=True):
         points = polygon.round().clip(-FAR, FAR).astype(np.int32)
         cv2.polylines(canvas, [points], True, colour(class_id), thickness(canvas), cv2.LINE_AA)
-    if not len(polygons):
-        return canvas
-    topmost = polygons[np.arange(len(polygons)), polygons[..., 1].argmin(1)]
-    return labels(canvas, result, topmost)
 
 
-def skeletons(canvas: np.ndarray, result: Result) -> np.ndarray:
-    """Key points and the lines that join them."""
-    assert result.keypoints is not None
+def topmost(polygons: np.ndarray) -> np.ndarray:
+    """The corner (N, 2) of each outline (N, P, 2) that is highest in the picture."""
+    return polygons[np.arange(len(polygons)), polygons[..., 1].argmin(1)]
+
+
+def skeletons(canvas: np.ndarray, keypoints: np.ndarray, skeleton: Iterable[tuple[int, int]]) -> None:
+    """Key points (N, K, 2 or 3) x, y in px and visibility 0..1, and the lines that join the pairs of ``skeleton``."""
     width = thickness(canvas)
-    for points in result.keypoints:
+    for points in keypoints:
         seen = points[:, 2] > VISIBLE if points.shape[1] == 3 else np.ones(len(points), bool)
         xy = points[:, :2].round().astype(int)
-        for a, b in result.spec.skeleton:
+        for a, b in skeleton:
             if seen[a] and seen[b]:
                 cv2.line(canvas, tuple(map(int, xy[a])), tuple(map(int, xy[b])), colour(b + 9), width, cv2.LINE_AA)
         for index in np.flatnonzero(seen):
             cv2.circle(canvas, tuple(map(int, xy[index])), width + 2, colour(index), -1, cv2.LINE_AA)
-    return canvas
 
 
-def masks(canvas: np.ndarray, result: Result, opacity: float = 0.5) -> np.ndarray:
+def masks(canvas: np.ndarray, crops: Sequence[Mask], class_ids: np.ndarray, opacity: float = 0.5) -> None:
     """Masks filled half transparent."""
-    assert result.masks is not None
-    for mask, class_id in zip(result.masks, result.class_ids, strict=True):
+    for mask, class_id in zip(crops, class_ids, strict=True):
         height, width = mask.crop.shape
         region = canvas[mask.top : mask.top + height, mask.left : mask.left + width]
         region[mask.crop] = region[mask.crop] * (1 - opacity) + np.array(colour(class_id)) * opacity
-    return canvas

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-TASKS = {"detect": "box", "pose": "pose", "segment": "mask", "obb": "obb"}  # each with the kind of its own metric
+from rknn_zoo_e2e.tasks.registry import TASKS
 
 
 class CardError(ValueError):
@@ -236,7 +236,8 @@ def release(entry: Entry | None, name: str) -> ReleaseFile | None:
 
 def _metrics(entry: Entry | None) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for kind in TASKS.values() if entry else ():
+    kinds = dict.fromkeys(kind for task in TASKS.values() for kind in task.metrics)
+    for kind in kinds if entry else ():
         values = entry.entry(kind, None) if entry else None
         if values is None:
             continue
