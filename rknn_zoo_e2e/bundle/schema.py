@@ -19,6 +19,7 @@ from rknn_zoo_e2e.files.validation import (
     truth,
     write_yaml,
 )
+from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check_names
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
@@ -160,8 +161,6 @@ def check_model(spec: ModelSpec) -> None:
 
 def _consistent(data: dict[str, Any]) -> ModelSpec:
     """The model of metadata each of whose values is possible. Raises ValueError where they are not together."""
-    from rknn_zoo_e2e.tasks.registry import TASKS
-
     if data["task"] not in TASKS:
         raise ValueError(f"task is {shown(data['task'])}")
     if any(side % data["stride"] for side in data["imgsz"]):

@@ -8,7 +8,8 @@ import numpy as np
 
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.install import install
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 
 DOCTOR = "See what is missing with: e2erknn doctor"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.soc import PRECISIONS, SOCS, find_soc
-from rknn_zoo_e2e.bundle.model import SUFFIX, Artifact, Bundle, check_file, is_bundle, newest, read_bundle
+from rknn_zoo_e2e.bundle.model import SUFFIX, Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file, is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.media.files import expanded

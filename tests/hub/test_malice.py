@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from server import Blob, Hub
 
 from rknn_zoo_e2e.bundle import schema
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import client, listing
 from rknn_zoo_e2e.hub.layout import digest
