@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.validation import write_yaml
+from rknn_zoo_e2e.files.yaml_data import write_yaml
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 

@@ -82,7 +82,7 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def check_file(bundle: Bundle, name: str, expected: str) -> Path:
-    """The path of a bundle's file after its checksum was compared. Raises :class:`UserError` as :func:`check_content` does."""
+    """A file of the bundle after its checksum was compared. Raises :class:`UserError` as :func:`check_content` does."""
     return check_content(bundle.path / name, expected)
 
 
@@ -94,7 +94,7 @@ def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
 
 
 def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
-    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges`` (tensor: [min, max] lists).
+    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges`` (by tensor).
 
     Raises:
         UserError: its file is missing, has another checksum, or does not fit the schema.

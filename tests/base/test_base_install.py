@@ -21,7 +21,7 @@ HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime", "huggingf
 
 def test_decode_and_draw_import_no_torch():
     code = (
-        "import sys\nfrom rknn_zoo_e2e.tasks import TASKS\nfrom rknn_zoo_e2e import load\n"
+        "import sys\nfrom rknn_zoo_e2e.tasks.registry import TASKS\nfrom rknn_zoo_e2e import load\n"
         "from rknn_zoo_e2e.vision import drawing\n"
         "print([m for m in ('torch', 'ultralytics', 'rknn') if m in sys.modules])"
     )
