@@ -17,7 +17,8 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards.probe import board_soc, runs_on
 from rknn_zoo_e2e.boards.soc import find_soc
-from rknn_zoo_e2e.bundle.model import SUFFIX, Bundle, check_file, is_bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import SUFFIX, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file, is_bundle, read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
 

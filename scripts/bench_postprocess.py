@@ -32,7 +32,8 @@ from ultralytics.utils import ops
 from ultralytics.utils.nms import non_max_suppression
 
 from rknn_zoo_e2e import convert, load
-from rknn_zoo_e2e.bundle.model import SUFFIX, read_bundle
+from rknn_zoo_e2e.bundle.model import SUFFIX
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
 from rknn_zoo_e2e.errors import UserError

@@ -25,7 +25,7 @@ from bench_graphs import CalibImages, DataFolder
 from bench_interval import ours
 from onnx import TensorProto, helper, numpy_helper
 
-from rknn_zoo_e2e.bundle.model import read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES

@@ -42,6 +42,17 @@ def named(name: str) -> bytes:
     )
 
 
+def dumped(value: object) -> bytes:
+    """The opcodes that make a value."""
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def evaluated(touch: str) -> dict[str, object]:
+    """The configuration of a model whose constructor evaluates what it calls its activation."""
+    activation = f"__import__('os').system({touch!r}) or __import__('torch').nn.SiLU()"
+    return {"nc": 1, "activation": activation, "backbone": [[-1, 1, "Conv", [8, 3, 2]]], "head": []}
+
+
 CONV = "torch.nn.modules.conv.Conv2d"
 SEQUENTIAL = "torch.nn.modules.container.Sequential"
 
@@ -60,8 +71,8 @@ def opcodes(touch: str) -> dict[str, bytes]:
         "NEWOBJ_EX": b"\x80\x04" + named("subprocess.Popen") + text(touch) + b"\x85}" + text("shell") + b"\x88s\x92.",
         "a call by getattr": b"\x80\x02" + named("builtins.getattr") + named("builtins.__import__") + text("os")
         + b"\x85R" + text("system") + b"\x86R" + text(touch) + b"\x85R.",
-        "a constructor": b"\x80\x02" + named("ultralytics.nn.tasks.DetectionModel") + b"}" + text("activation")
-        + text(f"__import__('os').system({touch!r})") + b"s\x85R.",
+        "a constructor": b"\x80\x02" + named("ultralytics.nn.tasks.DetectionModel") + dumped(evaluated(touch))
+        + b"\x85R.",
         "a method of a layer": b"\x80\x02" + named("builtins.getattr") + new + text("forward") + b"\x86R"
         + text(touch) + b"\x85R.",
         "BUILD of a class": b"\x80\x02" + named(CONV) + b"}" + text("forward") + system + b"sb.",

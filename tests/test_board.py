@@ -15,7 +15,8 @@ import pytest
 
 from rknn_zoo_e2e import load
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file, newest, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file, newest, read_bundle, read_ranges
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.convert import what_may_help
 from rknn_zoo_e2e.cli.ui.tables import artifact_table
@@ -85,7 +86,7 @@ def test_a_failure_leaves_the_old_state(tmp_path: Path):
 def test_killed_while_writing_leaves_old_or_new(tmp_path: Path):
     made(tmp_path)
     script = (
-        "import sys\nfrom pathlib import Path\nfrom rknn_zoo_e2e.bundle.model import read_bundle\n"
+        "import sys\nfrom pathlib import Path\nfrom rknn_zoo_e2e.bundle.reader import read_bundle\n"
         "from rknn_zoo_e2e.bundle.writer import write_bundle\n"
         f"b = read_bundle(Path({str(tmp_path)!r}) / 'x_rknn_model')\n"
         "print('ready', flush=True)\n"

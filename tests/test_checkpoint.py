@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from ultralytics.nn.tasks import DetectionModel
 
 from rknn_zoo_e2e.checkpoint.describe import spec_of
 from rknn_zoo_e2e.checkpoint.load import load_model
@@ -39,6 +40,23 @@ def test_no_opcode_runs_code(tmp_path: Path, kind):
     with pytest.raises(UserError, match="tries to run code when it is loaded"):
         load_model(path)
     assert not touched.exists()
+
+
+def test_torchs_own_restricted_loader_runs_code(tmp_path: Path):
+    """Why there is a loader of our own: with a model's class allowed, ``weights_only`` evaluates what the file says."""
+    touched = tmp_path / "touched"
+    path = hostile.archive(tmp_path / "evil.pt", hostile.opcodes(f"touch {touched}")["a constructor"])
+    with pytest.raises(UserError, match=r"tries to run code when it is loaded \(a call of DetectionModel\)"):
+        load_model(path)
+    assert not touched.exists()
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([DetectionModel])
+    try:
+        torch.load(path, weights_only=True)
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(allowed)
+    assert touched.exists()
 
 
 def test_no_container_hides_code(tmp_path: Path):

@@ -16,7 +16,7 @@ import pytest
 from interrupted import SIX
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.conversion import cluster
 from rknn_zoo_e2e.conversion.build import Build
 from rknn_zoo_e2e.conversion.executor import open_executor

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from test_cli import COMMAND, cpu_seconds, run
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 
 QUICK = ("--calib-images", "8")
 

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from test_cli import run
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media import synthetic
 
 PICTURES = 12

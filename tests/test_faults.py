@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 
 FAULTS = Path(__file__).parent / "faults"
 SLEEPER = b"sleep\x0086399\0"  # what a hanging fault starts, and leaves to others to end

@@ -18,6 +18,8 @@ import pytest
 from mirror import COMMIT, Mirror
 from test_cli import COMMAND, run
 
+from rknn_zoo_e2e.files.lock import locked
+
 
 def zipped(*members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A zip of (name, content, Unix mode)."""
@@ -172,12 +174,10 @@ def test_an_error_nobody_foresaw_is_told_as_itself(mirror: Mirror, tmp_path: Pat
 
 
 def test_another_fetch_of_the_same_is_waited_for_and_named(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
-    from filelock import FileLock
-
     mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
     folder = tmp_path / "cache/e2erknn/fetched"
     folder.mkdir(parents=True)
-    with FileLock(folder / ".yolov8n.lock"):
+    with locked(folder / "yolov8n", "fetch", print):
         waiting = subprocess.Popen(
             [*COMMAND, "fetch", "yolov8n"], cwd=tmp_path, env=mirror.env(tmp_path), stderr=subprocess.PIPE, text=True
         )

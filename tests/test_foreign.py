@@ -19,10 +19,10 @@ from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.modules.head import Detect, Pose
 
 from rknn_zoo_e2e.checkpoint.describe import spec_of, training_size
+from rknn_zoo_e2e.checkpoint.globals import stand_in
 from rknn_zoo_e2e.checkpoint.load import TRUST, load_model
 from rknn_zoo_e2e.checkpoint.refusals import RunsCode
 from rknn_zoo_e2e.checkpoint.source import load_source
-from rknn_zoo_e2e.checkpoint.values import stand_in
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.zoo import Source
 

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rknn_zoo_e2e.bundle.model import graph_of, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.reader import graph_of, read_bundle, read_ranges
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.toolkit.weight_grids import HIGH, LOW, better_grid, square_error
 

@@ -17,7 +17,7 @@ from test_cli import run
 from test_fetch import zipped
 
 from rknn_zoo_e2e.boards.soc import find_soc
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.schema import check_model
 from rknn_zoo_e2e.conversion.options import Options, calibration_for
 from rknn_zoo_e2e.errors import UsageError, UserError

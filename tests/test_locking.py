@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from test_cli import COMMAND, run
 
-from rknn_zoo_e2e.bundle import model as bundles
-from rknn_zoo_e2e.bundle.model import check_file, graph_of, newest, read_bundle
+from rknn_zoo_e2e.bundle import reader as bundles
+from rknn_zoo_e2e.bundle.reader import check_file, graph_of, newest, read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.lock import locked

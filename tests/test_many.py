@@ -17,7 +17,7 @@ from rich.console import Console
 from test_cli import run
 
 from rknn_zoo_e2e.boards.soc import SOCS, find_soc
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.cli import end
 from rknn_zoo_e2e.cli.ui import live
 from rknn_zoo_e2e.conversion.build import BuildResult

@@ -11,7 +11,7 @@ import pytest
 from test_cli import COMMAND, run
 from test_faults import left_over, small_disk, tree
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 
 ODD = 'o d\'d "q" #1 %s ünï'
 LONG = "/".join(["long" * 30] * 2)

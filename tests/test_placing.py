@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rknn_zoo_e2e.boards.soc import SOCS
-from rknn_zoo_e2e.bundle.model import graph_of, read_bundle
+from rknn_zoo_e2e.bundle.reader import graph_of, read_bundle
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.quantization.clipping import SHARES, Sample, quantise
 from rknn_zoo_e2e.toolkit.bands import bands, cut_maps

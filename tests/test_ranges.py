@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle.model import read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.quantization.precision import int8_tensors
 from rknn_zoo_e2e.quantization.ranges import measure_ranges

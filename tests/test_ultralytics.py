@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from test_bundle import made
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.loading import load

@@ -17,7 +17,8 @@ from rknn_zoo_e2e.bundle.model import METADATA
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.zoo import asset, calibration_sets, catalogue, local_weights, matching, nearest, resolve
-from rknn_zoo_e2e.zoo.cards import CardError, read_family
+from rknn_zoo_e2e.zoo.card_reader import read_family
+from rknn_zoo_e2e.zoo.cards import CardError
 
 SIZES = "nsmlx"
 SUFFIXES = {"detect": "", "pose": "-pose", "segment": "-seg", "obb": "-obb"}

@@ -1,35 +1,34 @@
-"""A bundle: one model's folder with an artifact per SoC and precision, its graph, its labels and all that is known."""
+"""The facts of a bundle: one model's folder with an artifact per SoC and precision, the graph, the labels, metadata.
+
+Read by :mod:`~rknn_zoo_e2e.bundle.reader`, written by :mod:`~rknn_zoo_e2e.bundle.writer`.
+"""
 
 from __future__ import annotations
 
-import json
 import shlex
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rknn_zoo_e2e.bundle.file import AGAIN, DO_NOT_USE, check_kind, check_size, checked, leads_out
-from rknn_zoo_e2e.bundle.schema import CALIBRATION, check_manifest, read_manifest
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.validation import shown, write_yaml
+from rknn_zoo_e2e.files.yaml_data import write_yaml
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 FORMAT_VERSION = 3
-SUFFIX = "_rknn_model"  # Ultralytics knows RKNN folders by it
-MAKE_ONE = "Make one with: e2erknn convert MODEL --soc rk3566"
-ZOO_KEY = "zoo"  # of the metadata: the model of the zoo the checkpoint was, or was said to be
+SUFFIX = "_rknn_model"  # of the folder's name; Ultralytics recognises RKNN models by it
+ZOO_KEY = "zoo"  # metadata key: name of the zoo model the checkpoint was (proven, or as the user said)
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
 
 
 @dataclass
 class Artifact:
-    """One built model.
+    """One built model, for one SoC in one precision.
 
     Attributes:
         file: name inside the bundle.
         toolkit: version of rknn-toolkit2.
-        fingerprint: digest of everything that went into it; an equal one need not be built again.
+        fingerprint: digest of all inputs of the build; an artifact with the same fingerprint is not built again.
         hybrid: regions that are not INT8, [first tensor, last tensor].
         calibration: file with the calibration's ranges inside the bundle, "" for fp16.
         log: file with the vendor's build log inside the bundle.
@@ -91,7 +90,7 @@ class Bundle:
         layout: "flat" or "grid".
         weights_sha256: of the checkpoint.
         onnx_sha256: of ``model.onnx``.
-        origin: further facts for ``metadata.yaml`` (version, date, licence, ...).
+        origin: further entries of ``metadata.yaml`` (version, date, licence, ...).
     """
 
     path: Path
@@ -107,7 +106,7 @@ class Bundle:
         return self.path / ONNX
 
     def artifact(self, soc: str | None = None, precision: str | None = None) -> Artifact:
-        """The artifact for a SoC and precision, the first that fits where one is left open.
+        """The first artifact for a SoC and precision; None stands for any.
 
         Raises:
             UserError: there is none.
@@ -115,7 +114,7 @@ class Bundle:
         for one in self.artifacts:
             if soc in (None, one.soc) and precision in (None, one.precision):
                 return one
-        # By the zoo's name only where it was made from the zoo's: a file's name is anybody's.
+        # The zoo's name only where it was made from the zoo's checkpoint: any file may have that name.
         checkpoint = self.spec.name if self.origin.get(ZOO_KEY) == self.spec.name else f"{self.spec.name}.pt"
         raise UserError(
             f"{self.path} holds no artifact for {soc or 'any SoC'} {precision or ''}".rstrip()
@@ -125,11 +124,11 @@ class Bundle:
 
     @property
     def held(self) -> str:
-        """What it was built for, in words."""
+        """The SoCs and precisions it was built for, for messages."""
         return ", ".join(f"{a.soc} {a.precision}" for a in self.artifacts) or "nothing"
 
     def only(self, artifact: Artifact) -> Bundle:
-        """The bundle as if it held nothing but one artifact."""
+        """A copy with one artifact only: what a folder of the Hub holds."""
         return replace(self, artifacts=[artifact])
 
     @property
@@ -139,7 +138,7 @@ class Bundle:
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of all files in its folder, by name; the metadata says them, and the labels."""
+        """SHA-256 by file name, of all files in its folder but the metadata (which lists them) and the labels."""
         return {ONNX: self.onnx_sha256} | {name: value for a in self.artifacts for name, value in a.checksums.items()}
 
     def metadata_text(self) -> str:
@@ -152,8 +151,6 @@ class Bundle:
 
     def metadata(self) -> dict[str, Any]:
         """The content of ``metadata.yaml``."""
-        from rknn_zoo_e2e.tasks.registry import task_of
-
         outputs = [
             {
                 "name": output.name,
@@ -183,87 +180,3 @@ class Bundle:
             "bundle": str(self.path),
             "artifacts": [a.report() for a in self.artifacts],
         }
-
-
-def is_bundle(path: Path) -> bool:
-    """Whether a folder looks like a bundle."""
-    return (path / METADATA).is_file()
-
-
-def newest(folder: Path) -> Path | None:
-    """The bundle changed last in a folder, None if there is none."""
-    found: dict[Path, int] = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError):  # removed just now
-            if is_bundle(path):
-                found[path] = changed(path)
-    return max(found, key=lambda path: found[path], default=None)
-
-
-def changed(bundle: Path) -> int:
-    """When a bundle was changed last, ns."""
-    return (bundle / METADATA).stat().st_mtime_ns
-
-
-def read_bundle(path: Path) -> Bundle:
-    """A bundle, as far as its metadata goes: what it says is possible, and its files are files.
-
-    Raises:
-        UserError: ``path`` is no bundle of this format, or one that nobody should use.
-    """
-    if not is_bundle(path):
-        part = path.is_file() and is_bundle(path.parent)
-        fix = f"Give the folder it lies in: {path.parent}" if part else MAKE_ONE
-        raise UserError(f"{path} is not a bundle (it has no {METADATA}).", fix)
-    check_kind(path, METADATA)
-    try:
-        data = read_manifest(path / METADATA)
-        if data.get("format_version") != FORMAT_VERSION:
-            version = shown(data.get("format_version"))
-            what = f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}."
-            raise UserError(what, "Build it again with: e2erknn convert")
-        if leads_out(data.get("artifacts")):
-            raise UserError(f"{path} names files outside itself.", DO_NOT_USE)
-        known = check_manifest(data)
-        artifacts = [Artifact(**a) for a in data["artifacts"]]
-    except (OSError, ValueError) as error:
-        fix = "Do not use it unless you made it; build it again with: e2erknn convert"
-        raise UserError(f"{path / METADATA} is damaged ({error}).", fix) from error
-    keys = {*known.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
-    origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_sha256"}}
-    bundle = Bundle(path, known, data["layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
-    for name in bundle.files:
-        check_kind(path, name)
-    labels = path / LABELS
-    if labels.exists():
-        check_size(labels)
-        if labels.read_bytes().replace(b"\r\n", b"\n") != bundle.labels_text().encode():
-            raise UserError(f"{labels} does not name the classes {METADATA} does.", AGAIN)
-    return bundle
-
-
-def check_file(bundle: Bundle, name: str, expected: str) -> Path:
-    """A file of the bundle, checked by its recorded checksum. Raises :class:`UserError` as :func:`checked` does."""
-    return checked(bundle.path / name, expected)
-
-
-def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
-    """The graph an artifact was made from, checked. Raises :class:`UserError` where it is missing or another."""
-    if artifact.graph:
-        return check_file(bundle, artifact.graph, artifact.graph_sha256)
-    return check_file(bundle, ONNX, bundle.onnx_sha256)
-
-
-def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
-    """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges``.
-
-    Raises:
-        UserError: it is missing, another, or not what it should be.
-    """
-    path = check_file(bundle, artifact.calibration, artifact.calibration_sha256)
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        CALIBRATION(found, "the calibration")
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}).", "Build the bundle again with: e2erknn convert") from error
-    return found

@@ -13,12 +13,11 @@ from rknn_zoo_e2e.files.validation import (
     listed,
     mapping,
     number,
-    read_yaml,
     shown,
     text,
     truth,
-    write_yaml,
 )
+from rknn_zoo_e2e.files.yaml_data import read_yaml, write_yaml
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check_names
 

@@ -1,4 +1,4 @@
-"""Writing a bundle: its folder is the old one or the new one at any moment."""
+"""Writing a bundle in one step: at any moment its folder is wholly the old one or wholly the new one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Bundle, changed, newest
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Bundle
+from rknn_zoo_e2e.bundle.reader import changed, newest
 from rknn_zoo_e2e.bundle.schema import LARGEST, check_manifest
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import staged
@@ -17,11 +18,11 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
     """Writes the whole bundle in one step.
 
     Args:
-        bundle: its final state; files of kept artifacts are taken from the folder it has now.
-        made: name inside the bundle -> new file (moved from) or content.
+        bundle: its final state; files of artifacts it keeps are linked or copied from the folder as it is now.
+        made: new files, by name inside the bundle: a file to copy, or its content.
 
     Raises:
-        UserError: it cannot be written, or says of itself what :func:`read_bundle` refuses.
+        UserError: it cannot be written, or :func:`~rknn_zoo_e2e.bundle.reader.read_bundle` would refuse it.
     """
     try:
         check_manifest(bundle.metadata())
@@ -48,7 +49,7 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A hard link where the file system has them."""
+    """Makes ``target`` a hard link to ``source``, or a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -11,9 +11,9 @@ from torch import nn
 from rknn_zoo_e2e.checkpoint.archive import read_archive
 from rknn_zoo_e2e.checkpoint.audit import audit
 from rknn_zoo_e2e.checkpoint.kinds import OURS, WEIGHTS
-from rknn_zoo_e2e.checkpoint.origins import needs
+from rknn_zoo_e2e.checkpoint.origins import NeedsClass
 from rknn_zoo_e2e.checkpoint.refusals import Refused, Unsafe
-from rknn_zoo_e2e.checkpoint.values import Foreign, Ignored, Options
+from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored, Options
 
 MODELS = ("ema", "model")  # the first that is one; Ultralytics prefers the averaged weights too
 STATES = (*MODELS, "state_dict", "model_state_dict", "weights", "net", "params")  # where others keep weights
@@ -61,12 +61,12 @@ def as_ultralytics(content: Any, whole: bool = False) -> dict[str, Any]:
 
     model = candidate(content)
     if isinstance(model, Foreign):
-        raise needs(model.name)
+        raise NeedsClass(model.name)
     if isinstance(content, nn.Module):
         fix = 'Save it as a checkpoint: torch.save({"model": model}, "best.pt").'
         raise Refused(f"is a whole module ({type(content).__name__}), as torch.save(model) writes it", fix)
     if model is None:
-        raise without_model(content)
+        raise Refused(*said_without_model(content))
     if not isinstance(model, BaseModel) and not whole:
         raise Refused(f"holds a {type(model).__name__}, not a YOLO model of Ultralytics", OURS)
     used = {"model": model, "train_args": options(content.get("train_args"), model)}
@@ -86,14 +86,14 @@ def options(given: Any, model: nn.Module) -> dict[Any, Any]:
     return {}
 
 
-def without_model(content: Any) -> Refused:
-    """What a file is that holds no model."""
-    if isinstance(content, dict):
-        if any(map(is_state, [content, *(content.get(key) for key in STATES)])):
-            return Refused("holds weights without layers (a state_dict)", WEIGHTS)
-        keys = ", ".join(str(key) for key in list(content)[:5] if not isinstance(key, (Foreign, Ignored)))
-        return Refused(f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", OURS)
-    return Refused(f"holds a {type(content).__name__}, not a model", OURS)
+def said_without_model(content: Any) -> tuple[str, str]:
+    """What a file is that holds no model, and what to do."""
+    if not isinstance(content, dict):
+        return f"holds a {type(content).__name__}, not a model", OURS
+    if any(map(is_state, [content, *(content.get(key) for key in STATES)])):
+        return "holds weights without layers (a state_dict)", WEIGHTS
+    keys = ", ".join(str(key) for key in list(content)[:5] if not isinstance(key, (Foreign, Ignored)))
+    return f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", OURS
 
 
 def is_state(value: Any) -> bool:

@@ -17,7 +17,7 @@ OTHERS = {
     "mobile_sam": "MobileSAM", "groundingdino": "Grounding DINO", "pytorch_lightning": "PyTorch Lightning",
     "lightning": "PyTorch Lightning", "fastai": "fastai", "sklearn": "scikit-learn",
 }  # fmt: skip
-# The name of a class, what a file is that asks for it, what to do, and what trusting it adds.
+# Name of a class; what a file is that asks for it; what to do; what to do where the file is trusted.
 ORIGINS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
         re.compile(r"models\.(yolo|common|experimental)\.\w+"),
@@ -58,19 +58,30 @@ ORIGINS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
 )
 
 
-def needs(name: str) -> Refused:
-    """What to say of a file whose model asks for a class that is not known."""
+class NeedsClass(Refused):
+    """The model asks for a class that is not known; the refusal says who made the file, as far as its name tells.
+
+    Args:
+        name: of the class, with its module.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(*told_by(name))
+
+
+def told_by(name: str) -> tuple[str, str, str]:
+    """What a file is, what to do, and what to do where it is trusted, told by the name of a class it asks for."""
     for pattern, what, fix, trust in ORIGINS:
         if pattern.fullmatch(name):
-            return Refused(what.replace("{name}", name), fix, trust)
+            return what.replace("{name}", name), fix, trust
     top = name.split(".")[0]
     if top in OTHERS:
-        return Refused(f"is a checkpoint of {OTHERS[top]} ({name}), not of Ultralytics", RETRAIN)
-    what = f"needs classes other than YOLO's own ({name})"
+        return f"is a checkpoint of {OTHERS[top]} ({name}), not of Ultralytics", RETRAIN, ""
+    trust = "If you trust who made it, load it with {flag}."
+    if not is_installed(top):
+        trust = f"Put the package {top} on PYTHONPATH and, if you trust who made the file, add {{flag}}."
     fix = f"Put the release of {top} it was saved with on PYTHONPATH."
-    if is_installed(top):
-        return Refused(what, fix, "If you trust who made it, load it with {flag}.")
-    return Refused(what, fix, f"Put the package {top} on PYTHONPATH and, if you trust who made the file, add {{flag}}.")
+    return f"needs classes other than YOLO's own ({name})", fix, trust
 
 
 def is_installed(package: str) -> bool:

@@ -1,16 +1,19 @@
 """The pickle of a torch checkpoint as data: layers come out empty, tensors are their bytes, nothing is called.
 
-torch's own restricted loader (``weights_only`` with a list of allowed classes) does not serve: it calls what is on its
-list with the arguments the file gives, and in torch 2.4 a REDUCE of ``DetectionModel`` was shown to run code, since
-that constructor evaluates the ``activation`` string of the configuration it is handed. Here a class is only ever made
-empty, by ``nn.Module.__new__``, and given its attributes; ``tests/hostile.py`` keeps that file ("a constructor").
+Why torch's own restricted loader does not serve: ``torch.load(weights_only=True)`` with Ultralytics' classes on its
+list of allowed ones (``add_safe_globals``) calls a listed class, by the opcode REDUCE, with arguments the file gives.
+``DetectionModel`` takes a configuration, and its constructor evaluates the ``activation`` string in it as Python. So a
+file that names nothing but an allowed class runs any code. ``test_torchs_own_restricted_loader_runs_code`` in
+``tests/test_checkpoint.py`` keeps such a file and shows it with the torch installed (2.4.0, Ultralytics 8.4.190).
+Ultralytics' own restricted loading does not evaluate it, but needs torch 2.6; rknn-toolkit2 allows 2.4 at most.
+
+Here a class is only ever made empty, by ``nn.Module.__new__``, and then given its attributes.
 """
 
 from __future__ import annotations
 
 import math
 import pickle
-import types
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -18,35 +21,19 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from rknn_zoo_e2e.checkpoint.refusals import Absurd, RunsCode, Unsafe
-from rknn_zoo_e2e.checkpoint.values import (
-    FUNCTIONS,
-    Foreign,
-    HeadForward,
-    Ignored,
-    Method,
-    checked,
-    method,
-    plain_frozenset,
-    real_tensor,
-    stand_in,
-)
-
-LAYERS = ("torch.nn.modules.", "ultralytics.nn.modules", "ultralytics.nn.tasks")  # nn.Module classes of these are built
-RENAMED = {
-    "ultralytics.nn.modules.block.Silence": "torch.nn.modules.linear.Identity",
-    "ultralytics.nn.tasks.YOLOv10DetectionModel": "ultralytics.nn.tasks.DetectionModel",
-}
-DTYPES = {"FloatStorage": "float32", "ByteStorage": "uint8", "CharStorage": "int8"}  # others are called as their type
+from rknn_zoo_e2e.checkpoint.functions import FUNCTIONS, checked_keys, plain_frozenset, real_tensor
+from rknn_zoo_e2e.checkpoint.globals import find_global
+from rknn_zoo_e2e.checkpoint.refusals import Absurd, Misuse, RunsCode
+from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored
 
 
 class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
-    """The pure-Python unpickler; whatever calls or changes something is done here instead.
+    """Python's own unpickler, with every opcode that calls or changes something replaced.
 
     Args:
         file: the pickle.
         storage: a tensor's bytes by its key in the archive.
-        room: how many elements all tensors together may have.
+        room: how many elements all tensors may have together.
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
@@ -60,30 +47,13 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         self.functions = (self.tensor, *FUNCTIONS.values())
 
     def find_class(self, module: str, name: str) -> Any:
-        full = RENAMED.get(f"{module}.{name}", f"{module}.{name}")
-        if full == "torch._utils._rebuild_tensor_v2":
+        """What stands for a name in the pickle; see :mod:`~rknn_zoo_e2e.checkpoint.globals`."""
+        if f"{module}.{name}" == "torch._utils._rebuild_tensor_v2":
             return self.functions[0]
-        module, _, name = full.rpartition(".")
-        if module == "torch":
-            found = getattr(torch, DTYPES.get(name, name.removesuffix("Storage").lower()), None)
-            return found if isinstance(found, torch.dtype) else stand_in(full)
-        if not module.startswith(LAYERS):
-            return stand_in(full)
-        if owner := self.layer(*module.rpartition(".")[::2]):  # as protocol 4 writes getattr(owner, name)
-            return method(owner, name)
-        return self.layer(module, name) or Foreign(full)
-
-    def layer(self, module: str, name: str) -> type[nn.Module] | None:
-        """A class of torch's or Ultralytics' layers; None if the ones installed here have none of that name."""
-        try:
-            found = super().find_class(module, name)
-        except (ImportError, AttributeError):  # of a newer release, or of somebody's fork
-            return None
-        known = isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith(LAYERS)
-        return found if known else None
+        return find_global(module, name)
 
     def persistent_load(self, pid: Any) -> Any:
-        """The elements of a storage, flat; a layer's class, which torch before 1.6 kept with its source."""
+        """The elements of a storage, as a flat tensor; or a layer's class, kept with its source by torch before 1.6."""
         kind, dtype, *rest = pid
         if kind == "module":
             return dtype
@@ -104,13 +74,15 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         return data.as_strided(size, stride, offset)
 
     def call(self, function: Any, args: Any) -> Any:
-        """What stands for the result of a call."""
+        """Calls a function of ours; for a stand-in, gives what stands for its result. Raises for anything else."""
         if isinstance(function, Foreign):
-            return function.made(called=True)
+            if function.is_code(called=True):
+                raise RunsCode(function.name)
+            return function
         if isinstance(function, type) and issubclass(function, Ignored):
             return function(*args)
         if not any(function is known for known in self.functions):
-            raise misuse("a call of", function)
+            raise Misuse("a call of", function)
         return function(*args)
 
     def load_reduce(self) -> None:
@@ -120,14 +92,15 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     def load_newobj(self) -> None:
         args, kind = self.stack.pop(), self.stack[-1]
         if isinstance(kind, Foreign):
-            self.stack[-1] = kind.made(called=False)
+            if kind.is_code(called=False):
+                raise RunsCode(kind.name)
         elif isinstance(kind, type) and issubclass(kind, Ignored):
             self.stack[-1] = kind()
         elif isinstance(kind, type) and issubclass(kind, nn.Module) and not args:
             # Empty: a model's constructor evaluates strings of its configuration.
             self.stack[-1] = nn.Module.__new__(kind)
         else:
-            raise misuse("a call of", kind)
+            raise Misuse("a call of", kind)
 
     def load_newobj_ex(self) -> None:
         self.stack.pop()  # arguments by name; those by place are left
@@ -141,24 +114,24 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         if isinstance(instance, Ignored):
             instance.restore(state)
         elif isinstance(instance, nn.Module) and type(state) is dict:
-            # Not the instance's own, which it may have been given, nor its class's, which loops over what it is told.
+            # Not the instance's own __setstate__, which the file may have set, nor its class's, which may loop over it.
             nn.Module.__setstate__(instance, state)
         elif type(instance) not in (Foreign, OrderedDict):  # of an OrderedDict, the version of a state dict
-            raise misuse("a change to", instance)
+            raise Misuse("a change to", instance)
 
     def extend(self, values: list[Any]) -> None:
         filled = self.stack[-1]
         if type(filled) is list:
             filled.extend(values)
         elif not isinstance(filled, (Ignored, Foreign)):
-            raise misuse("a change to", filled)
+            raise Misuse("a change to", filled)
 
     def update(self, items: list[Any]) -> None:
         filled = self.stack[-1]
         if type(filled) in (dict, OrderedDict):
-            filled.update(zip(checked(items[::2]), items[1::2], strict=True))
+            filled.update(zip(checked_keys(items[::2]), items[1::2], strict=True))
         elif not isinstance(filled, (Ignored, Foreign)):
-            raise misuse("a change to", filled)
+            raise Misuse("a change to", filled)
 
     def load_append(self) -> None:
         self.extend([self.stack.pop()])
@@ -184,9 +157,9 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     def load_additems(self) -> None:
         items, filled = self.pop_mark(), self.stack[-1]
         if type(filled) is set:
-            filled.update(checked(items))
+            filled.update(checked_keys(items))
         elif not isinstance(filled, (Ignored, Foreign)):
-            raise misuse("a change to", filled)
+            raise Misuse("a change to", filled)
 
     for _own in (load_reduce, load_newobj, load_newobj_ex, load_build, load_append, load_appends, load_frozenset):
         dispatch[getattr(pickle, _own.__name__[5:].upper())[0]] = _own
@@ -194,16 +167,3 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         dispatch[getattr(pickle, _own.__name__[5:].upper())[0]] = _own
     for _never in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
         del dispatch[_never[0]]
-
-
-def misuse(what: str, thing: Any) -> Unsafe:
-    """What is wrong with calling or changing something: of plain data it is only damage."""
-    runnable = isinstance(thing, (type, Method, Foreign, HeadForward, nn.Module)) or callable(thing)
-    return RunsCode(f"{what} {title(thing)}") if runnable else Absurd(f"it asks for {what} a {title(thing)}")
-
-
-def title(thing: Any) -> str:
-    """What to call something that came up where it should not; an instance's own name is not asked for."""
-    if isinstance(thing, (Foreign, Method, HeadForward)):
-        return thing.name
-    return thing.__name__ if isinstance(thing, (type, types.FunctionType)) else type(thing).__name__

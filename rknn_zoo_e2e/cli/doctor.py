@@ -35,7 +35,7 @@ def doctor(
 
     from rknn_zoo_e2e.boards.environment import read_host
     from rknn_zoo_e2e.boards.probe import read_board
-    from rknn_zoo_e2e.bundle.model import newest, read_bundle
+    from rknn_zoo_e2e.bundle.reader import newest, read_bundle
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.runtime.doctor import Finding, examine
 

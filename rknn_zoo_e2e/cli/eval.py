@@ -76,7 +76,7 @@ def evaluate(
 
 def keep_figures(model: str, artifact: Artifact, backend: str, data: Path, found: dict[str, Any]) -> None:
     """Notes what was measured in the bundle's metadata, in place of an earlier run on the same data and backend."""
-    from rknn_zoo_e2e.bundle.model import is_bundle, read_bundle
+    from rknn_zoo_e2e.bundle.reader import is_bundle, read_bundle
     from rknn_zoo_e2e.bundle.writer import write_bundle
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.files.lock import locked

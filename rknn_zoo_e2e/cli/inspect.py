@@ -27,7 +27,7 @@ def inspect(
     from rich.table import Table
 
     from rknn_zoo_e2e.boards.probe import board_soc
-    from rknn_zoo_e2e.bundle.model import MAKE_ONE, check_file, newest, read_bundle
+    from rknn_zoo_e2e.bundle.reader import MAKE_ONE, check_file, newest, read_bundle
     from rknn_zoo_e2e.cli.ui.tables import artifact_table
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.tasks.registry import task_of

@@ -45,7 +45,7 @@ def publish(
 
     Example: e2erknn publish yolov8n_rknn_model --repo me/yolov8n-rknn --dry-run
     """
-    from rknn_zoo_e2e.bundle.model import MAKE_ONE, newest, read_bundle
+    from rknn_zoo_e2e.bundle.reader import MAKE_ONE, newest, read_bundle
     from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.hub.client import check_repo_name, require_hub

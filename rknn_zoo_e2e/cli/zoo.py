@@ -92,7 +92,7 @@ def info(
 
     Example: e2erknn info yolov8n-pose
     """
-    from rknn_zoo_e2e.bundle.model import is_bundle, read_bundle
+    from rknn_zoo_e2e.bundle.reader import is_bundle, read_bundle
     from rknn_zoo_e2e.tasks.registry import task_of
     from rknn_zoo_e2e.zoo import find_card, identity_of_bundle, local_weights
 

@@ -10,17 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc
-from rknn_zoo_e2e.bundle.model import (
-    ONNX,
-    SUFFIX,
-    ZOO_KEY,
-    Artifact,
-    Bundle,
-    check_file,
-    graph_of,
-    is_bundle,
-    read_bundle,
-)
+from rknn_zoo_e2e.bundle.model import ONNX, SUFFIX, ZOO_KEY, Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file, graph_of, is_bundle, read_bundle
 from rknn_zoo_e2e.bundle.schema import MOST_RECORDED, NAME
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.conversion.build import Build, BuildResult

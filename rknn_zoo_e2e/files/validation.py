@@ -1,6 +1,8 @@
-"""Documents not to be trusted: YAML read as data within limits, and small checks, put together, of what it may hold.
+"""The one validator: small checks of plain data, to put together into a schema.
 
-A check takes a value and where it stands, and raises ValueError saying both.
+A bundle's metadata (:mod:`rknn_zoo_e2e.bundle.schema`) and the zoo's cards (:mod:`rknn_zoo_e2e.zoo.cards`) are checked
+with it. A check is a function of a value and of its place in the document; it raises :class:`Invalid`, or another
+ValueError, whose message says both.
 """
 
 from __future__ import annotations
@@ -8,83 +10,66 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Any
 
-import yaml
-
 Check = Callable[[Any, str], None]
-DEEPEST = 12
-BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn the order of what is printed
+MAX_SHOWN = 60  # characters of a value in a message
+BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # these reverse the order of printed text
 ANY = re.compile(".*")
 
 
-class _Loader(yaml.CSafeLoader):
-    def flatten_mapping(self, node: Any) -> None:
-        """Nothing: merge keys (<<) of merge keys grow without end."""
+class Invalid(ValueError):
+    """A value is not what it should be. The message says where it stands and what is there.
 
-
-class _Dumper(yaml.CSafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def read_yaml(path: Path, largest: int) -> Any:
-    """The content of a YAML file: plain data, no tags of Python, no anchors.
-
-    Raises:
-        ValueError: more than ``largest`` bytes, not UTF-8, or no such YAML.
+    Attributes:
+        where: its place in the document, such as ``artifacts[0].soc``.
+        value: what is there.
+        expected: what should be there, in words that follow "must be".
     """
-    with path.open("rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise ValueError(f"more than {largest:,} bytes")
-    try:
-        data = yaml.load(content.decode("utf-8"), _Loader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from error
-    seen: set[int] = set()
 
-    def plain(value: Any, depth: int) -> None:
-        if isinstance(value, (dict, list)):
-            if id(value) in seen or depth > DEEPEST:
-                raise ValueError("anchors, or lists within lists within lists")
-            seen.add(id(value))
-            for inner in [*value, *value.values()] if isinstance(value, dict) else value:
-                plain(inner, depth + 1)
-
-    plain(data, 0)
-    return data
+    def __init__(self, where: str, value: Any, expected: str, length: str = "") -> None:
+        super().__init__(f"{where} is {shown(value)}{length}")
+        self.where, self.value, self.expected = where, value, expected
 
 
-def write_yaml(data: Any) -> str:
-    """As :func:`read_yaml` reads it."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+class UnknownKey(ValueError):
+    """A mapping has a key that no check knows.
+
+    Attributes:
+        where: the mapping's place in the document.
+        known: the keys it may have.
+    """
+
+    def __init__(self, where: str, key: str, known: Collection[str]) -> None:
+        super().__init__(f"{where} has an unknown key {shown(key)}")
+        self.where, self.key, self.known = where, key, known
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, and nothing a terminal would obey."""
+    """A value for a message: in ASCII, at most :data:`MAX_SHOWN` characters, without control characters."""
     text = ascii(value) if isinstance(value, (str, int, float, bool, type(None))) else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def is_printable(text: str) -> bool:
-    """Whether a text is one line that leaves a terminal as it is."""
+    """Whether a text is one line without characters that control a terminal or reverse the direction of text."""
     return not any(c in BIDI or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
 def harmless(text: str, most: int) -> str:
-    """The first ``most`` characters of a text, without those a terminal would obey."""
+    """The printable ones (:func:`is_printable`) among the first ``most`` characters of a text."""
     return "".join(filter(is_printable, text[:most]))
 
 
-def text(most: int = 200, pattern: re.Pattern[str] = ANY) -> Check:
-    """One printable line that matches."""
+def text(most: int = 200, pattern: re.Pattern[str] = ANY, expected: str = "a printable line") -> Check:
+    """One printable line of at most ``most`` characters that matches ``pattern`` wholly; ``expected`` says so."""
 
     def check(value: Any, where: str) -> None:
-        if not isinstance(value, str) or len(value) > most or not is_printable(value) or not pattern.fullmatch(value):
-            raise ValueError(f"{where} is {shown(value)}")
+        if not isinstance(value, str):
+            raise Invalid(where, value, "str")
+        if len(value) > most or not is_printable(value) or not pattern.fullmatch(value):
+            raise Invalid(where, value, expected)
 
     return check
 
@@ -93,9 +78,10 @@ def number(low: float = -1e15, high: float = 1e15, whole: bool = False) -> Check
     """A finite number between two bounds, inclusive."""
 
     def check(value: Any, where: str) -> None:
-        good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not good or not math.isfinite(value) or not low <= value <= high:
-            raise ValueError(f"{where} is {shown(value)}")
+        if not isinstance(value, int if whole else (int, float)) or isinstance(value, bool):
+            raise Invalid(where, value, "int" if whole else "int or float")
+        if not math.isfinite(value) or not low <= value <= high:
+            raise Invalid(where, value, f"between {low:g} and {high:g}")
 
     return check
 
@@ -103,49 +89,74 @@ def number(low: float = -1e15, high: float = 1e15, whole: bool = False) -> Check
 def truth(value: Any, where: str) -> None:
     """Yes or no."""
     if not isinstance(value, bool):
-        raise ValueError(f"{where} is {shown(value)}")
+        raise Invalid(where, value, "bool")
 
 
-def listed(item: Check, most: int, least: int = 0) -> Check:
-    """So many of the same."""
+def choice(*choices: str) -> Check:
+    """One of several texts."""
 
     def check(value: Any, where: str) -> None:
-        if not isinstance(value, list) or not least <= len(value) <= most:
-            length = f" of {len(value)}" if isinstance(value, list) else ""
-            raise ValueError(f"{where} is {shown(value)}{length}")
-        for index, one in enumerate(value):
-            item(one, f"{where}[{index}]")
+        if not isinstance(value, str):
+            raise Invalid(where, value, "str")
+        if value not in choices:
+            raise Invalid(where, value, f"one of {', '.join(choices)}")
 
     return check
 
 
-def mapping(known: dict[str, Check], others: Check | None = None, optional: frozenset[str] = frozenset()) -> Check:
-    """The known keys, each there unless it is optional; others only where they have a check."""
+def listed(item: Check, most: int, least: int = 0) -> Check:
+    """A list of ``least`` to ``most`` items, each of which passes one check."""
+
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, list):
+            raise Invalid(where, value, "list")
+        if not least <= len(value) <= most:
+            raise Invalid(where, value, f"a list of {least} to {most}", f" of {len(value)}")
+        for index, inner in enumerate(value):
+            item(inner, f"{where}[{index}]")
+
+    return check
+
+
+def mapping(
+    known: dict[str, Check],
+    others: Check | None = None,
+    optional: frozenset[str] = frozenset(),
+    separator: str = ".",
+) -> Check:
+    """A mapping with text keys.
+
+    Args:
+        known: a check for each key; the key must be there unless it is in ``optional``.
+        others: check of the values of further keys; without one there may be none.
+        separator: put between a mapping's place and a key to name the key's place.
+    """
 
     def check(value: Any, where: str) -> None:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise ValueError(f"{where} is {shown(value)}")
+            raise Invalid(where, value, "a mapping")
+        before = where and where + separator
         for key in known:
             if key in value:
-                known[key](value[key], f"{where}.{key}".lstrip("."))
+                known[key](value[key], f"{before}{key}")
             elif key not in optional:
-                raise ValueError(f"{where}.{key} is missing".lstrip("."))
-        for key in value.keys() - known.keys():
+                raise ValueError(f"{before}{key} is missing")
+        for key in [key for key in value if key not in known]:
             text()(key, f"a key of {where}")
             if others is None:
-                raise ValueError(f"{where} has an unknown key {shown(key)}")
-            others(value[key], f"{where}.{key}".lstrip("."))
+                raise UnknownKey(where, key, known)
+            others(value[key], f"{before}{key}")
 
     return check
 
 
 def either(*checks: Check) -> Check:
-    """What one of several checks takes; the last says what is wrong."""
+    """A value that passes one of several checks; where it passes none, the last one's message is raised."""
 
     def check(value: Any, where: str) -> None:
-        for one in checks[:-1]:
+        for alternative in checks[:-1]:
             try:
-                return one(value, where)
+                return alternative(value, where)
             except ValueError:
                 continue
         return checks[-1](value, where)
@@ -158,9 +169,14 @@ def exactly(expected: Any) -> Check:
 
     def check(value: Any, where: str) -> None:
         if type(value) is not type(expected) or value != expected:
-            raise ValueError(f"{where} is {shown(value)}")
+            raise Invalid(where, value, repr(expected))
 
     return check
+
+
+def nullable(check: Check) -> Check:
+    """What ``check`` takes, or null."""
+    return either(exactly(None), check)
 
 
 def anything(value: Any, where: str) -> None:

@@ -46,11 +46,9 @@ class DetectTail(nn.Module):
 
     Attributes:
         task: the task its outputs are those of.
-        corners: Ultralytics' own decode of a one-to-one head gives boxes as x1, y1, x2, y2, not as cx, cy, w, h.
     """
 
     task: ClassVar[str] = "detect"
-    corners: ClassVar[bool] = True
 
     def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
         super().__init__()

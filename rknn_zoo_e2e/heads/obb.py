@@ -66,7 +66,7 @@ class ObbTail(DetectTail):
         bounded: the head gives a logit, whose sigmoid is the angle within Ultralytics' range.
     """
 
-    task, corners = "obb", False
+    task = "obb"
     bounded: ClassVar[bool] = True
 
     def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:

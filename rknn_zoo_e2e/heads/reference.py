@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
-from rknn_zoo_e2e.heads.registry import tail_of
-from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 TOLERANCE = 1e-3  # px, on the same features; fp32 rounding at 640 px is up to 7e-4
@@ -24,7 +23,6 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
         x: (1, 3, H, W) float32, 0..1.
     """
     head = model.model[-1]
-    tail = tail_of(head)
     # One-to-one heads select their best boxes themselves; here every anchor is wanted.
     head.postprocess = lambda predictions: predictions.permute(0, 2, 1)
     try:
@@ -33,7 +31,7 @@ def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tens
     finally:
         del head.postprocess
     outputs = [o.clone() for o in (decoded if isinstance(decoded, tuple) else (decoded,))]
-    if head.end2end and tail is not None and tail.corners:
+    if head.end2end and TASKS[spec.task].corners:
         one, two = outputs[0][:, :2].clone(), outputs[0][:, 2:4].clone()
         outputs[0][:, :2], outputs[0][:, 2:4] = (one + two) / 2, two - one
     outputs[0] /= torch.from_numpy(task_of(spec).input_scale())

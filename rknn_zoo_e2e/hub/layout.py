@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Artifact, Bundle, check_file, read_bundle, read_ranges
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file, read_bundle, read_ranges
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.hub.privacy import check_private, without_traces

@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rknn_zoo_e2e.boards.install import PROJECT
-from rknn_zoo_e2e.bundle.model import Bundle, read_ranges
+from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.bundle.parity import parity_text
+from rknn_zoo_e2e.bundle.reader import read_ranges
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
 from rknn_zoo_e2e.runtime.registry import BACKENDS

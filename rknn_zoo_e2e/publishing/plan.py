@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
 from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
-from rknn_zoo_e2e.hub.listing import list_files
 from rknn_zoo_e2e.hub.privacy import check_private
-from rknn_zoo_e2e.hub.pull import read_repo
 from rknn_zoo_e2e.publishing.card import make_card
+from rknn_zoo_e2e.publishing.repo_state import State, look, same
 from rknn_zoo_e2e.publishing.sample import OURS, default_picture, draw_sample
 
 CARD = "README.md"
@@ -41,23 +40,6 @@ class Wishes:
     replace: bool = False
     sample: Path | None = None
     draw: bool = True
-
-
-@dataclass
-class State:
-    """A repo as it is.
-
-    Attributes:
-        head: the commit the branch is at, None where there is no repo.
-        branch_exists: otherwise ``head`` is main's.
-        oids: by path, the SHA-256 of large files and git's blob id of others.
-        bundles: what it holds.
-    """
-
-    head: str | None = None
-    branch_exists: bool = True
-    oids: dict[str, str] = field(default_factory=dict)
-    bundles: list[Bundle] = field(default_factory=list)
 
 
 @dataclass
@@ -108,23 +90,6 @@ def default_repo(bundle: Bundle) -> str:
         return f"{hub_api().whoami()['name']}/{bundle.path.resolve().name}"
 
 
-def look(repo: str, branch: str) -> State:
-    """The repo as it is now. Raises :class:`UserError` where that cannot be seen."""
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    api, exists = hub_api(), True
-    with hub_errors(repo):
-        try:
-            head = api.repo_info(repo, revision=branch).sha
-        except RepositoryNotFoundError:
-            return State()
-        except RevisionNotFoundError:
-            head, exists = api.repo_info(repo).sha, False
-    oids = {path: f.lfs.sha256 if f.lfs else f.blob_id for path, f in list_files(repo, head).items()}
-    bundles = read_repo(repo, head, ("calibration-*.json",)) if any(p.endswith("/metadata.yaml") for p in oids) else []
-    return State(head, exists, oids, bundles)
-
-
 def make_plan(
     bundles: Sequence[Bundle], repo: str, wishes: Wishes, on_stage: OnStage, drawn: dict[str, bytes] | None = None
 ) -> Plan:
@@ -140,6 +105,50 @@ def make_plan(
     """
     on_stage("look", 0.0)
     state = look(repo, wishes.branch)
+    models = collect(bundles, repo, state, wishes)
+    on_stage("check", 0.0)
+    files: dict[str, Content] = {}
+    for bundle in models.new:
+        files |= files_to_publish(bundle, bundle.artifacts[0])
+    drawn = {} if drawn is None else drawn
+    old_samples = draw_missing_sample(models, state, wishes, drawn, on_stage)
+    files |= drawn
+    kept_samples = [path for path in state.oids if OURS.fullmatch(path) and path not in old_samples]
+    card = make_card(repo, [*models.new, *models.kept], next(iter([*drawn, *kept_samples]), None))
+    files[CARD] = card.encode()
+    check_private(Path(CARD), files[CARD])
+    changed, outdated = compare(files, models.folders, state)
+    removed = [*(folder_of(b.artifacts[0]) + "/" for b in models.gone), *old_samples, *outdated]
+    return Plan(repo, wishes, state, card, files, changed, removed, [folder_of(b.artifacts[0]) for b in models.kept])
+
+
+@dataclass(frozen=True)
+class Models:
+    """The bundles of one artifact each that a plan is about.
+
+    Attributes:
+        new: to be published.
+        kept: what the repo holds beside them, and keeps.
+        gone: what the repo holds of another model, and loses.
+    """
+
+    new: list[Bundle]
+    kept: list[Bundle]
+    gone: list[Bundle]
+
+    @property
+    def folders(self) -> list[str]:
+        """Where the new ones go."""
+        return [folder_of(bundle.artifacts[0]) for bundle in self.new]
+
+
+def collect(bundles: Sequence[Bundle], repo: str, state: State, wishes: Wishes) -> Models:
+    """Which bundles the repo is to hold afterwards.
+
+    Raises:
+        UsageError: two of them belong into the same folder, or there is none.
+        UserError: they would be of two models.
+    """
     new = [bundle.only(artifact) for bundle in bundles for artifact in bundle.artifacts]
     check_one_model(new, repo)
     folders = [folder_of(bundle.artifacts[0]) for bundle in new]
@@ -150,28 +159,37 @@ def make_plan(
     gone = [b for b in others if wishes.replace and identity(b) != identity(new[0])]
     kept = [b for b in others if b not in gone]
     check_one_model([*new, *kept], repo)
-    on_stage("check", 0.0)
-    files: dict[str, Content] = {}
-    for bundle in new:
-        files |= files_to_publish(bundle, bundle.artifacts[0])
+    return Models(new, kept, gone)
+
+
+def draw_missing_sample(
+    models: Models, state: State, wishes: Wishes, drawn: dict[str, bytes], on_stage: OnStage
+) -> list[str]:
+    """Draws a sample into ``drawn`` if the user gave a picture or the repo has no sample of this model.
+
+    Returns:
+        The repo's own samples that go: another is in their place, or their model goes.
+
+    Raises:
+        UserError: the picture cannot be read, or the bundle cannot run here.
+    """
     samples = [path for path in state.oids if OURS.fullmatch(path)]
-    drawn = {} if drawn is None else drawn
-    picture = (wishes.sample or (default_picture(new[0]) if not samples or gone else None)) if wishes.draw else None
+    picture = wishes.sample if wishes.draw else None
+    if wishes.draw and picture is None and (not samples or models.gone):
+        picture = default_picture(models.new[0])
     if picture and not drawn:
-        name, content = draw_sample(new[0], picture, on_stage)
+        name, content = draw_sample(models.new[0], picture, on_stage)
         drawn[name] = content
-    files |= drawn
-    removed = [folder_of(b.artifacts[0]) + "/" for b in gone]
-    removed += [path for path in samples if (drawn or gone) and path not in drawn]
-    sample = next(iter([*drawn, *(path for path in samples if path not in removed)]), None)
-    card = make_card(repo, [*new, *kept], sample)
-    files[CARD] = card.encode()
-    check_private(Path(CARD), files[CARD])
+    return [path for path in samples if (drawn or models.gone) and path not in drawn]
+
+
+def compare(files: dict[str, Content], folders: Sequence[str], state: State) -> tuple[list[str], list[str]]:
+    """Paths that the repo does not have or has with another content, and files of our folders that no build has any
+    longer, such as another calibration's ranges.
+    """
     changed = [path for path, content in sorted(files.items()) if not same(state.oids.get(path), content)]
-    # A file the new build no longer has, such as another calibration's ranges.
     ours = tuple(f"{folder}/" for folder in folders)
-    removed += [path for path in state.oids if path.startswith(ours) and path not in files]
-    return Plan(repo, wishes, state, card, files, changed, removed, [folder_of(b.artifacts[0]) for b in kept])
+    return changed, [path for path in state.oids if path.startswith(ours) and path not in files]
 
 
 def identity(bundle: Bundle) -> tuple[object, ...]:
@@ -189,14 +207,3 @@ def check_one_model(bundles: Sequence[Bundle], repo: str) -> None:
                 f"{other.layout}, weights {other.weights_sha256[:8]}).",
                 "Give another --repo for it, or --replace to let go of what the repo holds.",
             )
-
-
-def same(oid: str | None, content: Content) -> bool:
-    """Whether a file of the repo has that content, by either of the ids the Hub keeps."""
-    if oid is None:
-        return False
-    if len(oid) == 64:
-        return oid == digest(content)
-    from huggingface_hub.utils.sha import git_hash
-
-    return oid == git_hash(content if isinstance(content, bytes) else content.read_bytes())

@@ -11,7 +11,8 @@ from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors, quiet_client
 from rknn_zoo_e2e.hub.layout import sums_in
-from rknn_zoo_e2e.publishing.plan import OnStage, Plan, Wishes, look, make_plan
+from rknn_zoo_e2e.publishing.plan import OnStage, Plan, Wishes, make_plan
+from rknn_zoo_e2e.publishing.repo_state import look
 
 ATTEMPTS = 4  # where others publish into the same repo at the same time
 

@@ -10,7 +10,8 @@ import numpy as np
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.boards.soc import SOCS
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, check_file
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.runtime.base import Prepared

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
-from rknn_zoo_e2e.bundle.model import SUFFIX, is_bundle, newest, read_bundle
+from rknn_zoo_e2e.bundle.model import SUFFIX
+from rknn_zoo_e2e.bundle.reader import is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.media.files import expanded

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, graph_of, read_ranges
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import graph_of, read_ranges
 from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.runtime.base import Prepared

@@ -28,6 +28,7 @@ class TaskFacts:
         card_line: what the Python of a model card prints last, an expression of its ``result``.
         keypoints: its models have key points, and say how many (``kpt_shape``).
         prototypes: its models have mask prototypes, and say how many (``masks``).
+        corners: Ultralytics' one-to-one heads give its boxes as x1, y1, x2, y2; False for cx, cy, w, h.
         starter_picture: a file in ``models/`` in which a starter model finds something.
         photograph: a file of Ultralytics' assets in which a model of the zoo finds something, "" where there is none.
     """
@@ -40,6 +41,7 @@ class TaskFacts:
     card_line: str
     keypoints: bool = False
     prototypes: bool = False
+    corners: bool = True
     starter_picture: str = "sample.jpg"
     photograph: str = "bus.jpg"
 
@@ -120,6 +122,7 @@ register(
         metrics={"obb": "B"},
         pipeline_tag="object-detection",
         card_line='"rotated boxes (cx, cy, w, h, radians):", result.obb.tolist()',
+        corners=False,
         photograph="",  # the zoo's are trained on pictures from the air
     )
 )

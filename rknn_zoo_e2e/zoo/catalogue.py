@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from rknn_zoo_e2e.zoo.cards import CardError, Entry, ModelCard, ReleaseFile, read_family, read_yaml, release
+from rknn_zoo_e2e.zoo.card_reader import read_calibration_sets, read_family
+from rknn_zoo_e2e.zoo.cards import CardError, ModelCard, ReleaseFile
 from rknn_zoo_e2e.zoo.fetch import Asset
 
 WILD = "*?["  # of shell patterns
@@ -20,16 +21,7 @@ MODELS = PACKAGE / "models" if (PACKAGE / "models").is_dir() else PACKAGE.parent
 @cache
 def calibration_sets() -> dict[str, ReleaseFile]:
     """Sets of pictures that can be fetched to calibrate with, by name."""
-    path = MODELS / "base" / "calibration.yaml"
-    found = {}
-    for name, data in read_yaml(path).items():
-        entry = Entry(f"{path.name}: {name}", data)
-        entry.take("about", str)
-        where = release(entry.entry("release"), name)
-        entry.done()
-        assert where is not None
-        found[name] = where
-    return found
+    return read_calibration_sets(MODELS / "base" / "calibration.yaml")
 
 
 @cache

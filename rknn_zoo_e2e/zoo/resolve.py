@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle.model import Bundle, is_bundle
+from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.bundle.reader import is_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.zoo import weights

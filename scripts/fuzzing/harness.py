@@ -126,7 +126,7 @@ def half_written(path: Path) -> str:
     """What is wrong with a file that was written, nothing if it is whole."""
     from PIL import Image
 
-    from rknn_zoo_e2e.bundle.model import read_bundle
+    from rknn_zoo_e2e.bundle.reader import read_bundle
 
     if path.name.startswith(".") or ".part" in path.name:
         return f"{path} was left"

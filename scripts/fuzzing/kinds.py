@@ -19,7 +19,8 @@ from fuzzing.media import pictures, videos
 from fuzzing.mutations import VALUES, altered, scrambled
 from fuzzing.pickles import hostile_pickle, repacked
 from fuzzing.tensors import tensors
-from rknn_zoo_e2e.bundle.model import METADATA, ONNX, read_bundle
+from rknn_zoo_e2e.bundle.model import METADATA, ONNX
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.files.checksum import sha256
 
 Make = Callable[[Random, Material, Path], Attempt]

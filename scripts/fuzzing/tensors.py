@@ -10,7 +10,7 @@ import numpy as np
 
 from fuzzing.harness import Attempt
 from fuzzing.material import Material
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 
 TENSORS = 50  # bad ones an attempt
 

@@ -9,7 +9,7 @@ import numpy as np
 from native import essentials
 from PIL import Image
 
-from rknn_zoo_e2e.files.validation import write_yaml
+from rknn_zoo_e2e.files.yaml_data import write_yaml
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 

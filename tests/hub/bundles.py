@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.tasks.spec import ModelSpec

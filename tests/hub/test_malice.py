@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from server import Blob, Hub
 
 from rknn_zoo_e2e.bundle import schema
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub import client, listing
 from rknn_zoo_e2e.hub.layout import digest
@@ -202,12 +202,13 @@ def test_a_hub_that_says_nothing_is_not_waited_for_for_ever(hub: Hub, tmp_path: 
 
 
 def test_a_card_of_the_zoo_runs_nothing(tmp_path: Path):
-    from rknn_zoo_e2e.zoo.cards import CardError, read_yaml
+    from rknn_zoo_e2e.zoo.card_reader import read_with_base
+    from rknn_zoo_e2e.zoo.cards import CardError
 
     touched = tmp_path / "touched"
     (tmp_path / "evil.yaml").write_text(f"family: !!python/object/apply:os.system ['touch {touched}']")
     with pytest.raises(CardError, match="could not determine a constructor"):
-        read_yaml(tmp_path / "evil.yaml")
+        read_with_base(tmp_path / "evil.yaml")
     assert not touched.exists()
 
 

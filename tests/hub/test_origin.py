@@ -12,7 +12,7 @@ from bundles import SHAPES, SPEC, cli, make
 from mirror import Mirror
 from test_cli import run
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.runtime.loading import load

@@ -19,7 +19,7 @@ from bundles import SHAPES, SPEC, STANDIN, answer, cli, make
 from huggingface_hub import ModelCard
 from server import EXPIRED, READER, Hub
 
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.pull import fetch
 from rknn_zoo_e2e.publishing import publish as publishing

@@ -17,7 +17,7 @@ from server import Blob, Hub
 
 from rknn_zoo_e2e import load
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.bundle.model import read_bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.lock import locked
 from rknn_zoo_e2e.hub.layout import digest

@@ -6,11 +6,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.lock import exclusive
+from rknn_zoo_e2e.zoo.fetch.faults import disk_faults
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,15 @@ def write(name: str, record: Record) -> None:
 
 @contextmanager
 def locked(name: str, waiting: Callable[[], None]) -> Iterator[None]:
-    """One process, and one thread of it, fetches a name at a time. Without a folder to write into there is no lock.
+    """Keeps other processes and threads from fetching the same name during the block. Called by ``fetch``.
+
+    There is no lock where our cache folder cannot be written.
 
     Args:
-        waiting: called where another one has it.
+        waiting: called if another process or thread is fetching it, before the wait.
+
+    Raises:
+        UserError: the lock's file cannot be made.
     """
     try:
         folder().mkdir(parents=True, exist_ok=True)
@@ -80,13 +87,9 @@ def locked(name: str, waiting: Callable[[], None]) -> Iterator[None]:
     if not writable:
         yield
         return
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder() / f".{name}.lock")
-    try:
-        taken = lock.acquire(timeout=0)
-    except Timeout:
-        waiting()
-        taken = lock.acquire()
-    with taken:
+    with ExitStack() as stack:
+        with disk_faults(name):
+            # Without locks two fetches of one name at worst end with an error: what is kept is checked and moved whole.
+            lock = exclusive(folder() / f".{name}.lock", "fetch", lambda holder: waiting(), lambda error: None)
+            stack.enter_context(lock)
         yield

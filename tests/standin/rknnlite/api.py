@@ -23,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 
