@@ -1,11 +1,9 @@
-"""Several contexts side by side, opened anew where one fails, and work on them whose results come in order."""
+"""Several contexts side by side, opened anew where one fails."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
@@ -16,10 +14,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
-T = TypeVar("T")
-R = TypeVar("R")
 
-SPARE = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
 PATIENCE = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 
 
@@ -82,33 +77,6 @@ class Pool(Generic[AnyRuntime]):
             self._failed = 0
         finally:
             self._idle.put(number)
-
-    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
-        """``work`` of each item on as many threads as keep all runtimes busy; results in the items' order.
-
-        Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once
-        the results before it were given, and ends it; so does closing the iterator. What runs then is waited for.
-        """
-        workers = self.size + SPARE
-        executor, pending = ThreadPoolExecutor(workers, "e2erknn"), deque[Future[R]]()
-        try:
-            supply = iter(items)
-            while True:
-                try:
-                    item = next(supply)
-                except StopIteration:
-                    break
-                except Exception:
-                    while pending:
-                        yield pending.popleft().result()
-                    raise
-                pending.append(executor.submit(work, item))
-                if len(pending) >= workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            executor.shutdown(cancel_futures=True)
 
     def close(self) -> None:
         while self._open:
