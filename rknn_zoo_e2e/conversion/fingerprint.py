@@ -15,9 +15,9 @@ from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.quantization.calibration import Calibration
 
 RECIPE = 5  # raised whenever the graph or the precision plan changes
-# Whose code shapes an artifact: the toolkit compiles it, torch writes the graph of Ultralytics' layers, onnx rewrites it
-# for a SoC. (ONNX Runtime only measures ranges, equal but for rounding whatever its version.) Our own part is told by
-# RECIPE: most of our releases change nothing of what is built.
+# Whose code shapes an artifact: the toolkit compiles it, torch writes the graph of Ultralytics' layers, onnx rewrites
+# it for a SoC. (ONNX Runtime only measures ranges, equal but for rounding whatever its version.) Our own part is told
+# by RECIPE: most of our releases change nothing of what is built.
 PACKAGES = ("rknn-toolkit2", "torch", "ultralytics", "onnx")
 
 
