@@ -1,4 +1,12 @@
-"""The main job: models are prepared one after the other, their builds run side by side, each is kept once done."""
+"""The main job: models are prepared one after the other, their builds run side by side, each is kept once done.
+
+Each step takes what the one before it made:
+
+- ask: what was asked for of a model, and what its bundle holds of that (:mod:`~rknn_zoo_e2e.conversion.request`)
+- prepare: to the model's graphs, and from them to a build for each SoC (:mod:`~rknn_zoo_e2e.conversion.prepare_client`)
+- build and verify: from a build to its result (:mod:`~rknn_zoo_e2e.conversion.build`)
+- write: from the result to an artifact in the bundle (:mod:`~rknn_zoo_e2e.conversion.bundle_builder`)
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +15,11 @@ from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
 from rknn_zoo_e2e.hub.listing import list_files
 from rknn_zoo_e2e.hub.privacy import check_private
 from rknn_zoo_e2e.hub.pull import read_repo
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.publishing.card import make_card
 from rknn_zoo_e2e.publishing.sample import OURS, default_picture, draw_sample
 
 CARD = "README.md"
-OnStage = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def look(repo: str, branch: str) -> State:
 
 
 def make_plan(
-    bundles: Sequence[Bundle], repo: str, wishes: Wishes, on_stage: OnStage, drawn: dict[str, bytes] | None = None
+    bundles: Sequence[Bundle], repo: str, wishes: Wishes, on_stage: Progress, drawn: dict[str, bytes] | None = None
 ) -> Plan:
     """What publishing would change; looks at the repo and changes nothing.
 

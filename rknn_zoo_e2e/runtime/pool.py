@@ -51,6 +51,12 @@ class Pool(Generic[AnyRuntime]):
         """Those that are open, in the openers' order."""
         return [runtime for _, runtime in sorted(self._open.items())]
 
+    def runtime(self, number: int) -> AnyRuntime:
+        """One of them by its number, opened anew if it failed; for whoever has it to themselves."""
+        if number not in self._open:
+            self._open[number] = self._openers[number]()
+        return self._open[number]
+
     @contextmanager
     def lend(self) -> Iterator[AnyRuntime]:
         """An idle runtime; waits until there is one. A :class:`UserError` in the block means that it failed.
@@ -65,9 +71,7 @@ class Pool(Generic[AnyRuntime]):
                 what = f"The {self.backend} failed {self._failed} times in a row: {self._why.what}"
                 raise RuntimeGone(what, self._why.fix, self._why.detail)
             try:
-                if number not in self._open:
-                    self._open[number] = self._openers[number]()
-                yield self._open[number]
+                yield self.runtime(number)
             except UserError as error:
                 with self._lock:
                     self._failed, self._why = self._failed + 1, error

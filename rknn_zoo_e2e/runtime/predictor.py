@@ -130,7 +130,7 @@ class Predictor:
 
         Nothing else may use this predictor meanwhile.
         """
-        return self._pool.runtimes[context].infer(rgb)
+        return self._pool.runtime(context).infer(rgb)
 
     def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
         """Raw outputs to detections in source px. Raises :class:`UserError` where they mean nothing."""
