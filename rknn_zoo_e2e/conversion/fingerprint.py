@@ -38,7 +38,8 @@ def fingerprint(
     Not among it are this package's version (:data:`RECIPE` stands for what it does), and whether the artifact was
     verified, which changes nothing in it and is told by its ``parity``. Other packages' versions are: a minor release
     of torch may write another graph of the same model, one of Ultralytics may correct a layer, and a wrong artifact
-    that is kept costs more than one that is built twice.
+    that is kept costs more than one that is built twice. (Fingerprints of 0.1.0's first bundles held the other two as
+    well: such a bundle is built once more.)
 
     Args:
         options: of it the precision and the layout.
