@@ -107,8 +107,9 @@ def test_what_is_kept(tmp_path: Path, there, asked, kept):
     options = replace(OPTIONS, out=tmp_path)
     put(Request.of(resolve("shapes"), options), *there)
     imgsz, verify = asked
-    held = Request.of(resolve("shapes"), replace(options, imgsz=imgsz, verify=verify)).look()
-    assert held.bundle is not None and ("rk3566" in held.reused) is kept and not held.damaged
+    request = Request.of(resolve("shapes"), replace(options, imgsz=imgsz, verify=verify))
+    held = request.look()
+    assert held is not None and len(held.artifacts) == 1 and ("rk3566" in request.reusable(held)) is kept
 
 
 def test_fp16_that_nothing_can_verify_is_kept_and_verified_once_it_can_be(tmp_path: Path, models: Path, home: Path):
@@ -118,8 +119,9 @@ def test_fp16_that_nothing_can_verify_is_kept_and_verified_once_it_can_be(tmp_pa
     request = Request.of(Source(own, "shapes"), options)
     assert request.calibration is None and "needs calibration pictures" in request.unverified
     put(request, 320, True, False)
-    assert request.look().reused
-    assert not Request.of(Source(own, "shapes"), options, given=PICTURES).look().reused
+    assert request.reusable(request.look())
+    verifiable = Request.of(Source(own, "shapes"), options, given=PICTURES)
+    assert verifiable.verifies and not verifiable.reusable(verifiable.look())
 
 
 def test_what_an_earlier_release_built_is_built_once_more(tmp_path: Path):
@@ -129,7 +131,14 @@ def test_what_an_earlier_release_built_is_built_once_more(tmp_path: Path):
     printed = request.fingerprint(RK3566, None)
     metadata.write_text(metadata.read_text().replace(printed, "ab" * 32))
     held = request.look()
-    assert held.bundle and not held.reused and not held.damaged
+    assert held and len(held.artifacts) == 1 and not request.reusable(held)
+
+
+def test_what_is_damaged_is_no_part_of_the_bundle(tmp_path: Path):
+    request = Request.of(resolve("shapes"), replace(OPTIONS, out=tmp_path))
+    (put(request, 320, True, True) / "x.rknn").write_bytes(b"other")
+    held = request.look()
+    assert held and not held.artifacts and not request.reusable(held)
 
 
 AGAIN = [(), ("--imgsz", "320"), ("--imgsz", "320,320"), ("--no-verify",), ("--imgsz", "320", "--no-verify")]

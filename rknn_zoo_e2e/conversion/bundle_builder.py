@@ -16,7 +16,7 @@ from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.conversion.build import Build, BuildResult
 from rknn_zoo_e2e.conversion.fingerprint import package_versions
 from rknn_zoo_e2e.conversion.graphs import Graphs
-from rknn_zoo_e2e.conversion.request import Held, Request
+from rknn_zoo_e2e.conversion.request import Request
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.files.validation import harmless
@@ -29,6 +29,10 @@ from rknn_zoo_e2e.zoo import Identity
 class BundleBuilder:
     """Adds artifacts to the bundle of a request. Nothing is written before the first of them.
 
+    Args:
+        held: the bundle that is there, as :meth:`Request.look` gives it.
+        graphs: what the artifacts will be made from.
+
     Attributes:
         bundle: as it is on disk after :meth:`add`; before, what the first artifact will be added to.
         reused: SoC -> artifact that is there already and stays.
@@ -39,7 +43,7 @@ class BundleBuilder:
         UserError: the bundle holds builds of another graph, and is not to be overwritten.
     """
 
-    def __init__(self, request: Request, held: Held, graphs: Graphs) -> None:
+    def __init__(self, request: Request, held: Bundle | None, graphs: Graphs) -> None:
         self.request = request
         self.imgsz = None if graphs.trained_size else graphs.spec.imgsz
         digest = sha256(graphs.main)
@@ -84,20 +88,18 @@ class BundleBuilder:
         return artifact
 
 
-def kept_beside(request: Request, held: Held, onnx_sha256: str) -> tuple[list[Artifact], dict[str, Artifact]]:
+def kept_beside(request: Request, held: Bundle | None, onnx_sha256: str) -> tuple[list[Artifact], dict[str, Artifact]]:
     """Artifacts that stay beside new ones made from the graph of that checksum, and those of them that were asked for.
 
     Raises:
         UserError: they are of another graph, and the bundle is not to be overwritten.
     """
-    if held.bundle is None:
+    if held is None:
         return [], {}
-    precision = request.options.precision
-    kept = [a for a in held.bundle.artifacts if a.precision != precision or a.soc not in held.damaged]
-    if held.bundle.onnx_sha256 == onnx_sha256:
-        return kept, held.reused
-    replaced = {(soc.name, precision) for soc in request.options.socs if soc.name not in held.reused}
-    others = [a for a in kept if (a.soc, a.precision) not in replaced]
+    reused = request.reusable(held)
+    if held.onnx_sha256 == onnx_sha256:
+        return held.artifacts, reused
+    others = [a for a in held.artifacts if not request.asks_for(a) or a.soc in reused]
     if others and not request.options.overwrite:
         raise UserError(
             f"{request.target} holds builds of another graph (other weights, imgsz, layout or version): "

@@ -17,7 +17,7 @@ from rknn_zoo_e2e.conversion.bundle_builder import BundleBuilder
 from rknn_zoo_e2e.conversion.executor import Executor
 from rknn_zoo_e2e.conversion.options import artifact_name
 from rknn_zoo_e2e.conversion.prepare_client import Preparer
-from rknn_zoo_e2e.conversion.request import Held, Request
+from rknn_zoo_e2e.conversion.request import Request
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.lock import locked
 from rknn_zoo_e2e.isolation.parent import Flag
@@ -73,7 +73,7 @@ class ModelRun:
     def __init__(self, request: Request, tracker: Tracker) -> None:
         self.request, self.tracker = request, tracker
         self.model, self.options = request.source.name, request.options
-        self.held = request.look()
+        self.bundle, self.reused = self._look()
         self.builder: BundleBuilder | None = None  # until it is prepared
         self.built: dict[str, Artifact] = {}
         self.failed: dict[str, UserError] = {}
@@ -83,10 +83,15 @@ class ModelRun:
         if not self.missing:
             self._tell_reused()
 
+    def _look(self) -> tuple[Bundle | None, dict[str, Artifact]]:
+        """The bundle that is there, and what of it was asked for and stays."""
+        bundle = self.request.look()
+        return bundle, self.request.reusable(bundle)
+
     @property
     def missing(self) -> list[Soc]:
         """SoCs to build for."""
-        return [soc for soc in self.options.socs if soc.name not in self.held.reused]
+        return [soc for soc in self.options.socs if soc.name not in self.reused]
 
     def prepare(self, cancelled: Flag, check: Callable[[], None]) -> list[Run]:
         """The builds to run, their files in a folder of their own, the bundle locked until the last one is over."""
@@ -94,7 +99,7 @@ class ModelRun:
         try:
             note = self.tracker.note
             self._files.enter_context(locked(self.request.target, "convert", note, self.model, check))
-            self.held = self.request.look()  # another process may have changed it in between
+            self.bundle, self.reused = self._look()  # another process may have changed it in between
             if self.missing:
                 self.builder, builds = self._prepare(cancelled)
                 runs = [partial(self._run, self.builder, build) for build in builds]
@@ -115,8 +120,8 @@ class ModelRun:
             graphs = preparer.export(self.request.source, self.options, folder)
             for note in graphs.spec.notes:
                 self.tracker.note(f"{graphs.spec.name}: {note}")
-            builder = BundleBuilder(self.request, self.held, graphs)
-            self.held = Held(self.held.bundle, builder.reused)
+            builder = BundleBuilder(self.request, self.bundle, graphs)
+            self.reused = builder.reused
             builds = preparer.builds(graphs, self.options, builder.missing, self.request.calibration)
         self.seconds = timed.seconds()
         return builder, builds
@@ -148,7 +153,7 @@ class ModelRun:
         self._files.close()
 
     def _tell_reused(self) -> None:
-        for artifact in self.held.reused.values():
+        for artifact in self.reused.values():
             self.tracker.done(Path(artifact.file).stem, parity_text(artifact.parity), reused=True)
 
     def _fail(self, error: UserError, soc: str | None = None) -> None:
@@ -159,13 +164,13 @@ class ModelRun:
 
     def conversion(self) -> Conversion:
         """What came of it."""
-        bundle = self.builder.bundle if self.builder and self.built else self.held.bundle
-        there, precision = {*self.held.reused, *self.built}, self.options.precision
+        bundle = self.builder.bundle if self.builder and self.built else self.bundle
+        there = {*self.reused, *self.built}
         return Conversion(
             self.model,
             bundle,
-            [a for a in bundle.artifacts if a.precision == precision and a.soc in there] if bundle else [],
-            list(self.held.reused.values()),
+            [a for a in bundle.artifacts if self.request.asks_for(a) and a.soc in there] if bundle else [],
+            list(self.reused.values()),
             {soc.name: self.failed[soc.name] for soc in self.options.socs if soc.name in self.failed},
             self.seconds,
             self.request.calibration,

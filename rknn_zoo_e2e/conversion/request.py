@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc
@@ -19,21 +18,6 @@ from rknn_zoo_e2e.files.validation import shown
 from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.quantization.calibration import Calibration
 from rknn_zoo_e2e.zoo import Source
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a bundle on disk holds of what was asked for, at one moment.
-
-    Attributes:
-        bundle: as it is on disk; None before there is one.
-        reused: SoC -> artifact that is whole, made from the same inputs, and verified where that is asked for.
-        damaged: SoCs whose artifact is not what was built, so that it cannot stay beside a new one.
-    """
-
-    bundle: Bundle | None = None
-    reused: dict[str, Artifact] = field(default_factory=dict)
-    damaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -91,8 +75,8 @@ class Request:
         """Of an artifact of this request; ``imgsz`` None for the size the model was trained at."""
         return fingerprint(self.weights, soc, self.options, self.calibration, imgsz)
 
-    def look(self) -> Held:
-        """What is there already.
+    def look(self) -> Bundle | None:
+        """The bundle that is there, None if none is. What was asked for and is not whole any more is no part of it.
 
         Raises:
             UserError: the folder is taken by something else.
@@ -102,35 +86,33 @@ class Request:
         except OSError as error:  # no such folder can be
             raise write_error(self.target, error) from error
         if bundle is None:
-            return Held()
-        asked = {soc.name: soc for soc in self.options.socs}
-        reused, damaged = {}, set()
-        for artifact in bundle.artifacts:
-            if artifact.precision != self.options.precision or artifact.soc not in asked:
-                continue
-            if not intact(bundle, artifact):
-                damaged.add(artifact.soc)
-            elif self.serves(artifact, asked[artifact.soc], self.sizes(bundle.spec.imgsz)):
-                reused[artifact.soc] = artifact
-        return Held(bundle, reused, frozenset(damaged))
+            return None
+        return replace(bundle, artifacts=[a for a in bundle.artifacts if not self.asks_for(a) or intact(bundle, a)])
 
-    def sizes(self, held: tuple[int, int]) -> Collection[tuple[int, int] | None]:
-        """How a fingerprint may name the size asked for, in a bundle of the input size ``held``.
+    def asks_for(self, artifact: Artifact) -> bool:
+        """Whether an artifact is for a SoC and of the precision that was asked for."""
+        return artifact.precision == self.options.precision and artifact.soc in {soc.name for soc in self.options.socs}
 
-        What the model was trained at has no number there; only once it is loaded is it known what that is.
-        """
-        asked = self.options.imgsz
-        return {asked, None} if asked == held else {asked}
-
-    def serves(self, artifact: Artifact, soc: Soc, sizes: Collection[tuple[int, int] | None]) -> bool:
-        """Whether an artifact is what would be built.
+    def reusable(self, bundle: Bundle | None) -> dict[str, Artifact]:
+        """SoC -> artifact that is what would be built.
 
         A verified one serves also where it need not be. One that is not, and is to be, is built again: the simulator
         runs what the toolkit has just built, not a file, so that nothing less would verify this very artifact.
+
+        Args:
+            bundle: as :meth:`look` gives it.
         """
-        if self.verifies and not artifact.parity:
-            return False
-        return artifact.fingerprint in {self.fingerprint(soc, size) for size in sizes}
+        if bundle is None:
+            return {}
+        # What the model was trained at has no number in a fingerprint: it is known only once the model is loaded.
+        asked = self.options.imgsz
+        sizes = {asked, None} if asked == bundle.spec.imgsz else {asked}
+        good = {(soc.name, self.fingerprint(soc, size)) for soc in self.options.socs for size in sizes}
+        return {
+            a.soc: a
+            for a in bundle.artifacts
+            if self.asks_for(a) and (a.soc, a.fingerprint) in good and (a.parity or not self.verifies)
+        }
 
 
 def existing(target: Path, overwrite: bool) -> Bundle | None:
