@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from rknn_zoo_e2e.cli.ui.output import emit, note, printable, settings, stderr
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.progress import Progress as StageOf
+from rknn_zoo_e2e.progress import Progress
 
 WIDTH = 26
 
@@ -27,7 +28,7 @@ class StageProgress:
         self.tasks: dict[str, TaskID] = {}
         self.stages: dict[str, str] = {}
         self.start = time.monotonic()
-        self.bars = Progress(
+        self.bars = Bars(
             SpinnerColumn(),
             TextColumn(f"{{task.description:<{WIDTH}}}", markup=False),
             TextColumn("{task.fields[stage]:<10}"),
@@ -66,7 +67,7 @@ class StageProgress:
             elif entered and not settings.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
 
-    def of(self, what: str) -> StageOf:
+    def of(self, what: str) -> Progress:
         """What is told of the stages of one of them."""
         return partial(self.stage, what)
 
