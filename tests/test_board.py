@@ -136,6 +136,17 @@ def test_a_context_that_fails_is_opened_anew(board, tiny, tmp_path, capfd):
     assert 3 <= len(failures) <= capfd.readouterr().err.count("RKNN_ERR_TIMEOUT")  # both may fail at one picture
 
 
+def test_each_context_can_be_asked_alone(board, tiny, tmp_path):
+    """Also one that failed when it was asked last, which is opened anew."""
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 2))
+    with load(tiny, cores=2) as predictor:
+        assert predictor.contexts == 2
+        predictor._pool._open.pop(1).close()
+        for context in (0, 1):
+            (output,) = predictor.infer_on(context, numbered(1))
+            assert output[0, 4, 7] == np.float32(0.9)
+
+
 def test_a_context_that_never_answers_is_given_up(board, tiny, tmp_path):
     board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:1")
     with load(tiny, cores=1) as predictor:
