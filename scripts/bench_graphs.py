@@ -36,11 +36,12 @@ from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
-from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES, Options, package_versions
+from rknn_zoo_e2e.conversion.fingerprint import package_versions
+from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import convert
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.measure.evaluate import evaluate
-from rknn_zoo_e2e.quantization.calibration import from_pictures
+from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, from_pictures
 from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor

@@ -24,8 +24,8 @@ from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
-from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
 from rknn_zoo_e2e.measure.evaluate import fed_validator
+from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import catalogue

@@ -25,11 +25,13 @@ from rknn_zoo_e2e.boards.soc import SOCS, Soc
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
 from rknn_zoo_e2e.conversion.build import Build, run_build
-from rknn_zoo_e2e.conversion.options import Options, package_versions
+from rknn_zoo_e2e.conversion.fingerprint import package_versions
+from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.prepare_client import Preparer
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.progress import silent
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.zoo import resolve
 
@@ -87,10 +89,10 @@ def rows_of(model: str, options: Options, cache: Cache) -> Iterator[Row]:
     """One row a SoC, built or from the cache."""
     assert options.imgsz is not None
     size = "{},{}".format(*options.imgsz)
-    with work_folder() as work, Preparer(lambda stage, share: None) as preparer:
-        _, graphs = preparer.export(resolve(model), options, work)
-        digests = {path: sha256(path) for path in graphs.values()}
-        for build in preparer.builds(options.socs, from_shapes(2, pose=False)):
+    with work_folder() as work, Preparer() as preparer:
+        graphs = preparer.export(resolve(model), options, work)
+        digests = {path: sha256(path) for path in graphs.files.values()}
+        for build in preparer.builds(graphs, options, options.socs, from_shapes(2, pose=False)):
             row = Row(Path(model).stem, size, build.job.soc, options.layout, digests[build.job.onnx])
             if row.key not in cache.rows:
                 cache.add(placed(row, build))
@@ -101,7 +103,7 @@ def placed(row: Row, build: Build) -> Row:
     """The row with what the compiler's table says."""
     note(f"{row.model} {row.imgsz} {row.soc}")
     try:
-        found = run_build(build, lambda stage, share: None, threading.Event()).placement
+        found = run_build(build, silent, threading.Event()).placement
     except UserError as error:
         return replace(row, error=error.what)
     cpu = tuple(f"{op['op']} {op['shape']}" for op in found["cpu"])

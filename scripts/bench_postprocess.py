@@ -91,7 +91,9 @@ def samples(model: str, folder: Path, data: Path) -> tuple[Task, list[Sample]]:
             )
             for index in range(len(paths))
         ]
-    return task_of(spec), made
+    adapter = task_of(spec)
+    adapter.one_thread = True
+    return adapter, made
 
 
 @dataclass

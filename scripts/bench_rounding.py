@@ -28,8 +28,8 @@ from onnx import TensorProto, helper, numpy_helper
 from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
-from rknn_zoo_e2e.conversion.options import DEFAULT_PICTURES
 from rknn_zoo_e2e.measure.evaluate import evaluate
+from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
 from rknn_zoo_e2e.quantization.clipping import grid_of
 from rknn_zoo_e2e.quantization.precision import int8_tensors
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime

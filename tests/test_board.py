@@ -21,7 +21,7 @@ from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.runtime.base import RuntimeGone
-from rknn_zoo_e2e.runtime.pool import Pool
+from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 STANDIN = Path(__file__).parent / "standin"
@@ -88,7 +88,7 @@ def test_one_context_a_core(board, tiny, tmp_path, soc, cores, masks):
     board(soc, TENSORS=tensors(tmp_path / "t.npz", 1))
     with load(tiny, cores=cores) as predictor:
         assert predictor.backend == "board"
-        assert [runtime._lite.core_mask for runtime in predictor.pool.runtimes] == masks
+        assert [runtime._lite.core_mask for runtime in predictor._pool.runtimes] == masks
         np.testing.assert_allclose(predictor(numbered(0)).boxes[0, [0, 2]], [0, 10], atol=1e-3)
 
 
@@ -129,12 +129,23 @@ def test_a_context_that_fails_is_opened_anew(board, tiny, tmp_path, capfd):
     board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 20), FAIL="inference:4")
     with load(tiny, cores=2) as predictor:
         results = list(predictor.map(numbered(number) for number in range(20)))
-        with predictor.pool.lend(), predictor.pool.lend():  # one that failed last is opened for its next user
-            assert len(predictor.pool.runtimes) == 2
+        with predictor._pool.lend(), predictor._pool.lend():  # one that failed last is opened for its next user
+            assert len(predictor._pool.runtimes) == 2
     np.testing.assert_allclose([result.boxes[0, 0] for result in results], np.arange(20) / 10, atol=1e-3)
     failures = [result.retried for result in results if result.retried]
     assert set(failures) == {"The NPU gave no result; its runtime says why above."}
     assert 3 <= len(failures) <= capfd.readouterr().err.count("RKNN_ERR_TIMEOUT")  # both may fail at one picture
+
+
+def test_each_context_can_be_asked_alone(board, tiny, tmp_path):
+    """Also one that failed when it was asked last, which is opened anew."""
+    board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 2))
+    with load(tiny, cores=2) as predictor:
+        assert predictor.contexts == 2
+        predictor._pool._open.pop(1).close()
+        for context in (0, 1):
+            (output,) = predictor.infer_on(context, numbered(1))
+            assert output[0, 4, 7] == np.float32(0.9)
 
 
 def test_a_context_that_never_answers_is_given_up(board, tiny, tmp_path):
@@ -152,7 +163,7 @@ def test_a_context_that_cannot_be_opened_again_is_given_up(board, tiny, tmp_path
     with load(tiny, cores=1) as predictor:
         assert len(predictor(numbered(1))) == len(predictor(numbered(2))) == 1
         monkeypatch.setenv("RKNNLITE_STANDIN_FAIL", "init")
-        predictor.pool._open[0]._lite.release()  # the next call fails
+        predictor._pool._open[0]._lite.release()  # the next call fails
         for _ in range(3):
             with pytest.raises(UserError, match="does not start"):
                 predictor(numbered(3))
@@ -166,34 +177,19 @@ def test_an_error_comes_in_its_place_and_ends_the_rest():
             raise UserError("This one is bad.", "Leave it out.")
         return item * 2
 
-    class Idle:
-        backend = "idle"
-
-        def close(self) -> None:
-            pass
-
-    pool, got = Pool([Idle, Idle]), []
+    got = []
     with pytest.raises(UserError, match="is bad"):
-        for result in pool.in_order(work, range(20)):
+        for result in in_order(work, range(20), 4):
             got.append(result)
-    assert got == [0, 2, 4, 6] and list(pool.in_order(work, range(3))) == [0, 2, 4]
+    assert got == [0, 2, 4, 6] and list(in_order(work, range(3), 4)) == [0, 2, 4]
 
 
 def test_a_supply_that_breaks_gives_what_came_before():
-    class Slow:
-        backend = "slow"
-
-        def infer(self, rgb):
-            return [rgb]
-
-        def close(self):
-            pass
-
     def supply():
         yield from range(7)
         raise UserError("The stream ended.", "Start it again.")
 
-    results, got = Pool([Slow, Slow]).in_order(lambda item: item * 2, supply()), []
+    results, got = in_order(lambda item: item * 2, supply(), 4), []
     with pytest.raises(UserError, match="stream ended"):
         for result in results:
             got.append(result)

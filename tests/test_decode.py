@@ -45,9 +45,9 @@ def outputs_of(task: Task, seed: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("classes", [None, (1, 3)])
 @pytest.mark.parametrize("one_thread", [False, True])
 @pytest.mark.parametrize("name", TASKS)
-def test_decode_equals_ultralytics(name, one_thread, classes, conf, monkeypatch):
-    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
+def test_decode_equals_ultralytics(name, one_thread, classes, conf):
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
+    task.one_thread = one_thread
     limits = Thresholds(conf, 0.6, 50, classes)
     outputs = outputs_of(task, 3)
     rng = np.random.default_rng(0)
@@ -116,10 +116,10 @@ def test_an_nms_free_head_keeps_overlaps_and_several_classes_an_anchor():
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("one_thread", [False, True])
 @pytest.mark.parametrize("name", TASKS)
-def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value, monkeypatch):
+def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value):
     """In any score, and in any channel of a detection or its mask; elsewhere nobody looks."""
-    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
     task, letterbox = model(name), Letterbox.fit(SOURCE, IMGSZ)
+    task.one_thread = one_thread
     good = [o.astype(dtype) for o in outputs_of(task, 2)]
     best = int(good[0][0, 4 : task.extra_from].max(0).argmax())
     places = [(4, 5), (task.extra_from - 1, ANCHORS - 1), (0, best), (len(task.scale) - 1, best)]
@@ -136,11 +136,12 @@ def test_what_is_no_number_is_never_passed_over(name, one_thread, dtype, value, 
 
 
 @pytest.mark.parametrize("one_thread", [False, True])
-def test_the_bound_of_the_scores_bounds_them(one_thread, monkeypatch):
-    monkeypatch.setattr(tensors, "ONE_THREAD", one_thread)
+def test_the_bound_of_the_scores_bounds_them(one_thread):
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float16):
         scores = rng.uniform(0, 1, (80, 999)).astype(dtype)
-        assert (tensors.ceiling(scores, 0, 80) >= scores.max(0)).all()
+        assert (tensors.ceiling(scores, 0, 80, one_thread) >= scores.max(0)).all()
     logits = rng.normal(-3, 1, (80, 999)).astype(np.float32)
-    assert (tensors.ceiling(logits, 0, 80) == logits.max(0)).all(), "their sums say that they are no sigmoids"
+    assert (tensors.ceiling(logits, 0, 80, one_thread) == logits.max(0)).all(), (
+        "their sums say that they are no sigmoids"
+    )

@@ -261,7 +261,8 @@ def pictures(models: Path) -> list[tuple[str, bytes, int]]:
 
 
 def test_coco128_calibrates_official_models(mirror: Mirror, tmp_path: Path, checkpoint: bytes, pictures, monkeypatch):
-    from rknn_zoo_e2e.conversion.options import Options, calibration_for
+    from rknn_zoo_e2e.conversion.options import Options
+    from rknn_zoo_e2e.conversion.pictures import calibration_for
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.zoo import resolve
 
@@ -329,13 +330,14 @@ def test_no_network_and_no_pictures(mirror: Mirror, tmp_path: Path, checkpoint: 
 
 
 def test_an_absurd_size_is_not_fetched(mirror: Mirror, tmp_path: Path, monkeypatch):
+    from rknn_zoo_e2e.progress import silent
     from rknn_zoo_e2e.zoo.cards import ReleaseFile
-    from rknn_zoo_e2e.zoo.fetch import faults, nobody, release
+    from rknn_zoo_e2e.zoo.fetch import faults, release
 
     mirror.files["/releases/v8.4.0/yolov8x.pt"] = LARGE
     for name in ("E2ERKNN_RELEASES", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, mirror.env(tmp_path)[name])
     monkeypatch.setattr(release, "LARGEST", 1_000_000)
     with pytest.raises(faults.Unreachable, match=r"offers 25,600,\d+ bytes as yolov8x\.pt"):
-        release.from_release(ReleaseFile("v8.4.0", "yolov8x.pt"), "yolov8x", None, None, nobody)
+        release.from_release(ReleaseFile("v8.4.0", "yolov8x.pt"), "yolov8x", None, None, silent)
     assert not mirror.downloads() and not (tmp_path / "cache").exists()

@@ -19,7 +19,8 @@ from test_fetch import zipped
 from rknn_zoo_e2e.boards.soc import find_soc
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.schema import check_model
-from rknn_zoo_e2e.conversion.options import Options, calibration_for
+from rknn_zoo_e2e.conversion.options import Options
+from rknn_zoo_e2e.conversion.pictures import calibration_for
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.tasks.spec import ModelSpec

@@ -12,7 +12,7 @@ from test_cli import cpu_seconds, run
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.runtime.loading import count
+from rknn_zoo_e2e.runtime.options import count
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.spec import ModelSpec, read_imgsz, split
 

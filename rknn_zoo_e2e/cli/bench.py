@@ -51,13 +51,11 @@ def bench(
     with StageProgress() as progress:
         what = model or "model"
 
-        def follow(stage: str, share: float) -> None:
-            progress.stage(what, stage, share)
-
+        follow = progress.of(what)
         with load(
             model, backend, soc, precision, None, Thresholds(conf), cores.lower().replace("auto", "all"), follow, trust
         ) as loaded:
-            measured = run(loaded, pictures, runs, warmup, lambda stage, done, total: follow(stage, done / total))
+            measured = run(loaded, pictures, runs, warmup, follow)
             spec, artifact, name = loaded.spec, loaded.artifact, loaded.backend
         progress.done(what)
     document = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.bundle.model import Artifact
     from rknn_zoo_e2e.conversion.options import Options
     from rknn_zoo_e2e.conversion.pipeline import Conversion
-    from rknn_zoo_e2e.conversion.progress import Progress
+    from rknn_zoo_e2e.progress import Tracker
     from rknn_zoo_e2e.zoo import Source
 
 
@@ -82,33 +82,32 @@ def convert(
 
 
 def find_all(
-    names: Sequence[str], options: Options, progress: Progress, trusted: bool
+    names: Sequence[str], options: Options, progress: Tracker, trusted: bool
 ) -> tuple[list[Source], list[Conversion]]:
     """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
 
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
     """
-    from rknn_zoo_e2e.conversion.options import artifact_name
     from rknn_zoo_e2e.conversion.pipeline import Conversion
     from rknn_zoo_e2e.zoo import catalogue, resolve, said_of_other
 
     for name in names:
         if name in catalogue():  # the rows of those to come, while weights are fetched
-            progress.expect(name, [artifact_name(name, soc.name, options.precision) for soc in options.socs])
+            progress.expect(name, options.builds_of(name))
     sources: list[Source] = []
     absent: list[Conversion] = []
     for name in names:
         try:
-            sources.append(resolve(name, progress.stage, trusted))
+            sources.append(resolve(name, progress.of(name), trusted))
             if sources[-1].passed_over:
                 note(said_of_other(sources[-1]))
         except UsageError:
             raise
         except UserError as error:
             absent.append(Conversion(name, None, [], failed={soc.name: error for soc in options.socs}))
-            for soc in options.socs:
-                progress.done(artifact_name(name, soc.name, options.precision), error)
+            for build in options.builds_of(name):
+                progress.done(build, error)
     if not sources:
         raise absent[0].failed[options.socs[0].name]
     return sources, absent

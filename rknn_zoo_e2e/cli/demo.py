@@ -66,10 +66,7 @@ def demo(
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress())
         loading = model or "model"
-
-        def follow(stage: str, share: float) -> None:
-            progress.stage(loading, stage, share)
-
+        follow = progress.of(loading)
         window = stack.enter_context(Window("e2erknn demo")) if show else None
         predictor = stack.enter_context(load(model, backend, soc, precision, imgsz, thresholds, cores, follow, trust))
         progress.done(loading)

@@ -41,15 +41,13 @@ def evaluate(
 
     from rknn_zoo_e2e.cli.ui.progress import StageProgress
     from rknn_zoo_e2e.measure.evaluate import evaluate as run
-    from rknn_zoo_e2e.runtime.loading import load, one_of
+    from rknn_zoo_e2e.runtime.loading import load
+    from rknn_zoo_e2e.runtime.options import one_of
     from rknn_zoo_e2e.runtime.registry import BACKENDS
 
     soc = soc_named(soc)
     with StageProgress() as progress:
-
-        def follow(stage: str, share: float) -> None:
-            progress.stage(model, stage, share)
-
+        follow = progress.of(model)
         split = one_of(("val", "test", "train"), split, "a split")
         with load(model, backend, soc, precision, imgsz, on_stage=follow, trusted=trust) as predictor:
             name = predictor.backend

@@ -36,7 +36,7 @@ def fetch(
     shipped = [card for name in names if (card := catalogue().get(name)) and card.shipped]
     rest = list(dict.fromkeys(name for name in names if name not in {card.name for card in shipped}))
     with StageProgress() as progress:
-        done = fetch_all([asset(name) for name in rest], progress.stage)
+        done = fetch_all([asset(name) for name in rest], progress)
     results: dict[str, Fetched | UserError] = dict(zip(rest, done, strict=True))
     for card in shipped:
         try:

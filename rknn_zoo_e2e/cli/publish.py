@@ -70,10 +70,7 @@ def publish(
                 progress.pause()
                 return not dry_run and (not (plan.changed or plan.removed) or yes or ask(plan))
 
-            def follow(stage: str, share: float, name: str = name, progress: StageProgress = progress) -> None:
-                progress.stage(name, stage, share)
-
-            plan, outcome = run(together, name, wishes, agree, follow)
+            plan, outcome = run(together, name, wishes, agree, progress.of(name))
         documents.append(document(plan, outcome, dry_run))
         lines += [*described(plan), *(["", plan.card] if dry_run else []), told(plan, outcome, dry_run)]
     emit({"published": documents}, "\n".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +39,7 @@ def pull(
     soc = soc_named(soc)
     name, revision = parse(repo)
     with StageProgress() as progress:
-        bundle = fetch(name, revision, soc, precision, partial(progress.stage, name), whole)
+        bundle = fetch(name, revision, soc, precision, progress.of(name), whole)
         path, written = run(bundle, out, overwrite, progress.note, whole)
     [artifact] = bundle.artifacts
     commit = bundle.path.parents[2].name

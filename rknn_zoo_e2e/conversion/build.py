@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rknn_zoo_e2e.conversion.progress import Timed
 from rknn_zoo_e2e.conversion.verify import Parity
-from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag, OnStage
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag
+from rknn_zoo_e2e.progress import Progress, Timed
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.client import Toolkit
@@ -63,25 +63,32 @@ class BuildResult:
     seconds: dict[str, float]
 
 
-def run_build(build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
+def run_build(build: Build, progress: Progress, cancelled: Flag) -> BuildResult:
     """Builds the artifact and compares it with fp32.
 
     Args:
-        on_stage: told of every stage and the share (0..1) of it that is done.
+        progress: told of every stage.
         cancelled: set to end it early.
 
     Raises:
         UserError: the vendor's toolkit failed or died.
     """
-    enter = Timed(on_stage)
-    with Toolkit(enter, cancelled, build.time_limit) as toolkit:
+    timed = Timed(progress)
+    with Toolkit(timed, cancelled, build.time_limit) as toolkit:
         with advised():
             built = toolkit.build(build.job)
         log = toolkit.log
-        parity = Parity(build.spec)
-        for index, check in enumerate(build.checks):
-            enter("verify", index / len(build.checks))
-            parity.add(check.outputs, toolkit.infer(check.rgb, "verify"), check.letterbox)
-    report = parity.report() if build.checks else {}
+        parity = verify(build, toolkit, timed)
     ranges = built.ranges or build.job.ranges
-    return BuildResult(ranges, built.toolkit, log, placement(log), report, enter.seconds())
+    return BuildResult(ranges, built.toolkit, log, placement(log), parity, timed.seconds())
+
+
+def verify(build: Build, toolkit: Toolkit, progress: Progress) -> dict[str, Any]:
+    """Compares what a session has just built with fp32: the artifact's ``parity``, empty without pictures to do it."""
+    if not build.checks:
+        return {}
+    parity = Parity(build.spec)
+    for index, check in enumerate(build.checks):
+        progress("verify", index / len(build.checks))
+        parity.add(check.outputs, toolkit.infer(check.rgb, "verify"), check.letterbox)
+    return parity.report()

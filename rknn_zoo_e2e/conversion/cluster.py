@@ -27,8 +27,9 @@ from rknn_zoo_e2e.boards.environment import version_of
 from rknn_zoo_e2e.boards.install import PROJECT, install, install_elsewhere
 from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.isolation.parent import Flag, OnStage
+from rknn_zoo_e2e.isolation.parent import Flag
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
+from rknn_zoo_e2e.progress import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,12 +87,12 @@ def build_parcel(packed: bytes, topic: str) -> tuple[BuildResult, bytes]:
             task = worker.state.tasks.get(key)
             return task is None or task.state == "cancelled"
 
-    def on_stage(stage: str, share: float) -> None:
+    def progress(stage: str, share: float = 0.0, /) -> None:
         worker.log_event(topic, (key, stage, share))
 
     with work_folder() as folder:
         build = pickle.loads(packed).unpack(folder)
-        return run_build(build, on_stage, Unwanted()), build.rknn.read_bytes()
+        return run_build(build, progress, Unwanted()), build.rknn.read_bytes()
 
 
 class Cluster:
@@ -102,7 +103,7 @@ class Cluster:
         self.width = max(jobs, sum(client.nthreads().values()))
         self.ahead = 2 * self.width  # so that no worker waits for our own preparation
         self.topic = f"e2erknn-{uuid4().hex}"
-        self.followers: dict[str, OnStage] = {}
+        self.followers: dict[str, Progress] = {}
         client.subscribe_topic(self.topic, self._on_event)
 
     def _on_event(self, event: tuple[float, tuple[str, str, float]]) -> None:
@@ -135,15 +136,15 @@ class Cluster:
             return f"Install version {version} there: {install_elsewhere('convert', 'dask')}."
         return f"Install there: pip install {shlex.quote(f'{package}=={version}' if version else package)}"
 
-    def run(self, build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
+    def run(self, build: Build, progress: Progress, cancelled: Flag) -> BuildResult:
         """One build on whichever worker is free; on another one if that dies (Dask's ``allowed-failures``).
 
         Raises:
             UserError: it failed there, several workers died of it, or the cluster is lost.
         """
         key = f"{build.rknn.stem}-{uuid4().hex}"
-        self.followers[key] = on_stage
-        on_stage("send", 0.0)
+        self.followers[key] = progress
+        progress("send", 0.0)
         packed = pickle.dumps(Parcel.of(build))
         future = self.client.submit(build_parcel, packed, self.topic, key=key, pure=False)
         try:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from rknn_zoo_e2e.conversion.build import Build, BuildResult, run_build
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.isolation.parent import Flag, OnStage
+from rknn_zoo_e2e.isolation.parent import Flag
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.toolkit.client import require_toolkit
 
 DASK = "dask://"
@@ -29,7 +30,7 @@ class Executor(Protocol):
         """Raises :class:`UserError` where nothing can be built."""
         ...
 
-    def run(self, build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
+    def run(self, build: Build, progress: Progress, cancelled: Flag) -> BuildResult:
         """One build, its artifact written to ``build.rknn``; see :func:`~rknn_zoo_e2e.conversion.build.run_build`."""
         ...
 
@@ -44,8 +45,8 @@ class Local:
     def check(self) -> None:
         require_toolkit()
 
-    def run(self, build: Build, on_stage: OnStage, cancelled: Flag) -> BuildResult:
-        return run_build(build, on_stage, cancelled)
+    def run(self, build: Build, progress: Progress, cancelled: Flag) -> BuildResult:
+        return run_build(build, progress, cancelled)
 
 
 @contextmanager

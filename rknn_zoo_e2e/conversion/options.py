@@ -1,17 +1,11 @@
-"""What a build is made from, and its fingerprint: equal fingerprints mean the artifact need not be built again.
-
-Nothing here imports torch or the vendor's toolkit, so that a rerun ends at once.
-"""
+"""What was asked for: how to convert, whatever the model."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc, check_precision, find_soc
@@ -19,16 +13,9 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
 from rknn_zoo_e2e.media.files import user_path
-from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, Calibration, from_pictures, from_shapes
-from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
-from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
-from rknn_zoo_e2e.zoo.fetch import Follow, fetch, nobody
 
 LAYOUTS = ("flat", "grid")
-RECIPE = 6  # raised whenever the graph or the precision plan changes
-PACKAGES = ("rknn-zoo-e2e", "rknn-toolkit2", "torch", "ultralytics", "onnx")
-VERIFY_PICTURES = 6
 
 
 @dataclass(frozen=True)
@@ -113,6 +100,10 @@ class Options:
         if self.calib is not None:
             check_there(self.calib)
 
+    def builds_of(self, model: str) -> list[str]:
+        """Names of all builds of a model."""
+        return [artifact_name(model, soc.name, self.precision) for soc in self.socs]
+
 
 def find_socs(names: str | Iterable[str], say: Callable[[str], None]) -> tuple[Soc, ...]:
     """The SoCs of those names, each once; one text may name several with commas between.
@@ -143,60 +134,3 @@ def whole(given: object, option: str) -> int:
 def artifact_name(model: str, soc: str, precision: str) -> str:
     """What an artifact's files, and its build in progress, are called."""
     return f"{model}-{soc}-{precision}"
-
-
-def calibration_for(source: Source, options: Options, follow: Follow = nobody) -> Calibration:
-    """The pictures to calibrate and verify with: those given, else the model's own set, which is fetched.
-
-    The user's own model has no set of its own, whatever its file is called.
-
-    Raises:
-        UsageError: none given and none of its own.
-        UserError: too few can be read, or its set cannot be fetched.
-    """
-    if options.calib is not None:
-        return from_pictures(options.calib, options.calib_images)
-    card = source.identity.card
-    own = card.calibration if card else None
-    if card is not None and own == "shapes":
-        return from_shapes(options.calib_images or DEFAULT_PICTURES, TASKS[card.task].keypoints)
-    if own is not None and own in calibration_sets():
-        return from_pictures(fetch(asset(own), follow).path, options.calib_images)
-    give = "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt"
-    alike = find_card(source.name)
-    if alike is None:
-        raise UsageError(f"{source.name} needs calibration pictures like those it will see.", f"{give}.")
-    raise UsageError(
-        f"{source.path} is not known to be the zoo's {alike.name} but your own model, which needs calibration pictures "
-        "like those it will see.",
-        f"{give}; or get the zoo's with: e2erknn fetch {alike.name}, and convert that as {alike.name}",
-    )
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of everything that shapes an artifact."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    return found
-
-
-def fingerprint(
-    weights_sha256: str, soc: Soc, options: Options, calibration: Calibration | None, verified: bool
-) -> str:
-    """Digest of all that goes into one artifact, and whether it is compared with fp32."""
-    parts = {
-        "recipe": RECIPE,
-        "versions": package_versions(),
-        "weights": weights_sha256,
-        "soc": soc.name,
-        "precision": options.precision,
-        "imgsz": options.imgsz,
-        "layout": options.layout,
-        "calibration": calibration.digest if calibration and options.precision == "int8" else None,
-        "verify": verified,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -7,28 +7,30 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.conversion.build import Build
+from rknn_zoo_e2e.conversion.graphs import Graphs
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.isolation.parent import Isolated
 from rknn_zoo_e2e.quantization.calibration import Calibration
-from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Source
 
 
 class Preparer(Isolated):
-    """One model's preparation (:class:`~rknn_zoo_e2e.conversion.prepare_worker.Preparation`)."""
+    """A process that exports a model and calibrates it (:mod:`rknn_zoo_e2e.conversion.prepare_worker`)."""
 
     module = "rknn_zoo_e2e.conversion.prepare_worker"
     who = "The preparation"
     log_is = "what was printed"
 
-    def export(self, source: Source, options: Options, work: Path) -> tuple[ModelSpec, dict[str, Path]]:
-        """The model's facts, and its graphs by name, in ``work``.
+    def export(self, source: Source, options: Options, work: Path) -> Graphs:
+        """The model's facts and its graphs, written to ``work``.
 
         Raises:
             UserError: the checkpoint is no model this tool converts, or reading or exporting it failed.
         """
         return self.call("export", (source, options, work))
 
-    def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
-        """The builds to run; their files are in ``work`` too."""
-        return self.call("builds", (list(socs), calibration))
+    def builds(
+        self, graphs: Graphs, options: Options, socs: Sequence[Soc], calibration: Calibration | None
+    ) -> list[Build]:
+        """The builds to run for some SoCs; their files are beside the graphs."""
+        return self.call("builds", (graphs, options, list(socs), calibration))

@@ -10,17 +10,18 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.bundle.model import ONNX
 from rknn_zoo_e2e.bundle.schema import HYBRID, LARGEST, check_model
 from rknn_zoo_e2e.conversion.build import Build, Check
-from rknn_zoo_e2e.conversion.options import VERIFY_PICTURES, Options, artifact_name
+from rknn_zoo_e2e.conversion.graphs import Graphs
+from rknn_zoo_e2e.conversion.options import Options, artifact_name
 from rknn_zoo_e2e.conversion.verify import SURE
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
-from rknn_zoo_e2e.isolation.worker import Enter
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.quantization.calibration import Calibration
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.tasks.registry import task_of
@@ -30,132 +31,132 @@ from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.zoo import Source
 
+if TYPE_CHECKING:
+    from torch import nn
+
+VERIFY_PICTURES = 6
 CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
-class Preparation:
-    """One model's files in a working folder, from its checkpoint to the builds to run.
+def export(enter: Progress, source: Source, options: Options, work: Path) -> Graphs:
+    """Writes the graph, and beside it those for SoCs that need another.
 
-    Attributes:
-        spec: the model's facts.
-        onnx: the patched graph.
-        graphs: SoC -> its own graph, for those that need another.
+    Raises:
+        UserError: the checkpoint is no model this tool converts.
     """
+    from rknn_zoo_e2e.checkpoint.source import load_source, require_torch
 
-    def __init__(self, enter: Enter) -> None:
-        self.enter = enter
+    require_torch()
+    from rknn_zoo_e2e.checkpoint import load  # noqa: F401 - slow imports, in no stage
+    from rknn_zoo_e2e.conversion.export import export_onnx
+    from rknn_zoo_e2e.heads.attention import attention_patched, attentions
+    from rknn_zoo_e2e.heads.reference import check_decode
 
-    @property
-    def verbs(self) -> dict[str, Callable[[Any], object]]:
-        return {"export": lambda given: self.export(*given), "builds": lambda given: self.builds(*given)}
-
-    def export(self, source: Source, options: Options, work: Path) -> tuple[ModelSpec, dict[str, Path]]:
-        """Writes the graph, and beside it those for SoCs that need another.
-
-        Returns:
-            The model's facts, and all graphs by name.
-
-        Raises:
-            UserError: the checkpoint is no model this tool converts.
-        """
-        from rknn_zoo_e2e.checkpoint.source import load_source, require_torch
-
-        require_torch()
-        from rknn_zoo_e2e.checkpoint import load  # noqa: F401 - slow imports, in no stage
-        from rknn_zoo_e2e.conversion.export import export_onnx
-        from rknn_zoo_e2e.heads.attention import attention_patched, attentions
-        from rknn_zoo_e2e.heads.reference import check_decode
-
-        self.options, self.work, self.onnx = options, work, work / ONNX
-        self.enter("load")
-        model, self.spec = load_source(source, options.imgsz)
-        check_buildable(self.spec, source, options)
-        self.enter("patch")
-        check_decode(model, self.spec)
-        self.enter("export")
-        export_onnx(model, self.spec, options.layout, self.onnx)
-        self.graphs: dict[str, Path] = {}
-        attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
-        needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in options.socs}
-        for need in sorted({*needs.values()} - {(False, False)}):
-            softmax_free, integer = need
-            own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"
-            with attention_patched(model, self.spec.imgsz) if softmax_free else nullcontext():
-                export_onnx(model, self.spec, options.layout, own, floats=not integer)
-            # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
-            named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
-            self.graphs |= {soc: named for soc, its in needs.items() if its == need}
-        graphs = {path.name: path for path in (self.onnx, *self.graphs.values())}
-        for path in graphs.values():
-            if (size := path.stat().st_size) > LARGEST[".onnx"]:
-                raise UserError(
-                    f"The graph of {source.path} has {size:,} bytes, more than {LARGEST['.onnx']:,}.",
-                    "Convert a smaller model of its family.",
-                )
-        return self.spec, graphs
-
-    def builds(self, socs: Sequence[Soc], calibration: Calibration | None) -> list[Build]:
-        """A build for each SoC; those made from one graph share its ranges."""
-        int8, spec = self.options.precision == "int8", self.spec
-        checks: list[Check] = []
-        pictures: tuple[Path, ...] = ()
-        if calibration is not None:
-            self.enter("pictures")
-            checks = self.checks(calibration) if self.options.verify else []
-            pictures = calibration.write(self.work / "calibration", spec.imgsz) if int8 else ()
-        # Graphs differ in attention and tail alone. Where these are fp16 they need no ranges of their own.
-        graphs = {soc.name: self.graphs.get(soc.name, self.onnx) for soc in socs}
-        measured_on = {soc.name: self.onnx if soc.fp16 else graphs[soc.name] for soc in socs}
-        ranges = self.ranges(dict.fromkeys(measured_on.values()), pictures) if int8 else {}
-        builds = []
-        for soc in socs:
-            graph = graphs[soc.name]
-            job = BuildJob(
-                onnx=graph,
-                soc=soc.name,
-                precision=self.options.precision,
-                hybrid=regions(graph, soc) if int8 else (),
-                pictures=pictures,
-                ranges=ranges.get(measured_on[soc.name]),
-                rknn=self.work / f"{artifact_name(spec.name, soc.name, self.options.precision)}.rknn",
-                custom_string=essentials(spec, soc, self.options.layout),
+    onnx = work / ONNX
+    enter("load")
+    model, spec = load_source(source, options.imgsz)
+    check_buildable(spec, source, options)
+    enter("patch")
+    check_decode(model, spec)
+    enter("export")
+    export_onnx(model, spec, options.layout, onnx)
+    graphs: dict[str, Path] = {}
+    attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
+    needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in options.socs}
+    for need in sorted({*needs.values()} - {(False, False)}):
+        softmax_free, integer = need
+        own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"
+        with attention_patched(model, spec.imgsz) if softmax_free else nullcontext():
+            export_onnx(model, spec, options.layout, own, floats=not integer)
+        # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
+        named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
+        graphs |= {soc: named for soc, its in needs.items() if its == need}
+    exported = Graphs(spec, onnx, graphs, options.imgsz is None or is_trained_size(model, spec, source))
+    for path in exported.files.values():
+        if (size := path.stat().st_size) > LARGEST[".onnx"]:
+            raise UserError(
+                f"The graph of {source.path} has {size:,} bytes, more than {LARGEST['.onnx']:,}.",
+                "Convert a smaller model of its family.",
             )
-            builds.append(Build(job, spec, checks, self.options.time_limit))
-        return builds
+    return exported
 
-    def ranges(self, graphs: Collection[Path], pictures: Sequence[Path]) -> dict[Path, Ranges]:
-        """Ranges of each graph's tensors over the letterboxed pictures."""
-        from rknn_zoo_e2e.quantization.precision import int8_tensors
-        from rknn_zoo_e2e.quantization.ranges import measure_ranges
 
-        self.enter("calibrate")
-        found: dict[Path, Ranges] = {}
-        total = len(graphs) * len(pictures)
-        for graph in graphs:
+def is_trained_size(model: nn.Module, spec: ModelSpec, source: Source) -> bool:
+    """Whether a model's input has the size it would have had if none had been asked for."""
+    from rknn_zoo_e2e.checkpoint.describe import spec_of
 
-            def follow(done: int, before: int = len(found) * len(pictures)) -> None:
-                self.enter("calibrate", (before + done) / total)
+    try:
+        return spec_of(model, source.name).imgsz == spec.imgsz
+    except UserError:  # it was trained at a size no input can have
+        return False
 
-            found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
-        return found
 
-    def checks(self, calibration: Calibration) -> list[Check]:
-        """Pictures to verify with, spread evenly: those on which fp32 finds something, as far as there are such."""
-        step = max(1, len(calibration) // VERIFY_PICTURES)
-        spread = sorted(range(len(calibration)), key=lambda index: (index % step, index))
-        showing: list[Check] = []
-        empty: list[Check] = []
-        with closing(OnnxRuntime(self.onnx)) as runtime:
-            for index in spread[: 3 * VERIFY_PICTURES]:
-                image = calibration.read(index)
-                letterbox = Letterbox.of(image, self.spec.imgsz)
-                rgb = letterbox.apply(image)
-                check = Check(rgb, letterbox, runtime.infer(rgb))
-                found = task_of(self.spec).decode(check.outputs, letterbox, SURE)
-                (showing if len(found) else empty).append(check)
-                if len(showing) == VERIFY_PICTURES:
-                    break
-        return (showing + empty)[:VERIFY_PICTURES]
+def plan_builds(
+    enter: Progress, exported: Graphs, options: Options, socs: Sequence[Soc], calibration: Calibration | None
+) -> list[Build]:
+    """A build for each SoC; those made from one graph share its ranges."""
+    int8, spec, onnx = options.precision == "int8", exported.spec, exported.main
+    checks: list[Check] = []
+    pictures: tuple[Path, ...] = ()
+    if calibration is not None:
+        enter("pictures")
+        checks = choose_checks(exported, calibration) if options.verify else []
+        pictures = calibration.write(onnx.parent / "calibration", spec.imgsz) if int8 else ()
+    # Graphs differ in attention and tail alone. Where these are fp16 they need no ranges of their own.
+    graphs = {soc.name: exported.of(soc.name) for soc in socs}
+    measured_on = {soc.name: onnx if soc.fp16 else graphs[soc.name] for soc in socs}
+    ranges = ranges_of(enter, dict.fromkeys(measured_on.values()), pictures) if int8 else {}
+    builds = []
+    for soc in socs:
+        graph = graphs[soc.name]
+        job = BuildJob(
+            onnx=graph,
+            soc=soc.name,
+            precision=options.precision,
+            hybrid=regions(graph, soc) if int8 else (),
+            pictures=pictures,
+            ranges=ranges.get(measured_on[soc.name]),
+            rknn=onnx.parent / f"{artifact_name(spec.name, soc.name, options.precision)}.rknn",
+            custom_string=essentials(spec, soc, options.layout),
+        )
+        builds.append(Build(job, spec, checks, options.time_limit))
+    return builds
+
+
+def ranges_of(enter: Progress, graphs: Collection[Path], pictures: Sequence[Path]) -> dict[Path, Ranges]:
+    """Ranges of each graph's tensors over the letterboxed pictures."""
+    from rknn_zoo_e2e.quantization.precision import int8_tensors
+    from rknn_zoo_e2e.quantization.ranges import measure_ranges
+
+    enter("calibrate")
+    found: dict[Path, Ranges] = {}
+    total = len(graphs) * len(pictures)
+    for graph in graphs:
+
+        def follow(done: int, before: int = len(found) * len(pictures)) -> None:
+            enter("calibrate", (before + done) / total)
+
+        found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
+    return found
+
+
+def choose_checks(exported: Graphs, calibration: Calibration) -> list[Check]:
+    """Pictures to verify with, spread evenly: those on which fp32 finds something, as far as there are such."""
+    step = max(1, len(calibration) // VERIFY_PICTURES)
+    spread = sorted(range(len(calibration)), key=lambda index: (index % step, index))
+    showing: list[Check] = []
+    empty: list[Check] = []
+    with closing(OnnxRuntime(exported.main)) as runtime:
+        for index in spread[: 3 * VERIFY_PICTURES]:
+            image = calibration.read(index)
+            letterbox = Letterbox.of(image, exported.spec.imgsz)
+            rgb = letterbox.apply(image)
+            check = Check(rgb, letterbox, runtime.infer(rgb))
+            found = task_of(exported.spec).decode(check.outputs, letterbox, SURE)
+            (showing if len(found) else empty).append(check)
+            if len(showing) == VERIFY_PICTURES:
+                break
+    return (showing + empty)[:VERIFY_PICTURES]
 
 
 def regions(graph: Path, soc: Soc) -> tuple[tuple[str, str], ...]:
@@ -197,6 +198,6 @@ def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
     return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
 
 
-def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+def verbs_of(enter: Progress) -> dict[str, Callable[[Any], object]]:
     """What the process of a :class:`~rknn_zoo_e2e.conversion.prepare_client.Preparer` does."""
-    return Preparation(enter).verbs
+    return {"export": lambda given: export(enter, *given), "builds": lambda given: plan_builds(enter, *given)}

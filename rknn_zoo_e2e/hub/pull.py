@@ -23,6 +23,7 @@ from rknn_zoo_e2e.files.staging import staged
 from rknn_zoo_e2e.hub.client import Unreachable, check_repo_name, hub_api, hub_errors, quiet_client, require_hub
 from rknn_zoo_e2e.hub.layout import DO_NOT_USE, SUMS, damaged_files, files_needed, folder_of, read_folder, read_sums
 from rknn_zoo_e2e.hub.listing import check_sizes
+from rknn_zoo_e2e.progress import Progress, silent
 
 PREFIX = "hf:"
 
@@ -134,7 +135,7 @@ def fetch(
     revision: str | None = None,
     soc: str | None = None,
     precision: str | None = None,
-    on_stage: Callable[[str, float], None] = lambda stage, share: None,
+    progress: Progress = silent,
     whole: bool = False,
 ) -> Bundle:
     """A published bundle in the client's cache, every file compared with its checksum; on a board only what it runs.
@@ -144,20 +145,20 @@ def fetch(
         revision: branch, tag or commit; main by default.
         soc: by default this board's, else the only one there is.
         precision: int8 if there is, by default.
-        on_stage: told of the stages.
+        progress: told of the stages.
         whole: on a board, too, all of it: what ONNX Runtime and the simulator need.
 
     Raises:
         UserError: no such repo, no network and not cached, nothing for that SoC, or a checksum differs.
     """
     quiet_client()
-    on_stage("look", 0.0)
+    progress("look", 0.0)
     bundle = choose(read_repo(repo, revision), repo, soc, precision)
     place, commit = folder_of(bundle.artifacts[0]), bundle.path.parents[2].name
     needed = files_needed(bundle, whole)
-    on_stage("fetch", 0.0)
+    progress("fetch", 0.0)
     download(repo, commit, [f"{place}/{glob.escape(name)}" for name in (*needed, SUMS)])
-    on_stage("check", 0.0)
+    progress("check", 0.0)
     damaged = damaged_files(bundle, repo, needed)
     if damaged:
         again(repo, commit, [f"{place}/{name}" for name in damaged])

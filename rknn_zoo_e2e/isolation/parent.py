@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -21,6 +20,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.lifeline import lifeline
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
+from rknn_zoo_e2e.progress import Progress, silent
 
 # Seconds without progress after which a stage counts as hung: about a hundred times what the whole build of an n-size
 # model takes. A large model on a slow machine may need more, and --time-limit gives it.
@@ -29,8 +29,6 @@ START_LIMIT = 300  # imports, from a cold and slow disk; a shorter time limit is
 LOOK = 0.2  # seconds between two looks at a worker that says nothing
 LEAST_SPACE = 1 << 20  # bytes; with less a failure is put down to the full disk
 FULL = ("No space left on device", "Disk quota exceeded")
-
-OnStage = Callable[[str, float], None]  # stage name, share done (0..1)
 
 
 class Flag(Protocol):
@@ -52,7 +50,7 @@ class Isolated:
         litters: it writes files of its own into its working folder, so that must not be ours.
 
     Args:
-        on_stage: told of every stage and how far it is.
+        progress: told of every stage and how far it is.
         cancelled: once it is set, whatever is under way ends with an error.
         time_limit: seconds without progress after which a stage counts as hung.
     """
@@ -64,16 +62,16 @@ class Isolated:
 
     def __init__(
         self,
-        on_stage: OnStage = lambda stage, share: None,
+        progress: Progress = silent,
         cancelled: Flag | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
-        self.on_stage, self.time_limit = on_stage, time_limit
+        self.progress, self.time_limit = progress, time_limit
         self.cancelled: Flag = cancelled or threading.Event()
         self.stage, self.share, self.moved = "start", 0.0, time.monotonic()
 
     def __enter__(self) -> Any:
-        self.on_stage(self.stage, 0.0)
+        self.progress(self.stage, 0.0)
         self.owner = os.getpid()
         with ExitStack() as stack:
             self.folder = stack.enter_context(work_folder())
@@ -163,7 +161,7 @@ class Isolated:
         if (stage, share) != (self.stage, self.share):
             self.moved = time.monotonic()
         self.stage, self.share = stage, share
-        self.on_stage(stage, share)
+        self.progress(stage, share)
 
     def _receive(self) -> Answer | Stage:
         """The next stage or the answer. Raises EOFError or ConnectionResetError if it died, else :class:`UserError`."""

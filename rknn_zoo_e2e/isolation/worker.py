@@ -14,8 +14,7 @@ from typing import Any
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
-
-Enter = Callable[..., None]  # stage name, share done (0..1, by default 0)
+from rknn_zoo_e2e.progress import Progress
 
 
 class LibraryError(Exception):
@@ -32,7 +31,7 @@ class Worker:
     def __init__(self, link: Connection) -> None:
         self.link, self.stage = link, "start"
 
-    def enter(self, stage: str, share: float = 0.0) -> None:
+    def enter(self, stage: str, share: float = 0.0, /) -> None:
         """Tells the parent how far we are."""
         self.stage = stage
         self.link.send(Stage(stage, share))
@@ -66,7 +65,7 @@ def in_words(error: BaseException) -> str:
     return lines[-1] if lines and lines[-1].startswith(kind) else ": ".join([kind, *lines[-1:]])
 
 
-def serve(link: int, verbs_of: Callable[[Enter], dict[str, Callable[[Any], object]]]) -> None:
+def serve(link: int, verbs_of: Callable[[Progress], dict[str, Callable[[Any], object]]]) -> None:
     """Runs a worker on an inherited socket until its parent hangs up.
 
     Args:

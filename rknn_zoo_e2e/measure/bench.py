@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.predictor import Predictor, elapsed
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.vision.image import Fetched, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 STAGES = ("read", "letterbox", "infer", "post", "draw")
-OnRun = Callable[[str, int, int], None]  # told what is measured, and (done, total)
 
 
 class Clock:
@@ -33,7 +33,7 @@ class Clock:
 
 
 def bench(
-    predictor: Predictor, pictures: Sequence[Path | Fetched], runs: int, warmup: int, on_run: OnRun
+    predictor: Predictor, pictures: Sequence[Path | Fetched], runs: int, warmup: int, progress: Progress
 ) -> dict[str, Any]:
     """Times of a loaded model, in ms, and frames per second.
 
@@ -45,6 +45,7 @@ def bench(
         pictures: each for an equal share of the runs.
         runs: how many are measured.
         warmup: how many before that are not.
+        progress: told what is measured, and the share of its runs that are done.
 
     Returns:
         ``stages`` (each {"p50", "p90", "p99"}, infer None without an NPU), ``cores`` (the same of infer, a core each),
@@ -55,7 +56,7 @@ def bench(
     answers: dict[Path | Fetched, list[np.ndarray]] = {}
     clock, found = Clock(), list[int]()
     for run in range(-warmup, runs):
-        on_run("stages", max(run, 0), runs)
+        progress("stages", max(run, 0) / runs)
         if run == 0:
             clock, found = Clock(), list[int]()
         path = pictures[max(run, 0) * min(len(pictures), runs) // runs]
@@ -80,10 +81,10 @@ def bench(
     inside = [sum(times) for times in zip(*(spent[s] for s in STAGES[1:4] if spent[s]), strict=True)]
     return {
         "stages": {stage: percentiles(times) for stage, times in spent.items()},
-        "cores": each_core(predictor, fitted, runs, warmup, on_run) if on_board else [],
+        "cores": each_core(predictor, fitted, runs, warmup, progress) if on_board else [],
         "fps": {
             "one_by_one": round(1000 / float(np.mean(inside)), 2),
-            "pooled": pooled(predictor, rgb, runs, warmup, on_run),
+            "pooled": pooled(predictor, rgb, runs, warmup, progress),
         }
         if on_board
         else None,
@@ -92,26 +93,26 @@ def bench(
     }
 
 
-def each_core(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, on_run: OnRun) -> list[Any]:
+def each_core(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, progress: Progress) -> list[Any]:
     """Percentiles of inference, each context alone."""
     found = []
-    for core, runtime in enumerate(predictor.pool.runtimes):
+    for core in range(predictor.contexts):
         times = []
         for run in range(-warmup, runs):
-            on_run(f"core {core}", max(run, 0), runs)
+            progress(f"core {core}", max(run, 0) / runs)
             start = time.perf_counter()
-            runtime.infer(rgb)
+            predictor.infer_on(core, rgb)
             times.append(elapsed(start))
         found.append(percentiles(times[warmup:]))
     return found
 
 
-def pooled(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, on_run: OnRun) -> float:
+def pooled(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, progress: Progress) -> float:
     """Frames per second of all contexts together, from a decoded picture to its detections."""
-    runs *= len(predictor.pool.runtimes)
+    runs *= predictor.contexts
     start = 0.0
     for run, _ in enumerate(predictor.map(rgb for _ in range(warmup + runs))):
-        on_run("pooled", max(run - warmup, 0), runs)
+        progress("pooled", max(run - warmup, 0) / runs)
         if run == warmup - 1 or not start:
             start = time.perf_counter()
     return round((runs if warmup else runs - 1) / (time.perf_counter() - start), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +13,12 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import hub_api, hub_errors
 from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
 from rknn_zoo_e2e.hub.privacy import check_private
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.publishing.card import make_card
 from rknn_zoo_e2e.publishing.repo_state import State, look, same
 from rknn_zoo_e2e.publishing.sample import OURS, default_picture, draw_sample
 
 CARD = "README.md"
-OnStage = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def default_repo(bundle: Bundle) -> str:
 
 
 def make_plan(
-    bundles: Sequence[Bundle], repo: str, wishes: Wishes, on_stage: OnStage, drawn: dict[str, bytes] | None = None
+    bundles: Sequence[Bundle], repo: str, wishes: Wishes, on_stage: Progress, drawn: dict[str, bytes] | None = None
 ) -> Plan:
     """What publishing would change; looks at the repo and changes nothing.
 
@@ -163,7 +163,7 @@ def collect(bundles: Sequence[Bundle], repo: str, state: State, wishes: Wishes) 
 
 
 def draw_missing_sample(
-    models: Models, state: State, wishes: Wishes, drawn: dict[str, bytes], on_stage: OnStage
+    models: Models, state: State, wishes: Wishes, drawn: dict[str, bytes], on_stage: Progress
 ) -> list[str]:
     """Draws a sample into ``drawn`` if the user gave a picture or the repo has no sample of this model.
 

@@ -11,7 +11,8 @@ from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors, quiet_client
 from rknn_zoo_e2e.hub.layout import sums_in
-from rknn_zoo_e2e.publishing.plan import OnStage, Plan, Wishes, make_plan
+from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.publishing.plan import Plan, Wishes, make_plan
 from rknn_zoo_e2e.publishing.repo_state import look
 
 ATTEMPTS = 4  # where others publish into the same repo at the same time
@@ -25,7 +26,7 @@ class Outcome:
     url: str
 
 
-def apply(plan: Plan, on_stage: OnStage) -> Outcome:
+def apply(plan: Plan, on_stage: Progress) -> Outcome:
     """Makes the repo what the plan says, in one commit, or leaves it as it was.
 
     Raises:
@@ -94,7 +95,7 @@ def publish(
     repo: str,
     wishes: Wishes | None = None,
     agree: Callable[[Plan], bool] = lambda plan: True,
-    on_stage: OnStage = lambda stage, share: None,
+    on_stage: Progress = silent,
 ) -> tuple[Plan, Outcome | None]:
     """Publishes bundles of one model.
 

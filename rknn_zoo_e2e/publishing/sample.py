@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.registry import TASKS
@@ -36,7 +36,7 @@ def default_picture(bundle: Bundle) -> Path | None:
     return None
 
 
-def draw_sample(bundle: Bundle, picture: Path, on_stage: Callable[[str, float], None]) -> tuple[str, bytes]:
+def draw_sample(bundle: Bundle, picture: Path, on_stage: Progress) -> tuple[str, bytes]:
     """The picture with what the bundle's first artifact finds drawn in: its name in the repo, and JPEG.
 
     Raises:

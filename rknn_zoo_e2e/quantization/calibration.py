@@ -15,6 +15,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.media.dataset import pictures_of
 from rknn_zoo_e2e.media.pictures import Pictures
+from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, SUFFIXES, check_readable, how_to_read, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -65,15 +66,13 @@ class Calibration:
         return tuple(paths)
 
 
-def from_pictures(
-    source: Path, count: int | None = None, on_share: Callable[[float], None] = lambda share: None
-) -> Calibration:
+def from_pictures(source: Path, count: int | None = None, progress: Progress = silent) -> Calibration:
     """Pictures spread evenly over the sorted list; for one that cannot be read another one is taken.
 
     Args:
         source: folder, data.yaml or list.
         count: how many, all if there are fewer; None for ``DEFAULT_PICTURES``.
-        on_share: told which share (0..1) of them was looked at.
+        progress: told which share of them was looked at.
 
     Raises:
         UserError: nothing is there, or too few can be read: fewer than ``count``, by default than half.
@@ -85,7 +84,7 @@ def from_pictures(
             f"Give a folder with some of: {', '.join(sorted(SUFFIXES))}.",
         )
     wanted = min(count or DEFAULT_PICTURES, len(found.files))
-    chosen, faults = choose(found.files, wanted, on_share)
+    chosen, faults = choose(found.files, wanted, progress)
     if len(chosen) < (wanted if count else max(1, wanted // 2)):
         left = f"Only {len(chosen)}" if chosen else "None"
         fewer = f", or ask for fewer with --calib-images {len(chosen)}" if chosen else ""
@@ -109,9 +108,7 @@ def from_pictures(
     )
 
 
-def choose(
-    files: Sequence[Path], wanted: int, on_share: Callable[[float], None] = lambda share: None
-) -> tuple[list[Path], dict[Path, UserError]]:
+def choose(files: Sequence[Path], wanted: int, progress: Progress = silent) -> tuple[list[Path], dict[Path, UserError]]:
     """As many of the files as wanted that can be read, spread evenly, in their order; and what is wrong with others.
 
     Those that cannot be read are replaced by ones that lie evenly among the rest, as long as there are any.
@@ -128,7 +125,7 @@ def choose(
                 chosen.append(index)
             except UserError as error:
                 faults[files[index]] = error
-            on_share(len(chosen) / wanted)
+            progress("pictures", len(chosen) / wanted)
         tried = set(turn)
         left = [index for index in left if index not in tried]
     return [files[index] for index in sorted(chosen)], faults

@@ -13,7 +13,7 @@ from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
-from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.base import Prepared
 
 DOCTOR = "See what is missing with: e2erknn doctor"
@@ -56,9 +56,9 @@ def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
     )
 
 
-def prepare(bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+def prepare(bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
     """The artifact for this board's NPU; fails as :func:`fitting` does."""
-    on_stage("load", 0.0)
+    progress("load", 0.0)
     artifact = fitting(bundle, soc, precision)
     return Prepared(artifact, partial(BoardRuntime, bundle, artifact), SOCS[this_board()].cores)
 

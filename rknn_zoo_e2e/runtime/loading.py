@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
 from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.bundle.reader import is_bundle, newest, read_bundle
-from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media.files import expanded
+from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.runtime.options import LoadOptions, count
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.base import Thresholds
-from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz
 from rknn_zoo_e2e.zoo import find_card, resolve, same_weights
 
 FALLBACK = "yolov8n"
-MOST_COPIES = 64  # of a runtime on a PC
-NUMBER = re.compile("[0-9]{1,9}")
 
 
 def find_bundle(
     model: str | None,
     soc: str | None = None,
     precision: str | None = None,
-    on_stage: OnStage = lambda stage, share: None,
+    progress: Progress = silent,
     backend: str = "auto",
 ) -> Path | None:
     """The bundle a MODEL argument means, None where it means a checkpoint.
@@ -44,7 +40,7 @@ def find_bundle(
         from rknn_zoo_e2e.hub.pull import fetch, parse
 
         whole = backend in BACKENDS and BACKENDS[backend].needs_graph
-        return fetch(*parse(model), soc, precision, on_stage, whole).path
+        return fetch(*parse(model), soc, precision, progress, whole).path
     path = Path(expanded(model))
     if is_bundle(path):
         return path
@@ -63,7 +59,7 @@ def load(
     imgsz: int | str | Sequence[int] | None = None,
     thresholds: Thresholds | None = None,
     cores: int | str = 1,
-    on_stage: OnStage = lambda stage, share: None,
+    on_stage: Callable[[str, float], None] = silent,
     trusted: bool = False,
 ) -> Predictor:
     """Loads a model for inference; of all words case and blanks do not matter.
@@ -84,76 +80,46 @@ def load(
         UsageError: an argument means nothing.
         UserError: no such model, or the backend cannot run it here.
     """
-    name = None if model is None else expanded(str(model))
-    backend = one_of(("auto", *BACKENDS), backend, "a backend")
-    soc = find_soc(str(soc)).name if soc else None
-    precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
-    size = read_imgsz(imgsz)
-    if size is not None:
-        check_imgsz(size)
-    thresholds = thresholds or Thresholds()
+    return open_model(LoadOptions.of(model, backend, soc, precision, imgsz, thresholds, cores, on_stage, trusted))
+
+
+def open_model(options: LoadOptions) -> Predictor:
+    """Loads a model for inference; errors as of :func:`load`."""
+    name, backend = options.model, options.backend
     named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
     # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
     only_checkpoints = backend in BACKENDS and not BACKENDS[backend].bundles
-    folder = None if named and only_checkpoints else find_bundle(name, soc, precision, on_stage, backend)
+    folder = None
+    if not (named and only_checkpoints):
+        folder = find_bundle(name, options.soc, options.precision, options.progress, backend)
     if folder is None or only_checkpoints:
-        return _load_checkpoint(name, folder, backend, size, thresholds, cores, on_stage, trusted)
+        return _load_checkpoint(options, folder)
     bundle = read_bundle(folder)
     runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.bundles and one.here())
-    prepared = runner.prepare(bundle, soc, precision, on_stage)
-    number = count(cores, prepared.cores)
+    prepared = runner.prepare(bundle, options.soc, options.precision, options.progress)
+    number = count(options.cores, prepared.cores)
     one_a_core = prepared.cores is not None and number > 1  # the driver of an NPU of one core takes no choice
     places: list[int | None] = [*range(number)] if one_a_core else [None] * number
     pool = Pool([partial(prepared.open, place) for place in places])
-    return Predictor(bundle.spec, pool, thresholds, prepared.artifact)
+    return Predictor(bundle.spec, pool, options.thresholds, prepared.artifact, options.one_thread)
 
 
-def one_of(choices: Sequence[str], given: object, what: str) -> str:
-    """The one of ``choices`` that somebody means. Raises :class:`UsageError` where it is none."""
-    found = str(given).strip().lower()
-    if found not in choices:
-        raise UsageError(f"{given!r} is not {what}.", f"Choose one of: {', '.join(choices)}.")
-    return found
-
-
-def count(cores: int | str, available: int | None) -> int:
-    """How many contexts ``cores`` means, of the ``available`` ones, or None where it is a number of copies."""
-    given = str(cores).strip().lower()
-    if given == "all":
-        return available or 1
-    most = available or MOST_COPIES
-    if not NUMBER.fullmatch(given) or not 1 <= int(given) <= most:
-        raise UsageError(f"{given[:40]} cores cannot be used here.", f"Give all, or a number from 1 to {most}.")
-    return int(given)
-
-
-def _load_checkpoint(
-    name: str | None,
-    folder: Path | None,
-    backend: str,
-    imgsz: tuple[int, int] | None,
-    thresholds: Thresholds,
-    cores: int | str,
-    on_stage: OnStage,
-    trusted: bool,
-) -> Predictor:
+def _load_checkpoint(options: LoadOptions, folder: Path | None) -> Predictor:
+    name, imgsz, backend = options.model or FALLBACK, options.imgsz, options.backend
     runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.checkpoints and one.here())
     if not runner.checkpoints:
         raise UserError(
-            f"{name or FALLBACK} is a checkpoint, and backend {backend!r} runs bundles.",
-            f"Convert it first with: e2erknn convert {name or FALLBACK} --soc rk3566",
+            f"{name} is a checkpoint, and backend {options.backend!r} runs bundles.",
+            f"Convert it first with: e2erknn convert {name} --soc rk3566",
         )
 
-    def follow(what: str, stage: str, share: float = 0.0) -> None:
-        on_stage(stage, share)
-
-    on_stage("load", 0.0)
+    options.progress("load", 0.0)
     # A bundle holds no checkpoint: the one it was made from stands in, if it is the zoo's or at hand, and no other.
-    bundle = read_bundle(folder) if folder else None
-    if bundle:
-        source = same_weights(bundle, follow, trusted)
+    if folder:
+        bundle = read_bundle(folder)
+        source = same_weights(bundle, options.progress, options.trusted)
         imgsz = imgsz or bundle.spec.imgsz
     else:
-        source = resolve(name or FALLBACK, follow, trusted)
-    pool = Pool([partial(runner.open_checkpoint, source, imgsz)] * count(cores, None))
-    return Predictor(pool.runtimes[0].spec, pool, thresholds)
+        source = resolve(name, options.progress, options.trusted)
+    pool = Pool([partial(runner.open_checkpoint, source, imgsz)] * count(options.cores, None))
+    return Predictor(pool.runtimes[0].spec, pool, options.thresholds, one_thread=options.one_thread)

@@ -11,17 +11,17 @@ from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
-from rknn_zoo_e2e.isolation.parent import OnStage
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.base import Prepared
 
 AGAIN = "Build it again with: e2erknn convert"
 
 
-def prepare(bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+def prepare(bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
     """A bundle's graph, which all its artifacts were built from. Raises :class:`UserError` where it has none such."""
 
     def open_graph(core: int | None) -> OnnxRuntime:
-        on_stage("load", 0.0)
+        progress("load", 0.0)
         return OnnxRuntime(check_file(bundle, bundle.onnx.name, bundle.onnx_sha256))
 
     return Prepared(bundle.artifact(soc, precision), open_graph)

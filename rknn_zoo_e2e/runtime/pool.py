@@ -1,11 +1,9 @@
-"""Several contexts side by side, opened anew where one fails, and work on them whose results come in order."""
+"""Several contexts side by side, opened anew where one fails."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
@@ -16,10 +14,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
-T = TypeVar("T")
-R = TypeVar("R")
 
-SPARE = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
 PATIENCE = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 
 
@@ -56,6 +51,12 @@ class Pool(Generic[AnyRuntime]):
         """Those that are open, in the openers' order."""
         return [runtime for _, runtime in sorted(self._open.items())]
 
+    def runtime(self, number: int) -> AnyRuntime:
+        """One of them by its number, opened anew if it failed; for whoever has it to themselves."""
+        if number not in self._open:
+            self._open[number] = self._openers[number]()
+        return self._open[number]
+
     @contextmanager
     def lend(self) -> Iterator[AnyRuntime]:
         """An idle runtime; waits until there is one. A :class:`UserError` in the block means that it failed.
@@ -70,9 +71,7 @@ class Pool(Generic[AnyRuntime]):
                 what = f"The {self.backend} failed {self._failed} times in a row: {self._why.what}"
                 raise RuntimeGone(what, self._why.fix, self._why.detail)
             try:
-                if number not in self._open:
-                    self._open[number] = self._openers[number]()
-                yield self._open[number]
+                yield self.runtime(number)
             except UserError as error:
                 with self._lock:
                     self._failed, self._why = self._failed + 1, error
@@ -82,33 +81,6 @@ class Pool(Generic[AnyRuntime]):
             self._failed = 0
         finally:
             self._idle.put(number)
-
-    def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
-        """``work`` of each item on as many threads as keep all runtimes busy; results in the items' order.
-
-        Items are taken as results are: only a few are under way. An error of ``work`` or of ``items`` is raised once
-        the results before it were given, and ends it; so does closing the iterator. What runs then is waited for.
-        """
-        workers = self.size + SPARE
-        executor, pending = ThreadPoolExecutor(workers, "e2erknn"), deque[Future[R]]()
-        try:
-            supply = iter(items)
-            while True:
-                try:
-                    item = next(supply)
-                except StopIteration:
-                    break
-                except Exception:
-                    while pending:
-                        yield pending.popleft().result()
-                    raise
-                pending.append(executor.submit(work, item))
-                if len(pending) >= workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            executor.shutdown(cancel_futures=True)
 
     def close(self) -> None:
         while self._open:

@@ -12,6 +12,7 @@ import numpy as np
 from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.base import RuntimeGone
+from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
@@ -20,27 +21,50 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
+SPARE = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
+
 
 class Predictor:
     """A loaded model. Call it with a picture; close it, or use it in a ``with`` block, to let its process go.
 
     Attributes:
         spec: what the model is.
-        pool: what runs it.
         thresholds: post-processing arguments.
         artifact: of the bundle it came from, None for a checkpoint.
+
+    Args:
+        pool: what runs it.
+        one_thread: whether BLAS uses one thread (:attr:`~rknn_zoo_e2e.tasks.base.Task.one_thread`).
     """
 
-    def __init__(self, spec: ModelSpec, pool: Pool, thresholds: Thresholds, artifact: Artifact | None = None) -> None:
-        self.spec, self.pool, self.thresholds, self.artifact = spec, pool, thresholds, artifact
-        self.task = task_of(spec)
+    def __init__(
+        self,
+        spec: ModelSpec,
+        pool: Pool,
+        thresholds: Thresholds,
+        artifact: Artifact | None = None,
+        one_thread: bool = False,
+    ) -> None:
+        self.spec, self.thresholds, self.artifact = spec, thresholds, artifact
+        self._pool, self.task = pool, task_of(spec)
+        self.task.one_thread = one_thread
         if thresholds.classes is not None:
             self.thresholds = replace(thresholds, classes=spec.class_ids(thresholds.classes))
 
     @property
     def backend(self) -> str:
         """Which kind of runtime it is."""
-        return self.pool.backend
+        return self._pool.backend
+
+    @property
+    def contexts(self) -> int:
+        """How many pictures it infers side by side: NPU cores, or copies of the runtime."""
+        return self._pool.size
+
+    @property
+    def threads(self) -> int:
+        """How many threads calling it keep all of its contexts busy."""
+        return self.contexts + SPARE
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.
@@ -72,9 +96,9 @@ class Predictor:
     def _ask(self, rgb: np.ndarray) -> tuple[list[np.ndarray], float, str]:
         """The raw outputs, the milliseconds they took, and how the runtime failed before, "" if it did not."""
         failure = ""
-        for left in reversed(range(1 + self.pool.size)):  # all may have failed at once, and the next one is new
+        for left in reversed(range(1 + self.contexts)):  # all may have failed at once, and the next one is new
             try:
-                with self.pool.lend() as runtime:
+                with self._pool.lend() as runtime:
                     start = time.perf_counter()
                     outputs, spent = runtime.infer(rgb), elapsed(start)
                 break
@@ -95,11 +119,18 @@ class Predictor:
 
     def map(self, images: Iterable[np.ndarray | str | Path]) -> Iterator[Result]:
         """Detections of many pictures, in their order, all cores busy; each as by a call."""
-        return self.pool.in_order(self, images)
+        return in_order(self, images, self.threads)
 
     def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
         """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB; fails as a call does."""
         return self._ask(rgb)[0]
+
+    def infer_on(self, context: int, rgb: np.ndarray) -> list[np.ndarray]:
+        """As :meth:`infer`, on one context (from 0) and with nothing checked or tried again: to measure it alone.
+
+        Nothing else may use this predictor meanwhile.
+        """
+        return self._pool.runtime(context).infer(rgb)
 
     def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
         """Raw outputs to detections in source px. Raises :class:`UserError` where they mean nothing."""
@@ -112,7 +143,7 @@ class Predictor:
             ) from error
 
     def close(self) -> None:
-        self.pool.close()
+        self._pool.close()
 
     def __enter__(self) -> Predictor:
         return self

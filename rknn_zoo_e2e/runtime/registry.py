@@ -13,7 +13,7 @@ from rknn_zoo_e2e.bundle.schema import WORD
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.bundle.model import Bundle
-    from rknn_zoo_e2e.isolation.parent import OnStage
+    from rknn_zoo_e2e.progress import Progress
     from rknn_zoo_e2e.runtime.base import CheckpointRuntime, Prepared
     from rknn_zoo_e2e.zoo import Source
 
@@ -44,17 +44,17 @@ class Backend:
     runs_artifact: bool = False
     has_npu: bool = False
 
-    def prepare(self, bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+    def prepare(self, bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
         """The artifact of a bundle that it runs, ready to be opened.
 
         Args:
             soc, precision: as asked for; None for the first that fits.
-            on_stage: told of the stages of loading, here or when it is opened.
+            progress: told of the stages of loading, here or when it is opened.
 
         Raises:
             UserError: the bundle has none, or it cannot be run here.
         """
-        return resolve_name(self.bundles)(bundle, soc, precision, on_stage)
+        return resolve_name(self.bundles)(bundle, soc, precision, progress)
 
     def open_checkpoint(self, source: Source, imgsz: tuple[int, int] | None) -> CheckpointRuntime:
         """A checkpoint, loaded.

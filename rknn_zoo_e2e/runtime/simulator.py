@@ -7,18 +7,18 @@ from PIL import Image
 
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import graph_of, read_ranges
-from rknn_zoo_e2e.isolation.parent import OnStage
 from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.base import Prepared
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.versions import check_same
 
 
-def prepare(bundle: Bundle, soc: str | None, precision: str | None, on_stage: OnStage) -> Prepared:
+def prepare(bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
     """An artifact for the simulator. Raises :class:`UserError` where the bundle has none such."""
     artifact = bundle.artifact(soc, precision)
-    return Prepared(artifact, lambda core: SimulatorRuntime(bundle, artifact, on_stage))
+    return Prepared(artifact, lambda core: SimulatorRuntime(bundle, artifact, progress))
 
 
 class SimulatorRuntime:
@@ -26,10 +26,10 @@ class SimulatorRuntime:
 
     backend = "simulator"
 
-    def __init__(self, bundle: Bundle, artifact: Artifact, on_stage: OnStage = lambda stage, share: None) -> None:
+    def __init__(self, bundle: Bundle, artifact: Artifact, progress: Progress = silent) -> None:
         check_same(artifact.toolkit, artifact.file)
         onnx = graph_of(bundle, artifact)
-        self.toolkit = Toolkit(on_stage)
+        self.toolkit = Toolkit(progress)
         self.toolkit.__enter__()
         try:
             with work_folder() as folder:

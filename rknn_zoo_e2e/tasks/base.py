@@ -100,6 +100,9 @@ class Task:
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        # Whether BLAS uses one thread, as the command line has it: its other threads wait by spinning, and on a small
+        # board there is better work for the cores. Then scores are bounded by a matrix product, which is quicker.
+        self.one_thread = False
         self.scale = self.input_scale()
         self.extra_from = 4 + len(spec.names)  # the first channel after box and scores
 
@@ -136,7 +139,7 @@ class Task:
         Raises:
             FloatingPointError: a score is no number or above 1, or a box is nowhere near the picture.
         """
-        anchors = (ceiling(output, 4, self.extra_from) > thresholds.conf).nonzero()[0]
+        anchors = (ceiling(output, 4, self.extra_from, self.one_thread) > thresholds.conf).nonzero()[0]
         table = part(output, 4, self.extra_from, anchors)
         if self.spec.nms_free:
             table = capped(table)

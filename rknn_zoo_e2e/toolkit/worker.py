@@ -14,7 +14,8 @@ import onnx
 import yaml
 
 from rknn_zoo_e2e.boards.soc import SOCS
-from rknn_zoo_e2e.isolation.worker import Enter, LibraryError
+from rknn_zoo_e2e.isolation.worker import LibraryError
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.toolkit.bands import cut_maps
 from rknn_zoo_e2e.toolkit.concat import place_channels
 from rknn_zoo_e2e.toolkit.graph import between, makers_of
@@ -105,7 +106,7 @@ def fitted(job: BuildJob) -> BuildJob:
 class Session:
     """One toolkit session: a build, then any number of pictures through the simulator."""
 
-    def __init__(self, enter: Enter) -> None:
+    def __init__(self, enter: Progress) -> None:
         self.enter = enter
         self.rknn: Any = None
 
@@ -197,6 +198,6 @@ class Session:
         return list(outputs)
 
 
-def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+def verbs_of(enter: Progress) -> dict[str, Callable[[Any], object]]:
     """What the process of a :class:`~rknn_zoo_e2e.toolkit.client.Toolkit` does."""
     return Session(enter).verbs

@@ -11,10 +11,11 @@ from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.bundle.reader import is_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.zoo import weights
 from rknn_zoo_e2e.zoo.cards import ModelCard
 from rknn_zoo_e2e.zoo.catalogue import asset, find_card, nearest
-from rknn_zoo_e2e.zoo.fetch import Follow, cached, fetch, nobody
+from rknn_zoo_e2e.zoo.fetch import cached, fetch
 from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file, is_file_of
 
 BUILT = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
@@ -39,13 +40,13 @@ class Source:
     passed_over: Path | None = None
 
 
-def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Source:
+def resolve(model: str, progress: Progress = silent, trusted: bool = False) -> Source:
     """A zoo name or the path of a ``.pt`` file to its checkpoint, which is fetched if it is not on this machine.
 
     A name means the zoo's own file first, wherever it lies, and only then a file of that name in the working folder.
 
     Args:
-        follow: told how far fetching is.
+        progress: told how far fetching is.
         trusted: whether code in it may run.
 
     Raises:
@@ -70,7 +71,7 @@ def resolve(model: str, follow: Follow = nobody, trusted: bool = False) -> Sourc
         return Source(shipped_file(card), card.name, Identity(card, proven=True), trusted)
     found = local_weights(card)
     if found is None or found.path == cached(asset(card.name)):
-        path = fetch(asset(card.name), follow).path  # of a cached one it checks that it is unchanged
+        path = fetch(asset(card.name), progress).path  # of a cached one it checks that it is unchanged
         found = replace(found, path=path) if found else Source(path, card.name, Identity(card, proven=True))
     return replace(found, trusted=trusted)
 
@@ -110,7 +111,7 @@ def said_of_other(source: Source) -> str:
     return f"{source.name} is the zoo's, {source.path}; for your own file of that name give ./{source.passed_over}"
 
 
-def same_weights(bundle: Bundle, follow: Follow = nobody, trusted: bool = False) -> Source:
+def same_weights(bundle: Bundle, progress: Progress = silent, trusted: bool = False) -> Source:
     """The very checkpoint a bundle was made from, fetched where it is the zoo's and not on this machine.
 
     Raises:
@@ -121,7 +122,7 @@ def same_weights(bundle: Bundle, follow: Follow = nobody, trusted: bool = False)
         if sha256(path) == bundle.weights_sha256:
             return Source(path, bundle.spec.name, identity_of_file(path), trusted)
     if card and not card.shipped:
-        found = fetch(asset(card.name), follow)
+        found = fetch(asset(card.name), progress)
         if found.sha256 == bundle.weights_sha256:
             return Source(found.path, bundle.spec.name, Identity(card, proven=True), trusted)
     raise UserError(

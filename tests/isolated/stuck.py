@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rknn_zoo_e2e.isolation.worker import Enter
+from rknn_zoo_e2e.progress import Progress
 
 LONG = 600  # seconds
 
@@ -36,7 +36,7 @@ def start_others(_: object) -> list[int]:
     return [program.pid, forked]
 
 
-def verbs_of(enter: Enter) -> dict[str, Callable[[Any], object]]:
+def verbs_of(enter: Progress) -> dict[str, Callable[[Any], object]]:
     enter("begin")
     return {
         "pid": lambda _: os.getpid(),

@@ -117,22 +117,22 @@ def test_a_simulator_loaded_in_a_thread_that_ends(converted: Path, pictures):
     """Twenty pictures, and no restart."""
     path = converted / "shapes_rknn_model"
     with from_thread(lambda: load(path, backend="simulator")) as predictor:
-        [runtime] = predictor.pool.runtimes
+        [runtime] = predictor._pool.runtimes
         time.sleep(0.5)
         assert [predictor(picture).retried for picture in pictures] == [""] * 20
-        assert predictor.pool.runtimes == [runtime]
+        assert predictor._pool.runtimes == [runtime]
 
 
 def test_a_simulator_opened_anew_by_map_stays(converted: Path, pictures):
     """It was opened in a thread of ``map`` that ends with it."""
     with load(converted / "shapes_rknn_model", backend="simulator") as predictor:
-        predictor.pool.runtimes[0].toolkit.process.kill()
+        predictor._pool.runtimes[0].toolkit.process.kill()
         said = [result.retried for result in predictor.map(pictures[:4])]
         assert len([words for words in said if "SIGKILL" in words]) >= 1
-        [runtime] = predictor.pool.runtimes
+        [runtime] = predictor._pool.runtimes
         time.sleep(0.5)
         assert [predictor(picture).retried for picture in pictures] == [""] * 20
-        assert predictor.pool.runtimes == [runtime]
+        assert predictor._pool.runtimes == [runtime]
 
 
 class Numbered:

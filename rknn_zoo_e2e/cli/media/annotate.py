@@ -24,6 +24,7 @@ from rknn_zoo_e2e.media.video import VideoReader
 from rknn_zoo_e2e.media.videowriter import VideoWriter
 from rknn_zoo_e2e.media.window import Window
 from rknn_zoo_e2e.runtime.base import RuntimeGone
+from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision.image import SCALE_DOWN, pixels, read_image, save_image
@@ -89,7 +90,7 @@ class Annotator:
         """Still pictures, several at once; one that cannot be used is reported and skipped."""
         targets = self._targets
         jobs = ((source, targets.file(source.name, ".jpg") if targets else None) for source in sources)
-        with closing(self.predictor.pool.in_order(self._picture, jobs)) as done:
+        with closing(in_order(self._picture, jobs, self.predictor.threads)) as done:
             for index, (source, found) in enumerate(zip(sources, done, strict=True)):
                 self.progress.stage("pictures", self.predictor.backend, index / len(sources))
                 if isinstance(found, UserError):

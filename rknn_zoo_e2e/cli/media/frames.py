@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rknn_zoo_e2e.media.video import VideoReader
+from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.result import Result
 
@@ -27,7 +28,7 @@ class Frames:
             result = predictor(frame)
             return result, result.draw(frame) if draw else frame
 
-        for item in predictor.pool.in_order(work, reader):
+        for item in in_order(work, reader, predictor.threads):
             self._times.append(time.perf_counter())
             self._first = self._first or self._times[0]
             yield item

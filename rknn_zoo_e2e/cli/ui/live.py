@@ -12,8 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rknn_zoo_e2e.bundle.model import Artifact
-from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.cli.ui.output import printable, stderr
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
 from rknn_zoo_e2e.errors import UserError
@@ -38,7 +36,7 @@ class Row:
 
 
 class BuildTable(StageProgress):
-    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``)."""
+    """A row a build: stage, share, seconds, result (:class:`rknn_zoo_e2e.progress.Tracker`)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,14 +72,14 @@ class BuildTable(StageProgress):
         if not self.live:
             super().stage(what, stage, share)
 
-    def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
+    def done(self, what: str, result: str | UserError = "", reused: bool = False) -> None:
         with self.table_lock:
             row = self.rows[what]
             row.end = time.monotonic()
             if isinstance(result, UserError):
                 row.state, row.result = "failed", result.what
             else:
-                row.state, row.result = "reused" if reused else "built", parity_text(result.parity) if result else ""
+                row.state, row.result = "reused" if reused else "built", result
         if not self.live:
             super().done(what, result, reused)
 

@@ -6,19 +6,21 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
-from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.cli.ui.output import emit, note, printable, settings, stderr
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.progress import Progress
 
 WIDTH = 26
 
 
 class StageProgress:
-    """Follows any number of things through their stages (``rknn_zoo_e2e.conversion.progress.Progress``)."""
+    """Follows any number of things through their stages (:class:`rknn_zoo_e2e.progress.Tracker`)."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -26,7 +28,7 @@ class StageProgress:
         self.tasks: dict[str, TaskID] = {}
         self.stages: dict[str, str] = {}
         self.start = time.monotonic()
-        self.bars = Progress(
+        self.bars = Bars(
             SpinnerColumn(),
             TextColumn(f"{{task.description:<{WIDTH}}}", markup=False),
             TextColumn("{task.fields[stage]:<10}"),
@@ -65,10 +67,14 @@ class StageProgress:
             elif entered and not settings.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
 
+    def of(self, what: str) -> Progress:
+        """What is told of the stages of one of them."""
+        return partial(self.stage, what)
+
     def expect(self, model: str, builds: Sequence[str]) -> None:
         """Bars are added as their builds begin."""
 
-    def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
+    def done(self, what: str, result: str | UserError = "", reused: bool = False) -> None:
         """``what`` is finished, or failed."""
         outcome = "reused" if reused else "done"
         if isinstance(result, UserError):

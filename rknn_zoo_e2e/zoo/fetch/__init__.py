@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -12,19 +12,15 @@ from pathlib import Path
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.hub.client import require_hub
+from rknn_zoo_e2e.progress import Progress, Tracker
 from rknn_zoo_e2e.zoo.cards import HubFile, ReleaseFile
 from rknn_zoo_e2e.zoo.fetch import records
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, advice, disk_faults
 from rknn_zoo_e2e.zoo.fetch.records import Record
 
-__all__ = ["Asset", "Fetched", "Follow", "cached", "fetch", "fetch_all", "nobody"]
+__all__ = ["Asset", "Fetched", "cached", "fetch", "fetch_all"]
 
 PARALLEL = 4  # downloads side by side
-Follow = Callable[[str, str, float], None]  # what, its stage, the share (0..1) of it done: ``Progress.stage``
-
-
-def nobody(what: str, stage: str, share: float = 0.0) -> None:
-    """Follows nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def cached(asset: Asset) -> Path | None:
     return record.path if record and record.path.exists() and asset.is_record(record) else None
 
 
-def fetch(asset: Asset, follow: Follow) -> Fetched:
+def fetch(asset: Asset, progress: Progress) -> Fetched:
     """What an asset names, from the cache if it was fetched before.
 
     It must have the asset's sha256. Where that is not known, that of the first fetch is kept with its source, and
@@ -87,18 +83,18 @@ def fetch(asset: Asset, follow: Follow) -> Fetched:
             or it is not what it must be.
     """
     require_hub(f"{asset.name} cannot be fetched: ")
-    with records.locked(asset.name, lambda: follow(asset.name, "wait for another fetch", 0.0)):
+    with records.locked(asset.name, lambda: progress("wait for another fetch", 0.0)):
         record = records.read(asset.name)
         if record and record.path.exists() and asset.is_record(record):
             if not asset.archive:
                 _check_unchanged(asset, record)
             return Fetched(asset.name, record.path, record.sha256, record.source, True)
-        follow(asset.name, "fetch", 0.0)
+        progress("fetch", 0.0)
         with disk_faults(asset.name):
-            return _download(asset, record or Record(), follow)
+            return _download(asset, record or Record(), progress)
 
 
-def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserError]:
+def fetch_all(assets: Sequence[Asset], tracker: Tracker) -> list[Fetched | UserError]:
     """Several side by side; one that cannot be fetched does not stop the others.
 
     The threads are daemons, as no executor's are: Ctrl-C does not wait for a server that has stopped talking. What no
@@ -106,12 +102,14 @@ def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserErr
     """
     stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
 
-    def unless_stopped(what: str, stage: str, share: float = 0.0) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        follow(what, stage, share)
-
     def one(asset: Asset, future: Future[Fetched | UserError]) -> None:
+        progress = tracker.of(asset.name)
+
+        def unless_stopped(stage: str, share: float = 0.0, /) -> None:
+            if stopped.is_set():
+                raise KeyboardInterrupt
+            progress(stage, share)
+
         try:
             with slots:
                 future.set_result(fetch(asset, unless_stopped))
@@ -140,7 +138,7 @@ def _check_unchanged(asset: Asset, record: Record) -> None:
         )
 
 
-def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
+def _download(asset: Asset, record: Record, progress: Progress) -> Fetched:
     """From the first source that has it."""
     # Here, not above: nothing that only looks at the catalogue pays for the import.
     from rknn_zoo_e2e.zoo.fetch.hub import from_hub
@@ -157,7 +155,7 @@ def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
         known = (asset.sha256, "which its card names") if asset.sha256 else (first, "which it had at the first fetch")
         revision = record.revisions.get(source) if first == known[0] else None
         try:
-            got = download(asset.name, known, revision, follow)
+            got = download(asset.name, known, revision, progress)
         except (NotThere, Unreachable) as error:
             missed.append(error)
             continue
@@ -165,7 +163,7 @@ def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
         if asset.archive:
             from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
 
-            follow(asset.name, "unpack", 0.0)
+            progress("unpack", 0.0)
             path = unpack_pictures(got.path, records.folder() / asset.file)
         records.write(asset.name, record.updated(path, source, got.sha256, got.revision))
         return Fetched(asset.name, path, got.sha256, source, False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import (
@@ -25,14 +24,13 @@ from huggingface_hub.errors import (
 )
 
 from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.zoo.cards import HubFile
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs, refused
 from rknn_zoo_e2e.zoo.fetch.release import LARGEST, TIMEOUT, Got, Known, bar
 
 
-def from_hub(
-    file: HubFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
-) -> Got:
+def from_hub(file: HubFile, name: str, known: Known, revision: str | None, progress: Progress) -> Got:
     """Downloads a file of the Hub into its own cache.
 
     Args:
@@ -49,7 +47,7 @@ def from_hub(
         if not is_offline_mode():
             revision, promised = _look(file, revision)
         had = isinstance(try_to_load_from_cache(file.repo, file.file, revision=revision), str)
-        path = Path(hf_hub_download(file.repo, file.file, revision=revision, tqdm_class=bar(name, follow)))
+        path = Path(hf_hub_download(file.repo, file.file, revision=revision, tqdm_class=bar(progress)))
     except LocalEntryNotFoundError as error:
         raise Unreachable(f"{constants.ENDPOINT} does not answer") from error
     except (EntryNotFoundError, RevisionNotFoundError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from huggingface_hub.file_download import http_get
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
 from rknn_zoo_e2e.files.checksum import sha256
+from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.zoo.cards import ReleaseFile
 from rknn_zoo_e2e.zoo.fetch import records
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs
@@ -36,8 +36,8 @@ class Got:
     revision: str | None = None
 
 
-def bar(name: str, follow: Callable[[str, str, float], None]) -> type[tqdm]:
-    """A tqdm that draws nothing and tells ``follow`` the share done."""
+def bar(progress: Progress) -> type[tqdm]:
+    """A tqdm that draws nothing and tells ``progress`` the share done."""
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,14 +47,12 @@ def bar(name: str, follow: Callable[[str, str, float], None]) -> type[tqdm]:
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
             if self.total:
-                follow(name, "fetch", min(1.0, self.n / self.total))
+                progress("fetch", min(1.0, self.n / self.total))
 
     return Bar
 
 
-def from_release(
-    file: ReleaseFile, name: str, known: Known, revision: str | None, follow: Callable[[str, str, float], None]
-) -> Got:
+def from_release(file: ReleaseFile, name: str, known: Known, revision: str | None, progress: Progress) -> Got:
     """Downloads a release's file into our cache folder.
 
     Args:
@@ -86,7 +84,7 @@ def from_release(
     try:
         with part.open("ab") as target:
             resumed = target.tell()
-            http_get(url, target, resume_size=resumed, expected_size=size, tqdm_class=bar(name, follow))
+            http_get(url, target, resume_size=resumed, expected_size=size, tqdm_class=bar(progress))
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise Unreachable(f"{base} stopped answering (what came is kept, and continued next time)") from error
     except OSError as error:
