@@ -14,11 +14,11 @@ from rich.text import Text
 
 from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.bundle.parity import parity_text
-from rknn_zoo_e2e.cli.ui.output import printable, stderr
+from rknn_zoo_e2e.cli.ui.output import Output, printable, stderr
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
 from rknn_zoo_e2e.errors import UserError
 
-FRAME = 6  # lines of the table besides its rows
+LINES_BESIDE_ROWS = 6  # of the table: its frame, headings and caption
 # How a row looks, and which rows give way first where not all fit: what is over and went well.
 STYLES = {"under way": "", "failed": "red", "waiting": "dim", "reused": "green", "built": "green"}
 
@@ -37,11 +37,15 @@ class Row:
     end: float = 0.0
 
 
-class BuildTable(StageProgress):
-    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``)."""
+class BuildTable:
+    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``).
 
-    def __init__(self) -> None:
-        super().__init__()
+    Where no table that changes can be drawn, ``lines`` says the same line by line.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.live = output.animated
+        self.lines = StageProgress(output)
         self.rows: dict[str, Row] = {}
         self.table_lock = threading.RLock()
         self.table = Live(get_renderable=self.render, console=stderr(), transient=True, refresh_per_second=4)
@@ -69,10 +73,11 @@ class BuildTable(StageProgress):
         with self.table_lock:
             if row := self.rows.get(what):
                 row.state, row.start = "under way", row.start or time.monotonic()
-            for one in [row] if row else [r for r in self.rows.values() if r.model == what and r.state == "waiting"]:
-                one.stage, one.share = stage, share
+            waiting = [other for other in self.rows.values() if other.model == what and other.state == "waiting"]
+            for changed in [row] if row else waiting:
+                changed.stage, changed.share = stage, share
         if not self.live:
-            super().stage(what, stage, share)
+            self.lines.stage(what, stage, share)
 
     def done(self, what: str, result: Artifact | UserError | None = None, reused: bool = False) -> None:
         with self.table_lock:
@@ -83,20 +88,20 @@ class BuildTable(StageProgress):
             else:
                 row.state, row.result = "reused" if reused else "built", parity_text(result.parity) if result else ""
         if not self.live:
-            super().done(what, result, reused)
+            self.lines.done(what, result, reused)
 
     def note(self, text: str) -> None:
         if self.live:
             self.table.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            super().note(text)
+            self.lines.note(text)
 
     def render(self) -> Table:
         """The table as it is now, no taller than the terminal."""
         with self.table_lock:
             rows = list(self.rows.values())
             counts = {state: sum(row.state == state for row in rows) for state in STYLES}
-            room = max(1, stderr().height - FRAME)
+            room = max(1, stderr().height - LINES_BESIDE_ROWS)
             hidden = 0
             for state in reversed(STYLES):
                 surplus = [row for row in rows if row.state == state][: max(0, len(rows) - room)]
