@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from rknn_zoo_e2e.boards.soc import SOCS
-from rknn_zoo_e2e.bundle.model import Artifact
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.live import BuildTable
 from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.cli.ui.tables import artifact_table, summary_table
@@ -60,7 +60,7 @@ def convert_models(
 def find_all(
     names: Sequence[str], options: Options, progress: BuildTable, trusted: bool, output: Output
 ) -> tuple[list[Source], list[Conversion]]:
-    """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
+    """The checkpoints, fetched where need be, and a failed conversion for each model that has none.
 
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
@@ -103,14 +103,16 @@ def document(conversion: Conversion) -> dict[str, Any]:
 
 
 def report(output: Output, done: list[Conversion]) -> None:
-    """Tables and the next command, or the JSON document; exits 1 if anything failed or disagrees with fp32."""
+    """Tables and the next command, or the JSON document.
+
+    Raises:
+        UserError: a build failed, or disagrees with fp32.
+    """
     for c in done:
         if c.unverified and (files := [a.file for a in c.wanted if not a.parity]):
             output.note(f"Not verified: {', '.join(files)}. {c.unverified}")
-            output.note(
-                "To compare with fp32, run the same command again with --calib and a folder of 20 to 100 pictures."
-            )
-    failures = [error for c in done for error in c.failed.values()]
+            again = "run the same command again with --calib and a folder of 20 to 100 pictures"
+            output.note(f"To compare with fp32, {again}.")
     if len(done) == 1 and done[0].error:
         if len(done[0].failed) > 1 and output.json:
             output.emit(document(done[0]))
@@ -119,7 +121,7 @@ def report(output: Output, done: list[Conversion]) -> None:
         output.note(f"{artifact.file} is up to date and was reused.")
     made = [(c, c.bundle) for c in done if c.bundle is not None and c.wanted]
     shown: list[RenderableType] = []
-    if len(done) > 1 or failures:
+    if len(done) > 1 or any(c.failed for c in done):
         shown = [summary_table(done), *(f"Bundle: {bundle.path}" for _, bundle in made)]
     else:
         shown = [part for c, bundle in made for part in (artifact_table(bundle, c.wanted), f"Bundle: {bundle.path}")]
@@ -127,20 +129,33 @@ def report(output: Output, done: list[Conversion]) -> None:
         shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
     documents = [document(c) for c in done]
     output.emit(documents[0] if len(documents) == 1 else documents, *shown)
-    if failures:
-        what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
-        if len(failures) > 1:
-            what = f"{len(failures)} of {builds} builds failed; the first: {what}"
-        raise UserError(what, failures[0].fix, failures[0].detail)
-    off = [(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)]
-    if off:
-        raise UserError(
-            f"{len(off)} build(s) disagree with fp32 more than they should: {', '.join(a.file for _, a in off)}.",
-            f"{what_may_help([a for _, a in off])}; see: e2erknn inspect {shlex.quote(str(off[0][0].path))}",
-        )
+    raise_failures(done)
+    raise_disagreements([(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)])
 
 
-def what_may_help(off: list[Artifact]) -> str:
+def raise_failures(done: list[Conversion]) -> None:
+    """Raises :class:`UserError` if a build failed: the first one's, with how many there are."""
+    failures = [error for c in done for error in c.failed.values()]
+    if not failures:
+        return
+    what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
+    if len(failures) > 1:
+        what = f"{len(failures)} of {builds} builds failed; the first: {what}"
+    raise UserError(what, failures[0].fix, failures[0].detail)
+
+
+def raise_disagreements(disagreeing: list[tuple[Bundle, Artifact]]) -> None:
+    """Raises :class:`UserError` if there are artifacts that disagree with fp32."""
+    if not disagreeing:
+        return
+    files, folder = ", ".join(a.file for _, a in disagreeing), shlex.quote(str(disagreeing[0][0].path))
+    raise UserError(
+        f"{len(disagreeing)} build(s) disagree with fp32 more than they should: {files}.",
+        f"{what_may_help([a for _, a in disagreeing])}; see: e2erknn inspect {folder}",
+    )
+
+
+def what_may_help(disagreeing: list[Artifact]) -> str:
     """What to try where artifacts disagree with fp32; no precision their SoCs have not."""
-    floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in off)
+    floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in disagreeing)
     return f"More or other --calib pictures{', or --precision fp16,' if floats else ''} may help"

@@ -25,7 +25,7 @@ from rknn_zoo_e2e.zoo.fetch import Fetched, fetch_all
 
 def fetch_models(output: Output, models: list[str]) -> None:
     """Fetches all of them and shows where each lies; exits 1 if one could not be had."""
-    names = [name for model in models for name in wanted(model)]
+    names = [name for model in models for name in names_meant(model)]
     shipped = [card for name in names if (card := catalogue().get(name)) and card.shipped]
     rest = list(dict.fromkeys(name for name in names if name not in {card.name for card in shipped}))
     with StageProgress(output) as progress:
@@ -59,7 +59,7 @@ def fetch_models(output: Output, models: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def wanted(model: str) -> list[str]:
+def names_meant(model: str) -> list[str]:
     """The models a name or a shell pattern means, or a calibration set.
 
     Raises:

@@ -55,12 +55,12 @@ def publish_bundles(
 
             plan, outcome = run(together, name, wishes, agree, follow)
         documents.append(document(plan, outcome, dry_run))
-        lines += [*described(plan), *(["", plan.card] if dry_run else []), told(plan, outcome, dry_run)]
+        lines += [*plan_lines(plan), *(["", plan.card] if dry_run else []), outcome_line(plan, outcome, dry_run)]
     output.emit({"published": documents}, "\n".join(lines))
 
 
-def described(plan: Plan) -> list[str]:
-    """The tree: what is new or other, what is the same, what stays, what goes."""
+def plan_lines(plan: Plan) -> list[str]:
+    """A line a file: what is new or changed, what is the same, what stays, what is removed."""
     new, on = plan.state.head is None, f", branch {plan.wishes.branch}" if plan.wishes.branch != "main" else ""
     kind = "a new private repo" if new and plan.wishes.private else "a new repo" if new else "an existing repo"
     lines = [f"{plan.repo} ({kind}{on})"]
@@ -75,14 +75,14 @@ def ask(plan: Plan, output: Output) -> bool:
     """Whether the user agrees. Raises :class:`UsageError` where there is nobody to ask."""
     if not sys.stdin.isatty():
         raise UsageError("Nothing was published: there is no terminal to ask on.", "Say --yes, or look with --dry-run.")
-    for line in described(plan):
+    for line in plan_lines(plan):
         output.note(line)
     what = "Open a pull request with" if plan.wishes.pull_request else "Publish"
     return typer.confirm(f"{what} {len(plan.changed)} files ({plan.bytes / 1e6:.1f} MB)?", err=True)
 
 
-def told(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
-    """What came of it, in a line."""
+def outcome_line(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
+    """What was published, and where, or why nothing was."""
     if dry_run:
         what = f"{len(plan.changed)} files, {plan.bytes / 1e6:.1f} MB" if plan.changed or plan.removed else "nothing"
         return f"Dry run: would publish {what}; nothing was changed."

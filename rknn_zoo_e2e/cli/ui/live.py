@@ -38,7 +38,7 @@ class Row:
 
 
 class BuildTable:
-    """A row a build: stage, share, seconds, result (``rknn_zoo_e2e.conversion.progress.Progress``).
+    """A row a build: stage, share, seconds, result (the protocol ``Progress``).
 
     Where no table that changes can be drawn, ``lines`` says the same line by line.
     """

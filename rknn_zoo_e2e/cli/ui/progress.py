@@ -18,7 +18,7 @@ NAME_COLUMNS = 26  # of a terminal, for what is under way: the bars of most name
 
 
 class StageProgress:
-    """Follows any number of things through their stages (``rknn_zoo_e2e.conversion.progress.Progress``)."""
+    """Follows any number of things through their stages (the protocol ``Progress``)."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
