@@ -34,7 +34,8 @@ from plain_build import PlainBuild
 from rknn_zoo_e2e.boards.soc import Soc, find_soc
 from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.cli.ui.options import Debug, Json, Quiet
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
 from rknn_zoo_e2e.conversion.fingerprint import package_versions
 from rknn_zoo_e2e.conversion.options import Options
@@ -134,19 +135,20 @@ class Bench:
     images: int | None
     layout: str
     progress: StageProgress
+    output: Output
 
     def rows(self, source: Source, socs: list[Soc], graphs: list[str]) -> Iterator[Row]:
         """fp32 first, then every graph for every SoC; what fails ends its own row only."""
         _, spec = load_source(source)
         metric = TASKS[spec.task].metric
         row = Row(source.name, "", "fp32", metric)
-        with failing_into(row), load(source.path, "torch") as predictor:
+        with failing_into(row, self.output), load(source.path, "torch") as predictor:
             self.score(row, predictor)
         yield row
         for soc in socs:
             for graph in graphs:
                 row = Row(source.name, soc.name, graph, metric)
-                with failing_into(row), tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
+                with failing_into(row, self.output), tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
                     if graph == "ours":
                         self.measure_ours(row, source, spec, soc, Path(folder))
                     else:
@@ -197,14 +199,14 @@ class Bench:
 
 
 @contextmanager
-def failing_into(row: Row) -> Iterator[None]:
+def failing_into(row: Row, output: Output) -> Iterator[None]:
     """A failure becomes the row's."""
     try:
         yield
     except UserError as error:
         row.error = error.what
-        if settings.debug:
-            note(error.detail)
+        if output.debug:
+            output.note(error.detail)
     except Exception as error:  # of torch, onnx or numpy, for a model nobody tried
         row.error = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
@@ -259,20 +261,20 @@ def main(
     debug: Debug = False,
 ) -> None:
     """Compare INT8 graphs of the same checkpoints."""
-    with reporting_errors():
+    with reporting_errors(Output(json, quiet, debug)) as output:
         graphs = graph or list(GRAPHS)
         if unknown := set(graphs) - set(GRAPHS):
             raise UsageError(f"{unknown.pop()!r} is not a graph.", f"Choose from: {', '.join(GRAPHS)}.")
         sources, socs = [resolve(model) for model in models], [find_soc(name) for name in soc]
         rows: list[Row] = []
-        with StageProgress() as progress:
-            bench = Bench(data.resolve(), calib_images, images, layout, progress)
+        with StageProgress(output) as progress:
+            bench = Bench(data.resolve(), calib_images, images, layout, progress, output)
             for source in sources:
                 for row in bench.rows(source, socs, graphs):
                     rows.append(row)
-                    note(f"{row.name}: " + (row.error or f"mAP50-95 {row.metrics[row.metric]['map']:.4f}"))
+                    output.note(f"{row.name}: " + (row.error or f"mAP50-95 {row.metrics[row.metric]['map']:.4f}"))
         how = {"calib_images": calib_images, "layout": layout, "versions": package_versions()}
-        emit({**how, "rows": [asdict(row) for row in rows]}, markdown(rows))
+        output.emit({**how, "rows": [asdict(row) for row in rows]}, markdown(rows))
         if any(row.error for row in rows):
             raise typer.Exit(1)
 

@@ -23,7 +23,8 @@ from bench_graphs import DATA, CalibImages, DataFolder
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import Json, Quiet
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.measure.evaluate import fed_validator
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
 from rknn_zoo_e2e.runtime.predictor import Predictor
@@ -64,21 +65,21 @@ def mean_ap(found: Statistics, metric: str, pictures: np.ndarray) -> float:
     return 100 * float(ap_per_class(*parts)[5].mean())
 
 
-def ours(model: str, data: Path, calib_images: int, folder: Path) -> tuple[Path, Path]:
+def ours(model: str, data: Path, calib_images: int, folder: Path, output: Output) -> tuple[Path, Path]:
     """A model's bundle for rk3566, made in ``folder``, and the ``data.yaml`` of its labelled pictures."""
     labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
-    note(f"{model}: convert")
+    output.note(f"{model}: convert")
     convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=folder, verify=False)
     return folder / f"{model}{SUFFIX}", labelled
 
 
-def compare(model: str, data: Path, calib_images: int, resamples: int) -> Row:
+def compare(model: str, data: Path, calib_images: int, resamples: int, output: Output) -> Row:
     """Builds, runs and resamples one model."""
     with tempfile.TemporaryDirectory() as folder:
-        bundle, labelled = ours(model, data, calib_images, Path(folder))
+        bundle, labelled = ours(model, data, calib_images, Path(folder), output)
         both: list[Statistics] = []
         for place, backend in ((model, "torch"), (bundle, "simulator")):
-            note(f"{model}: {backend}")
+            output.note(f"{model}: {backend}")
             with load(place, backend=backend) as predictor:
                 metric = TASKS[predictor.spec.task].metric
                 both.append(statistics(predictor, labelled))
@@ -100,15 +101,15 @@ def main(
     quiet: Quiet = False,
 ) -> None:
     """Loss of mAP by INT8, and how sure it is."""
-    with reporting_errors():
-        rows = [compare(model, data.resolve(), calib_images, resamples) for model in models]
+    with reporting_errors(Output(json, quiet)) as output:
+        rows = [compare(model, data.resolve(), calib_images, resamples, output) for model in models]
     lines = ["| model | metric | pictures | fp32 | INT8 | loss | ± | 95 % |", "|---|---|---:|---:|---:|---:|---:|---|"]
     for r in rows:
         between = f"{r.low:.2f} to {r.high:.2f}"
         lines.append(
             f"| {r.model} | {r.metric} | {r.images} | {r.fp32} | {r.int8} | {r.loss} | {r.deviation} | {between} |"
         )
-    emit([asdict(row) for row in rows], "\n".join(lines))
+    output.emit([asdict(row) for row in rows], "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ import typer
 
 from rknn_zoo_e2e.boards.soc import SOCS, Soc
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import Debug, Json, Quiet
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.conversion.build import Build, run_build
 from rknn_zoo_e2e.conversion.fingerprint import package_versions
 from rknn_zoo_e2e.conversion.options import Options
@@ -85,7 +86,7 @@ class Cache:
             file.write(jsonlib.dumps(asdict(row)) + "\n")
 
 
-def rows_of(model: str, options: Options, cache: Cache) -> Iterator[Row]:
+def rows_of(model: str, options: Options, cache: Cache, output: Output) -> Iterator[Row]:
     """One row a SoC, built or from the cache."""
     assert options.imgsz is not None
     size = "{},{}".format(*options.imgsz)
@@ -95,13 +96,13 @@ def rows_of(model: str, options: Options, cache: Cache) -> Iterator[Row]:
         for build in preparer.builds(graphs, options, options.socs, from_shapes(2, pose=False)):
             row = Row(Path(model).stem, size, build.job.soc, options.layout, digests[build.job.onnx])
             if row.key not in cache.rows:
-                cache.add(placed(row, build))
+                cache.add(placed(row, build, output))
             yield cache.rows[row.key]
 
 
-def placed(row: Row, build: Build) -> Row:
+def placed(row: Row, build: Build, output: Output) -> Row:
     """The row with what the compiler's table says."""
-    note(f"{row.model} {row.imgsz} {row.soc}")
+    output.note(f"{row.model} {row.imgsz} {row.soc}")
     try:
         found = run_build(build, silent, threading.Event()).placement
     except UserError as error:
@@ -134,12 +135,14 @@ def main(
     debug: Debug = False,
 ) -> None:
     """Placement of models at many sizes on many SoCs."""
-    with reporting_errors():
-        ways = [Options.of(soc or SOCS, imgsz=size, layout=layout, verify=False, say=note) for size in imgsz or SIZES]
+    with reporting_errors(Output(json, quiet, debug)) as output:
+        ways = [
+            Options.of(soc or SOCS, imgsz=size, layout=layout, verify=False, say=output.note) for size in imgsz or SIZES
+        ]
         kept = Cache(cache)
-        rows = [row for model in models for options in ways for row in rows_of(model, options, kept)]
+        rows = [row for model in models for options in ways for row in rows_of(model, options, kept, output)]
         document = {"versions": package_versions(), "rows": [asdict(row) for row in rows]}
-        emit(document, markdown(rows, ways[0].socs))
+        output.emit(document, markdown(rows, ways[0].socs))
         if any(row.error for row in rows):
             raise typer.Exit(1)
 

@@ -35,7 +35,8 @@ from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import Json, Quiet
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.base import Task, Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
@@ -60,11 +61,11 @@ class Sample:
         return [output.copy() for output in self.outputs]
 
 
-def samples(model: str, folder: Path, data: Path) -> tuple[Task, list[Sample]]:
+def samples(model: str, folder: Path, data: Path, output: Output) -> tuple[Task, list[Sample]]:
     """The simulator's outputs, from ``folder`` where an earlier run left them."""
     bundle, cache = folder / f"{model}{SUFFIX}", folder / f"{model}.npz"
     if not bundle.is_dir():
-        note(f"{model}: convert")
+        output.note(f"{model}: convert")
         task = "obb" if model.endswith("obb") else "detect"
         convert(model, ["rk3566"], calib=data / DATA[task][1], out=folder, verify=False)
     spec = read_bundle(bundle).spec
@@ -77,7 +78,7 @@ def samples(model: str, folder: Path, data: Path) -> tuple[Task, list[Sample]]:
         arrays: dict[str, np.ndarray] = {}
         with load(bundle, backend="simulator") as predictor:
             for index, path in enumerate(paths):
-                note(f"{model}: simulate {index + 1}/{len(paths)}")
+                output.note(f"{model}: simulate {index + 1}/{len(paths)}")
                 rgb = read_image(path)
                 outputs = predictor.infer(Letterbox.of(rgb, spec.imgsz).apply(rgb))
                 arrays |= {f"{index}-shape": np.array(rgb.shape[:2])}
@@ -234,14 +235,14 @@ def main(
     cv2.setNumThreads(1)
     folder.mkdir(exist_ok=True)
     rows = []
-    with reporting_errors():
+    with reporting_errors(Output(json, quiet)) as output:
         for model in models or MODELS:
-            task, made = samples(model, folder, data)
+            task, made = samples(model, folder, data, output)
             for conf in CONFIDENCES:
                 for native in (True, False) if task.name == "segment" else (True,):
-                    note(f"{model}: conf {conf}")
+                    output.note(f"{model}: conf {conf}")
                     rows.append(compare(model, conf, native, task, made))
-                    note(f"  {rows[-1]}")
+                    output.note(f"  {rows[-1]}")
     lines = [
         "| model | conf | ours ms | Ultralytics ms | times faster | least of any picture | largest difference |",
         "|---|---|---:|---:|---:|---:|---|",
@@ -251,7 +252,7 @@ def main(
         off = f"{row['px']:.4f} px" + (f", mask IoU {1 - row['mask']:.3f}" if row["mask"] is not None else "")
         ms = f"{row['ours_ms']:.3f} | {row['ultralytics_ms']:.3f}"
         lines.append(f"| {name} | {row['conf']} | {ms} | {row['ratio']} | {row['least_ratio']} | {off} |")
-    emit(rows, *lines)
+    output.emit(rows, *lines)
 
 
 if __name__ == "__main__":

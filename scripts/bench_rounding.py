@@ -27,7 +27,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.output import Json, Quiet, emit, note
+from rknn_zoo_e2e.cli.ui.options import Json, Quiet
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.measure.evaluate import evaluate
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
 from rknn_zoo_e2e.quantization.clipping import grid_of
@@ -137,16 +138,16 @@ class Compared(OnnxRuntime):
         return found
 
 
-def measure(model: str, data: Path, calib_images: int) -> list[Row]:
+def measure(model: str, data: Path, calib_images: int, output: Output) -> list[Row]:
     """Every row of one model."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        path, labelled = ours(model, data, calib_images, Path(folder))
+        path, labelled = ours(model, data, calib_images, Path(folder), output)
         bundle, emulation = read_bundle(path), Path(folder) / "emulated.onnx"
         spec, ranges = bundle.spec, read_ranges(bundle, bundle.artifacts[0])["ranges"]
         fp32 = OnnxRuntime(bundle.onnx)
         for left, pattern in LEFT.items():
-            note(f"{model}: {left} unrounded")
+            output.note(f"{model}: {left} unrounded")
             onnx.save(emulated(bundle.onnx, ranges, pattern), str(emulation))
             runtime = Compared(emulation, fp32, spec)
             predictor = Predictor(spec, Pool([lambda runtime=runtime: runtime]), Thresholds())  # type: ignore[misc]
@@ -165,8 +166,8 @@ def main(
     quiet: Quiet = False,
 ) -> None:
     """What eight bits cost, part by part, emulated."""
-    with reporting_errors():
-        rows = [row for model in models for row in measure(model, data.resolve(), calib_images)]
+    with reporting_errors(Output(json, quiet)) as output:
+        rows = [row for model in models for row in measure(model, data.resolve(), calib_images, output)]
     lines = [
         "| model | left in fp32 | mAP | score rms | mean | box mean, px | median |",
         "|---|---|---:|---:|---:|---:|---:|",
@@ -174,7 +175,7 @@ def main(
     for r in rows:
         errors = f"{r.score_rms:.4f} | {r.score_mean:.4f} | {r.box_mean:.3f} | {r.box_median:.3f}"
         lines.append(f"| {r.model} | {r.left} | {r.map:.2f} | {errors} |")
-    emit([asdict(row) for row in rows], "\n".join(lines))
+    output.emit([asdict(row) for row in rows], "\n".join(lines))
 
 
 if __name__ == "__main__":

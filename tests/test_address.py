@@ -254,14 +254,13 @@ def test_no_secret_is_in_errors_lines_documents_and_the_report(made):
     text, hidden = made
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report.sys, "argv", ["e2erknn", "demo", text, "--debug"])
-        patch.setattr(output.settings, "history", output.deque())
         try:
             raise ValueError(f"netloc {text!r} contains invalid characters") from OSError(2, "gone", text)
         except ValueError as error:
-            told = explained(error)
-            output.settings.remember(f"{text}: {error}")
+            told, said = explained(error), output.Output()
+            said.remember(f"{text}: {error}")
             line = output.printable(f"{text} {error} {told.what}")
-            whole = report.report(report.Run({"sources": [text], "model": text}, 1, error))
+            whole = report.report(report.Run({"sources": [text], "model": text}, 1, error, said.history))
     assert "## Traceback" in whole and "## Messages" in whole and "sources = " in whole
     assert leaked(hidden, line + whole) == []
 

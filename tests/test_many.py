@@ -20,6 +20,7 @@ from rknn_zoo_e2e.boards.soc import SOCS, find_soc
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.cli import end
 from rknn_zoo_e2e.cli.ui import live
+from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.conversion.build import BuildResult
 from rknn_zoo_e2e.conversion.interrupt import held_back, wait_until
 from rknn_zoo_e2e.conversion.options import Options
@@ -143,7 +144,7 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path):
 def test_the_table_shows_what_matters_where_not_all_fits(monkeypatch):
     console = Console(width=100, height=9, force_terminal=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     monkeypatch.setattr(live, "stderr", lambda: console)
-    table = live.BuildTable()
+    table = live.BuildTable(Output())
     table.expect("m", [f"m-soc{i}-int8" for i in range(5)])
     table.stage("m", "export")
     table.done("m-soc0-int8", reused=True)

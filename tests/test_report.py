@@ -49,7 +49,7 @@ def test_a_bug_is_named_in_two_sentences(tmp_path: Path):
     out = broken("return [].pop()", "--json", cwd=tmp_path)
     error = json.loads(out.stdout)["error"]
     assert out.returncode == 1 and "Traceback" not in out.stderr and not reports(tmp_path)
-    assert error["what"].startswith("This is a bug in e2erknn: IndexError: pop from empty list (cli/zoo.py, line ")
+    assert error["what"].startswith("This is a bug in e2erknn: IndexError: pop from empty list (cli/info.py, line ")
     assert out.stderr.splitlines() == [f"Error: {error['what']}", error["fix"]] and "--debug" in error["fix"]
 
 
@@ -63,7 +63,7 @@ def test_the_report_of_a_bug(tmp_path: Path):
     ]
     for part in ("info shapes --debug", "model = 'shapes'", "exit code: 1", "This is a bug", "IndexError: pop from"):
         assert part in text
-    assert 'File "rknn_zoo_e2e/cli/zoo.py", line' in text  # code by its place in the package
+    assert 'File "rknn_zoo_e2e/cli/info.py", line' in text  # code by its place in the package
     assert "\ntorch 2." in text and "\nultralytics 8." in text and "\nPython 3." in text and "\nok   system:" in text
 
 
@@ -237,7 +237,7 @@ def test_ctrl_c_says_where_it_hung(tmp_path: Path):
         told = process.stderr.read()
     (text,) = reports(tmp_path)
     assert process.returncode == 130 and told.startswith("Interrupted") and "Report: " in told
-    assert "KeyboardInterrupt" in text and 'File "rknn_zoo_e2e/cli/zoo.py"' in text
+    assert "KeyboardInterrupt" in text and 'File "rknn_zoo_e2e/cli/info.py"' in text
 
 
 @pytest.fixture

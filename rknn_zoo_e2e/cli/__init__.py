@@ -1,4 +1,4 @@
-"""The command line: parse, call, print."""
+"""The command line: ``commands/`` is what can be typed, a module of the same name beside it what is done then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application and its commands' registration; each command lives in a file of its own."""
+"""The application and its commands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli import bench, convert, demo, doctor, eval, fetch, inspect, publish, pull, zoo
-from rknn_zoo_e2e.cli.ui.failures import Commands, reporting
+from rknn_zoo_e2e.cli.commands import bench, convert, demo, doctor, eval, fetch, info, inspect, list, publish, pull
+from rknn_zoo_e2e.cli.ui.failures import Commands
 
 app = typer.Typer(
     name="e2erknn",
@@ -40,8 +40,8 @@ def _root(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "list": zoo.list_models,
-    "info": zoo.info,
+    "list": list.list_models,
+    "info": info.info,
     "fetch": fetch.fetch,
     "convert": convert.convert,
     "inspect": inspect.inspect,
@@ -53,4 +53,4 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(reporting(command))
+    app.command(name)(command)

@@ -1,54 +1,44 @@
-"""``e2erknn bench``."""
+"""``e2erknn bench``: the time of each stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from rich.table import Table
 
-from rknn_zoo_e2e.cli.ui.options import Backend, Cores, Precision, SocOf, Trust, soc_named
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.cli.media.sources import find_sources
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.cli.ui.soc import soc_named
+from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.measure.bench import bench as run
+from rknn_zoo_e2e.media.picture import Picture
+from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.tasks.base import Thresholds
+from rknn_zoo_e2e.zoo import MODELS
 
 
-def bench(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[BUNDLE]", help="Default: the newest bundle here, else yolov8n.")
-    ] = None,
-    images: Annotated[
-        list[str] | None, typer.Option("--images", "-i", help="Pictures or folders. Default: one that comes with this.")
-    ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="How many to measure; each picture takes an equal share.")] = 200,
-    warmup: Annotated[int, typer.Option(min=0, help="Pictures before that, not measured.")] = 10,
-    conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
-    backend: Backend = "auto",
-    soc: SocOf = None,
-    precision: Precision = None,
-    cores: Cores = "auto",
-    trust: Trust = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+def measure_stages(
+    output: Output,
+    model: str | None,
+    images: list[str] | None,
+    runs: int,
+    warmup: int,
+    conf: float,
+    backend: str,
+    soc: str | None,
+    precision: str | None,
+    cores: str,
+    trust: bool,
 ) -> None:
-    """Measure the time of each stage: read, letterbox, infer, post, draw; on a board each NPU core and all together.
-
-    Example: e2erknn bench yolov8n_rknn_model --images pictures/ --runs 500
-    """
-    from rknn_zoo_e2e.cli.media.sources import find_sources
-    from rknn_zoo_e2e.cli.ui.progress import StageProgress
-    from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.measure.bench import bench as run
-    from rknn_zoo_e2e.media.picture import Picture
-    from rknn_zoo_e2e.runtime.loading import load
-    from rknn_zoo_e2e.tasks.base import Thresholds
-    from rknn_zoo_e2e.zoo import MODELS
-
-    soc = soc_named(soc)
+    """Loads the model, measures, and shows a table of stages and cores."""
+    soc = soc_named(soc, output)
     found = find_sources(images or [str(MODELS / "sample.jpg")])
     if any(source.video for source in found):
         raise UsageError("bench measures pictures, not videos.", "Give pictures or folders of them with --images.")
     pictures = [source.place for source in found if isinstance(source.place, (Path, Picture))]
-    with StageProgress() as progress:
+    with StageProgress(output) as progress:
         what = model or "model"
 
         follow = progress.of(what)
@@ -68,13 +58,11 @@ def bench(
         "warmup": warmup,
         **measured,
     }
-    emit(document, table(document), *lines(document))
+    output.emit(document, table(document), *lines(document))
 
 
-def table(document: dict[str, Any]) -> Any:
+def table(document: dict[str, Any]) -> Table:
     """Stages, then cores, by percentile."""
-    from rich.table import Table
-
     out = Table(title=f"{document['model']}, {document['backend']}", title_justify="left")
     for heading in ("ms", "p50", "p90", "p99"):
         out.add_column(heading, justify="left" if heading == "ms" else "right")

@@ -1,97 +1,70 @@
-"""``e2erknn convert``."""
+"""``e2erknn convert``: checkpoints to bundles."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.cli.ui.options import PATH, Trust
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note, settings
+from rknn_zoo_e2e.boards.soc import SOCS
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.cli.ui.live import BuildTable
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, summary_table
+from rknn_zoo_e2e.conversion.executor import open_executor
+from rknn_zoo_e2e.conversion.options import Options
+from rknn_zoo_e2e.conversion.pipeline import Conversion, convert_all
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
-
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.bundle.model import Artifact
-    from rknn_zoo_e2e.conversion.options import Options
-    from rknn_zoo_e2e.conversion.pipeline import Conversion
-    from rknn_zoo_e2e.progress import Tracker
-    from rknn_zoo_e2e.zoo import Source
+from rknn_zoo_e2e.zoo import Source, catalogue, resolve, said_of_other
+from rknn_zoo_e2e.zoo.selection import select
 
 
-def convert(
-    models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Zoo names, patterns like 'yolov8n*', or .pt files.")
-    ],
-    soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; several with commas, or repeat it.")],
-    precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
-    imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. Default: as trained.")] = None,
-    calib: Annotated[
-        Path | None, typer.Option(help="Calibration pictures: a folder, a data.yaml or a list.txt.", **PATH)
-    ] = None,
-    calib_images: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How many of them to use. Default: 40, or all if fewer.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option(help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU.")
-    ] = "flat",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Builds side by side.")] = 1,
-    executor: Annotated[
-        str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder the bundles go into.", **PATH)] = Path("."),
-    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the builds with fp32.")] = False,
-    time_limit: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
-    ] = TIME_LIMIT,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
-    trust: Trust = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+def convert_models(
+    output: Output,
+    models: list[str],
+    soc: list[str],
+    precision: str,
+    imgsz: str | None,
+    calib: Path | None,
+    calib_images: int | None,
+    layout: str,
+    jobs: int,
+    executor: str | None,
+    out: Path,
+    no_verify: bool,
+    time_limit: int,
+    overwrite: bool,
+    trust: bool,
 ) -> None:
-    """Build verified RKNN bundles from YOLO checkpoints. After an interruption the same command goes on.
-
-    Example: e2erknn convert yolov8n-pose --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2
-    """
-    from rknn_zoo_e2e.cli.ui.live import BuildTable
-    from rknn_zoo_e2e.conversion.executor import open_executor
-    from rknn_zoo_e2e.conversion.options import Options
-    from rknn_zoo_e2e.conversion.pipeline import convert_all
-    from rknn_zoo_e2e.zoo.selection import select
-
+    """Builds every model for every SoC, the table of builds on the screen, and reports."""
     options = Options.of(
-        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit, note
+        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit, output.note
     )
     names = select(models)
-    progress = BuildTable()
+    progress = BuildTable(output)
     try:
         with open_executor(executor, jobs) as place, progress:
-            sources, absent = find_all(names, options, progress, trust)
+            sources, absent = find_all(names, options, progress, trust, output)
             done = convert_all(sources, options, progress, place)
     except KeyboardInterrupt:
         if progress.finished:
-            note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
+            output.note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
         raise
     order = {Path(name).stem if name.endswith(".pt") else name: index for index, name in enumerate(names)}
-    report(sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
+    report(output, sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
 
 
 def find_all(
-    names: Sequence[str], options: Options, progress: Tracker, trusted: bool
+    names: Sequence[str], options: Options, progress: BuildTable, trusted: bool, output: Output
 ) -> tuple[list[Source], list[Conversion]]:
-    """The checkpoints, fetched where need be, and what is to be said of models of several that have none.
+    """The checkpoints, fetched where need be, and a failed conversion for each model that has none.
 
     Raises:
         UserError: a name means nothing, or there is no checkpoint at all.
     """
-    from rknn_zoo_e2e.conversion.pipeline import Conversion
-    from rknn_zoo_e2e.zoo import catalogue, resolve, said_of_other
-
     for name in names:
         if name in catalogue():  # the rows of those to come, while weights are fetched
             progress.expect(name, options.builds_of(name))
@@ -101,7 +74,7 @@ def find_all(
         try:
             sources.append(resolve(name, progress.of(name), trusted))
             if sources[-1].passed_over:
-                note(said_of_other(sources[-1]))
+                output.note(said_of_other(sources[-1]))
         except UsageError:
             raise
         except UserError as error:
@@ -129,47 +102,60 @@ def document(conversion: Conversion) -> dict[str, Any]:
     return entry | {"failed": failed, "stages": conversion.seconds}
 
 
-def report(done: list[Conversion]) -> None:
-    """Tables and the next command, or the JSON document; exits 1 if anything failed or disagrees with fp32."""
-    from rknn_zoo_e2e.cli.ui.tables import artifact_table, summary_table
+def report(output: Output, done: list[Conversion]) -> None:
+    """Tables and the next command, or the JSON document.
 
+    Raises:
+        UserError: a build failed, or disagrees with fp32.
+    """
     for c in done:
         if c.unverified and (files := [a.file for a in c.wanted if not a.parity]):
-            note(f"Not verified: {', '.join(files)}. {c.unverified}")
-            note("To compare with fp32, run the same command again with --calib and a folder of 20 to 100 pictures.")
-    failures = [error for c in done for error in c.failed.values()]
+            output.note(f"Not verified: {', '.join(files)}. {c.unverified}")
+            again = "run the same command again with --calib and a folder of 20 to 100 pictures"
+            output.note(f"To compare with fp32, {again}.")
     if len(done) == 1 and done[0].error:
-        if len(done[0].failed) > 1 and settings.json:
-            emit(document(done[0]))
+        if len(done[0].failed) > 1 and output.json:
+            output.emit(document(done[0]))
         raise done[0].error
     for artifact in (a for c in done for a in c.reused):
-        note(f"{artifact.file} is up to date and was reused.")
+        output.note(f"{artifact.file} is up to date and was reused.")
     made = [(c, c.bundle) for c in done if c.bundle is not None and c.wanted]
     shown: list[RenderableType] = []
-    if len(done) > 1 or failures:
+    if len(done) > 1 or any(c.failed for c in done):
         shown = [summary_table(done), *(f"Bundle: {bundle.path}" for _, bundle in made)]
     else:
         shown = [part for c, bundle in made for part in (artifact_table(bundle, c.wanted), f"Bundle: {bundle.path}")]
     if all(c.passed for c in done):
         shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
     documents = [document(c) for c in done]
-    emit(documents[0] if len(documents) == 1 else documents, *shown)
-    if failures:
-        what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
-        if len(failures) > 1:
-            what = f"{len(failures)} of {builds} builds failed; the first: {what}"
-        raise UserError(what, failures[0].fix, failures[0].detail)
-    off = [(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)]
-    if off:
-        raise UserError(
-            f"{len(off)} build(s) disagree with fp32 more than they should: {', '.join(a.file for _, a in off)}.",
-            f"{what_may_help([a for _, a in off])}; see: e2erknn inspect {shlex.quote(str(off[0][0].path))}",
-        )
+    output.emit(documents[0] if len(documents) == 1 else documents, *shown)
+    raise_failures(done)
+    raise_disagreements([(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)])
 
 
-def what_may_help(off: list[Artifact]) -> str:
+def raise_failures(done: list[Conversion]) -> None:
+    """Raises :class:`UserError` if a build failed: the first one's, with how many there are."""
+    failures = [error for c in done for error in c.failed.values()]
+    if not failures:
+        return
+    what, builds = failures[0].what, len(failures) + sum(len(c.wanted) for c in done)
+    if len(failures) > 1:
+        what = f"{len(failures)} of {builds} builds failed; the first: {what}"
+    raise UserError(what, failures[0].fix, failures[0].detail)
+
+
+def raise_disagreements(disagreeing: list[tuple[Bundle, Artifact]]) -> None:
+    """Raises :class:`UserError` if there are artifacts that disagree with fp32."""
+    if not disagreeing:
+        return
+    files, folder = ", ".join(a.file for _, a in disagreeing), shlex.quote(str(disagreeing[0][0].path))
+    raise UserError(
+        f"{len(disagreeing)} build(s) disagree with fp32 more than they should: {files}.",
+        f"{what_may_help([a for _, a in disagreeing])}; see: e2erknn inspect {folder}",
+    )
+
+
+def what_may_help(disagreeing: list[Artifact]) -> str:
     """What to try where artifacts disagree with fp32; no precision their SoCs have not."""
-    from rknn_zoo_e2e.boards.soc import SOCS
-
-    floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in off)
+    floats = any(a.precision == "int8" and SOCS[a.soc].fp16 for a in disagreeing)
     return f"More or other --calib pictures{', or --precision fp16,' if floats else ''} may help"

@@ -1,41 +1,34 @@
-"""``e2erknn fetch``."""
+"""``e2erknn fetch``: weights and calibration pictures into the cache."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+from rich.table import Table
 
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, show_error
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.zoo import (
+    asset,
+    calibration_sets,
+    catalogue,
+    find_card,
+    is_pattern,
+    matching,
+    nearest,
+    shipped_file,
+)
+from rknn_zoo_e2e.zoo.fetch import Fetched, fetch_all
 
 
-def fetch(
-    models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Zoo names or shell patterns; coco128, dota128: pictures.")
-    ],
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Fetch weights into the cache: from Hugging Face, else from Ultralytics' release.
-
-    Other commands do it by themselves.
-
-    HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are honoured; E2ERKNN_RELEASES names a mirror of the releases.
-
-    Example: e2erknn fetch yolov8n 'yolo11n*' coco128
-    """
-    from rich.table import Table
-
-    from rknn_zoo_e2e.cli.ui.progress import StageProgress
-    from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.zoo import asset, catalogue, shipped_file
-    from rknn_zoo_e2e.zoo.fetch import Fetched, fetch_all
-
-    names = [name for model in models for name in wanted(model)]
+def fetch_models(output: Output, models: list[str]) -> None:
+    """Fetches all of them and shows where each lies; exits 1 if one could not be had."""
+    names = [name for model in models for name in names_meant(model)]
     shipped = [card for name in names if (card := catalogue().get(name)) and card.shipped]
     rest = list(dict.fromkeys(name for name in names if name not in {card.name for card in shipped}))
-    with StageProgress() as progress:
+    with StageProgress(output) as progress:
         done = fetch_all([asset(name) for name in rest], progress)
     results: dict[str, Fetched | UserError] = dict(zip(rest, done, strict=True))
     for card in shipped:
@@ -59,22 +52,19 @@ def fetch(
         table.add_row(name, source, f"{found.sha256[:12]}...", str(found.path))
     if failed:
         document["failed"] = {name: {"what": e.what, "fix": e.fix} for name, e in failed.items()}
-    emit(document, *([table] if document["models"] else []))
+    output.emit(document, *([table] if document["models"] else []))
     for failure in failed.values():
-        show_error(failure)
+        output.error(failure)
     if failed:
         raise typer.Exit(1)
 
 
-def wanted(model: str) -> list[str]:
+def names_meant(model: str) -> list[str]:
     """The models a name or a shell pattern means, or a calibration set.
 
     Raises:
         UsageError: nothing is called that.
     """
-    from rknn_zoo_e2e.errors import UsageError
-    from rknn_zoo_e2e.zoo import calibration_sets, find_card, is_pattern, matching, nearest
-
     card = find_card(model)
     if card or model.lower() in calibration_sets():
         return [card.name if card else model.lower()]

@@ -1,37 +1,21 @@
-"""``e2erknn inspect``."""
+"""``e2erknn inspect``: what is inside a bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from rich.table import Table
 
-from rknn_zoo_e2e.cli.ui.options import PATH
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit
+from rknn_zoo_e2e.boards.probe import board_soc
+from rknn_zoo_e2e.bundle.reader import MAKE_ONE, check_file, newest, read_bundle
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.tables import artifact_table
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.tasks.registry import task_of
 
 
-def inspect(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(help="Bundle folder. Default: the newest here.", metavar="[BUNDLE]", parser=PATH["parser"]),
-    ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Show what is inside a bundle: placement, traffic, cycles, outputs, parity, versions, checksums.
-
-    Example: e2erknn inspect yolov8n-pose_rknn_model
-    """
-    from rich.table import Table
-
-    from rknn_zoo_e2e.boards.probe import board_soc
-    from rknn_zoo_e2e.bundle.reader import MAKE_ONE, check_file, newest, read_bundle
-    from rknn_zoo_e2e.cli.ui.tables import artifact_table
-    from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.tasks.registry import task_of
-
+def inspect_bundle(output: Output, bundle: Path | None) -> None:
+    """Compares every file with its checksum, then shows tables of artifacts and outputs."""
     path = bundle or newest(Path())
     if path is None:
         raise UserError("There is no bundle in this folder.", MAKE_ONE)
@@ -43,10 +27,10 @@ def inspect(
     outputs = Table(title="Outputs", title_justify="left")
     for heading in ("name", "channels", "kind", "values"):
         outputs.add_column(heading, overflow="fold")
-    for output in task_of(read.spec).outputs:
+    for tensor in task_of(read.spec).outputs:
         first = 0
-        for part in output.channels:
-            outputs.add_row(output.name, f"{first}..{first + part.count - 1}", part.kind, part.coordinates)
+        for part in tensor.channels:
+            outputs.add_row(tensor.name, f"{first}..{first + part.count - 1}", part.kind, part.coordinates)
             first += part.count
     lines = [
         f"{a.soc} {a.precision} on the CPU: {x['op']} {x['name']} {x['shape']}"
@@ -58,4 +42,4 @@ def inspect(
     keys = ("layout", "imgsz", "outputs", "weights_sha256", "onnx_sha256", "versions")
     document = read.report() | {key: facts.get(key) for key in keys}
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
-    emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)
+    output.emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)

@@ -1,57 +1,37 @@
-"""``e2erknn publish``."""
+"""``e2erknn publish``: bundles onto the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
-from rknn_zoo_e2e.cli.ui.options import PATH
-from rknn_zoo_e2e.cli.ui.output import Debug, Json, Quiet, emit, note
+from rknn_zoo_e2e.bundle.reader import MAKE_ONE, newest, read_bundle
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
+from rknn_zoo_e2e.publishing.plan import Plan, Wishes, default_repo, size
+from rknn_zoo_e2e.publishing.publish import Outcome
+from rknn_zoo_e2e.publishing.publish import publish as run
 
-if TYPE_CHECKING:
-    from rknn_zoo_e2e.publishing.plan import Plan
-    from rknn_zoo_e2e.publishing.publish import Outcome
 
-
-def publish(
-    bundles: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[BUNDLE]...", help="Bundle folders. Default: the newest here.", parser=PATH["parser"]),
-    ] = None,
-    repo: Annotated[str | None, typer.Option(help="owner/name for all of them. Default: <you>/<bundle>.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and the card; change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="If the repo has to be made, make it private.")] = False,
-    branch: Annotated[str, typer.Option(help="Branch to commit to; made if it is not there.")] = "main",
-    pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of committing.")] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Remove what the repo holds of another model, weights or input size.")
-    ] = False,
-    sample: Annotated[
-        Path | None,
-        typer.Option(help="Picture for the card, to draw on. Default: one that fits, if there is one.", **PATH),
-    ] = None,
-    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw a picture for the card.")] = True,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+def publish_bundles(
+    output: Output,
+    bundles: list[Path] | None,
+    repo: str | None,
+    dry_run: bool,
+    yes: bool,
+    private: bool,
+    branch: str,
+    pr: bool,
+    replace: bool,
+    sample: Path | None,
+    draw: bool,
 ) -> None:
-    """Publish bundles on the Hugging Face Hub: files, checksums and a model card, in one commit.
-
-    What the repo holds for other SoCs stays. Log in first with: hf auth login (or set HF_TOKEN).
-
-    Example: e2erknn publish yolov8n_rknn_model --repo me/yolov8n-rknn --dry-run
-    """
-    from rknn_zoo_e2e.bundle.reader import MAKE_ONE, newest, read_bundle
-    from rknn_zoo_e2e.cli.ui.progress import StageProgress
-    from rknn_zoo_e2e.errors import UserError
-    from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
-    from rknn_zoo_e2e.publishing.plan import Wishes, default_repo
-    from rknn_zoo_e2e.publishing.publish import publish as run
-
+    """Plans a commit to each repo, asks, and publishes; with ``dry_run`` only shows the plan and the card."""
     require_hub()
     if repo is not None:
         check_repo_name(repo)
@@ -64,22 +44,20 @@ def publish(
     documents: list[dict[str, Any]] = []
     lines: list[str] = []
     for name, together in jobs:
-        with StageProgress() as progress:
+        with StageProgress(output) as progress:
 
             def agree(plan: Plan, progress: StageProgress = progress) -> bool:
                 progress.pause()
-                return not dry_run and (not (plan.changed or plan.removed) or yes or ask(plan))
+                return not dry_run and (not (plan.changed or plan.removed) or yes or ask(plan, output))
 
             plan, outcome = run(together, name, wishes, agree, progress.of(name))
         documents.append(document(plan, outcome, dry_run))
-        lines += [*described(plan), *(["", plan.card] if dry_run else []), told(plan, outcome, dry_run)]
-    emit({"published": documents}, "\n".join(lines))
+        lines += [*plan_lines(plan), *(["", plan.card] if dry_run else []), outcome_line(plan, outcome, dry_run)]
+    output.emit({"published": documents}, "\n".join(lines))
 
 
-def described(plan: Plan) -> list[str]:
-    """The tree: what is new or other, what is the same, what stays, what goes."""
-    from rknn_zoo_e2e.publishing.plan import size
-
+def plan_lines(plan: Plan) -> list[str]:
+    """A line a file: what is new or changed, what is the same, what stays, what is removed."""
     new, on = plan.state.head is None, f", branch {plan.wishes.branch}" if plan.wishes.branch != "main" else ""
     kind = "a new private repo" if new and plan.wishes.private else "a new repo" if new else "an existing repo"
     lines = [f"{plan.repo} ({kind}{on})"]
@@ -90,20 +68,18 @@ def described(plan: Plan) -> list[str]:
     return lines + [f"  {'removed':<9}  {'':>12}  {path}" for path in plan.removed]
 
 
-def ask(plan: Plan) -> bool:
+def ask(plan: Plan, output: Output) -> bool:
     """Whether the user agrees. Raises :class:`UsageError` where there is nobody to ask."""
-    from rknn_zoo_e2e.errors import UsageError
-
     if not sys.stdin.isatty():
         raise UsageError("Nothing was published: there is no terminal to ask on.", "Say --yes, or look with --dry-run.")
-    for line in described(plan):
-        note(line)
+    for line in plan_lines(plan):
+        output.note(line)
     what = "Open a pull request with" if plan.wishes.pull_request else "Publish"
     return typer.confirm(f"{what} {len(plan.changed)} files ({plan.bytes / 1e6:.1f} MB)?", err=True)
 
 
-def told(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
-    """What came of it, in a line."""
+def outcome_line(plan: Plan, outcome: Outcome | None, dry_run: bool) -> str:
+    """What was published, and where, or why nothing was."""
     if dry_run:
         what = f"{len(plan.changed)} files, {plan.bytes / 1e6:.1f} MB" if plan.changed or plan.removed else "nothing"
         return f"Dry run: would publish {what}; nothing was changed."

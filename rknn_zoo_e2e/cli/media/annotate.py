@@ -29,7 +29,7 @@ from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.vision.image import SCALE_DOWN, pixels, read_image, save_image
 
-LARGE = 16_000_000  # pixels; larger pictures are worked on one at a time, as each takes 7 to 10 bytes a pixel
+LARGE_PICTURE = 16_000_000  # pixels; larger ones are worked on one at a time, as each takes 7 to 10 bytes a pixel
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Annotator:
         source, target = job
         assert isinstance(source.place, (Path, Picture))
         try:
-            with self._large if pixels(source.place) > LARGE else nullcontext():
+            with self._large if pixels(source.place) > LARGE_PICTURE else nullcontext():
                 image = read_image(source.place)
                 result = self.predictor(image)
                 entry = entry_of(source.shown, result)

@@ -20,10 +20,10 @@ from rknn_zoo_e2e.media.redaction import is_meant_as_address
 from rknn_zoo_e2e.vision import image
 
 SUFFIXES = image.SUFFIXES | capture.SUFFIXES
-GIVE = f"Give some of: {', '.join(sorted(SUFFIXES))}."
-CAMERA = re.compile(r"(?:(?:/dev/)?video)?([0-9]{1,3})")
+USABLE_SUFFIXES = f"Give some of: {', '.join(sorted(SUFFIXES))}."
+CAMERA_NAME = re.compile(r"(?:(?:/dev/)?video)?([0-9]{1,3})")
 HOST_AND_PORT = re.compile(r"[\w.-]+\.[\w.-]+:[0-9]+(/.*)?|localhost(:[0-9]+)?(/.*)?", re.DOTALL)  # without a scheme
-NAME_LIMIT = 80  # characters of a name made from an address
+LONGEST_NAME = 80  # characters of a name made from an address
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
                 f"{source} cannot be looked into ({error.strerror}).", "Check its name and rights."
             ) from error
     if not found:
-        raise UserError(f"No pictures or videos in {', '.join(sources)}.", GIVE)
+        raise UserError(f"No pictures or videos in {', '.join(sources)}.", USABLE_SUFFIXES)
     found = list(dict.fromkeys(found))
     if len(found) > 1 and any(source.live for source in found):
         raise UsageError("A camera or stream never ends, so there is no turn for other sources.", "Give it alone.")
@@ -92,9 +92,9 @@ def _find(source: str) -> list[Source]:
     if path.exists():
         return [_file(path)]
     if glob.has_magic(source) and (matches := sorted(glob.glob(source, recursive=True))):
-        named = os.path.basename(source).startswith(".")
+        hidden_too = os.path.basename(source).startswith(".")
         files = [Path(m) for m in matches if not os.path.isdir(m)]
-        return [_file(p) for p in files if p.suffix.lower() in SUFFIXES and (named or _is_visible(p))]
+        return [_file(p) for p in files if p.suffix.lower() in SUFFIXES and (hidden_too or _is_visible(p))]
     if kind := unsupported(source):
         raise _refused(kind)
     if is_meant_as_address(source) or HOST_AND_PORT.fullmatch(source):
@@ -106,7 +106,7 @@ def _in_folder(folder: Path) -> list[Source]:
     inside = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and _is_visible(p) and not p.is_dir()]
     if not inside:
         below = any(p.is_dir() and _is_visible(p) for p in folder.iterdir())
-        fix = f"To look into its sub-folders: e2erknn demo '{folder}/**/*'" if below else GIVE
+        fix = f"To look into its sub-folders: e2erknn demo '{folder}/**/*'" if below else USABLE_SUFFIXES
         raise UserError(f"There are no pictures or videos in {folder}.", fix)
     return [*map(_file, sorted(inside))]
 
@@ -129,18 +129,19 @@ def _camera(path: Path) -> int | None:
         UserError: it is another device, or none.
     """
     real = os.path.realpath(path)
-    if found := re.fullmatch(r"/dev/video([0-9]{1,3})", real) or CAMERA.fullmatch(str(path)):
+    if found := re.fullmatch(r"/dev/video([0-9]{1,3})", real) or CAMERA_NAME.fullmatch(str(path)):
         return int(found[1])
     device = Path(real)
     if device.is_char_device() or device.is_block_device():
-        raise UserError(f"{path} is a device, but no camera.", _give_camera())
+        raise UserError(f"{path} is a device, but no camera.", _cameras_there())
     if real.startswith("/dev/") and not device.exists() and not glob.has_magic(real):
         leads = f" leads to {real}, which" if path.is_symlink() else ""
-        raise UserError(f"{path}{leads} is not there.", _give_camera())
+        raise UserError(f"{path}{leads} is not there.", _cameras_there())
     return None
 
 
-def _give_camera() -> str:
+def _cameras_there() -> str:
+    """What to give instead: a camera that is connected."""
     there = ", ".join(map(str, capture.cameras()))
     return f"Give the number of a camera: {there}." if there else "Connect a camera first."
 
@@ -179,4 +180,4 @@ def _at_address(text: str) -> Source:
 
 def _name(text: str) -> str:
     """A part of a file's name that no system and shell minds."""
-    return re.sub(r"[^\w.]+", "-", text).strip("-.")[:NAME_LIMIT]
+    return re.sub(r"[^\w.]+", "-", text).strip("-.")[:LONGEST_NAME]

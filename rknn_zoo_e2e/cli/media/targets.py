@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.cli.media.sources import Source
 
-NAME_LIMIT = 240  # bytes of a name before its suffix: file systems take 255 in all
+LONGEST_NAME = 240  # bytes of a name before its suffix: file systems take 255 in all
 
 
 class Targets:
@@ -27,7 +27,7 @@ class Targets:
 
     def file(self, name: str, suffix: str) -> Path:
         """The next one, with a number in its name if there was one of that name."""
-        name = os.fsencode(name)[:NAME_LIMIT].decode(errors="ignore")
+        name = os.fsencode(name)[:LONGEST_NAME].decode(errors="ignore")
         full, number = f"{name}{suffix}", 1
         while full in self._taken:
             number += 1

@@ -11,20 +11,20 @@ class Unsupported:
     """A kind of source that is not taken.
 
     Attributes:
-        looks: what it looks like, case aside.
+        pattern: matches the beginning of such a source, case aside.
         what: what is said of it, without a word of its text: it may hold a password.
-        fix: what to give instead; ``{cameras}`` stands for those there are.
+        fix: what to give instead; ``{camera}`` stands for the number of one that is connected.
     """
 
-    looks: str
+    pattern: str
     what: str
     fix: str
 
     def matches(self, text: str) -> bool:
-        return re.match(self.looks, text, re.IGNORECASE | re.DOTALL) is not None
+        return re.match(self.pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-KINDS = (
+UNSUPPORTED = (
     Unsupported(
         r".* ! |(v4l2|libcamera|nvarguscamera|rtsp|uridecodebin|file|test|videotest|appsrc)\w*src\b|gst-launch",
         "A GStreamer pipeline is not taken as a source.",
@@ -70,4 +70,4 @@ KINDS = (
 
 def unsupported(text: str) -> Unsupported | None:
     """The kind a text is of, None if it is of none."""
-    return next((kind for kind in KINDS if kind.matches(text)), None)
+    return next((kind for kind in UNSUPPORTED if kind.matches(text)), None)

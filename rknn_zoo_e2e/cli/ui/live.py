@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rknn_zoo_e2e.cli.ui.output import printable, stderr
+from rknn_zoo_e2e.cli.ui.output import Output, printable, stderr
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.progress import Progress
 
-FRAME = 6  # lines of the table besides its rows
+LINES_BESIDE_ROWS = 6  # of the table: its frame, headings and caption
 # How a row looks, and which rows give way first where not all fit: what is over and went well.
 STYLES = {"under way": "", "failed": "red", "waiting": "dim", "reused": "green", "built": "green"}
 
@@ -35,11 +37,15 @@ class Row:
     end: float = 0.0
 
 
-class BuildTable(StageProgress):
-    """A row a build: stage, share, seconds, result (:class:`rknn_zoo_e2e.progress.Tracker`)."""
+class BuildTable:
+    """A row a build: stage, share, seconds, result (:class:`rknn_zoo_e2e.progress.Tracker`).
 
-    def __init__(self) -> None:
-        super().__init__()
+    Where no table that changes can be drawn, ``lines`` says the same line by line.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.live = output.animated
+        self.lines = StageProgress(output)
         self.rows: dict[str, Row] = {}
         self.table_lock = threading.RLock()
         self.table = Live(get_renderable=self.render, console=stderr(), transient=True, refresh_per_second=4)
@@ -67,10 +73,14 @@ class BuildTable(StageProgress):
         with self.table_lock:
             if row := self.rows.get(what):
                 row.state, row.start = "under way", row.start or time.monotonic()
-            for one in [row] if row else [r for r in self.rows.values() if r.model == what and r.state == "waiting"]:
-                one.stage, one.share = stage, share
+            waiting = [other for other in self.rows.values() if other.model == what and other.state == "waiting"]
+            for changed in [row] if row else waiting:
+                changed.stage, changed.share = stage, share
         if not self.live:
-            super().stage(what, stage, share)
+            self.lines.stage(what, stage, share)
+
+    def of(self, what: str) -> Progress:
+        return partial(self.stage, what)
 
     def done(self, what: str, result: str | UserError = "", reused: bool = False) -> None:
         with self.table_lock:
@@ -81,20 +91,20 @@ class BuildTable(StageProgress):
             else:
                 row.state, row.result = "reused" if reused else "built", result
         if not self.live:
-            super().done(what, result, reused)
+            self.lines.done(what, result, reused)
 
     def note(self, text: str) -> None:
         if self.live:
             self.table.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            super().note(text)
+            self.lines.note(text)
 
     def render(self) -> Table:
         """The table as it is now, no taller than the terminal."""
         with self.table_lock:
             rows = list(self.rows.values())
             counts = {state: sum(row.state == state for row in rows) for state in STYLES}
-            room = max(1, stderr().height - FRAME)
+            room = max(1, stderr().height - LINES_BESIDE_ROWS)
             hidden = 0
             for state in reversed(STYLES):
                 surplus = [row for row in rows if row.state == state][: max(0, len(rows) - room)]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from rknn_zoo_e2e.cli.ui.output import note, stderr
+from rknn_zoo_e2e.cli.ui.output import stderr
 from rknn_zoo_e2e.errors import UsageError
 
 
 def _path(text: str) -> Path:
-    from rknn_zoo_e2e.media.files import user_path
+    from rknn_zoo_e2e.media.files import user_path  # numpy and Pillow come with it, which --help does without
 
     try:
         return user_path(text, "The path")
@@ -40,13 +40,6 @@ Cores = Annotated[
 ]
 
 
-def soc_named(name: str | None) -> str | None:
-    """The SoC that --soc means, None where it was not given. Raises :class:`UsageError` for an unknown one."""
-    from rknn_zoo_e2e.boards.soc import find_soc
-
-    return find_soc(name, note).name if name else None
-
-
 def _warn(value: bool) -> bool:
     if value:
         stderr().print("Warning: code in the .pt file, if there is any, runs with all your rights.", soft_wrap=True)
@@ -59,5 +52,16 @@ Trust = Annotated[
         "--trust-checkpoint",
         help="Load a .pt without restriction, code in it included: only if you trust who made it.",
         callback=_warn,
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        help="Write a report to attach to an issue: versions, options, vendor's log, traceback; no tokens, no paths "
+        "but those given.",
     ),
 ]

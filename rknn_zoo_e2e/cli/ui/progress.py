@@ -12,25 +12,26 @@ from types import TracebackType
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from rknn_zoo_e2e.cli.ui.output import emit, note, printable, settings, stderr
+from rknn_zoo_e2e.cli.ui.output import Output, printable, stderr
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.progress import Progress
 
-WIDTH = 26
+NAME_COLUMNS = 26  # of a terminal, for what is under way: the bars of most names begin below each other
 
 
 class StageProgress:
     """Follows any number of things through their stages (:class:`rknn_zoo_e2e.progress.Tracker`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: Output) -> None:
+        self.output = output
         self.lock = threading.Lock()
-        self.live = sys.stderr.isatty() and not settings.quiet
+        self.live = output.animated
         self.tasks: dict[str, TaskID] = {}
         self.stages: dict[str, str] = {}
         self.start = time.monotonic()
         self.bars = Bars(
             SpinnerColumn(),
-            TextColumn(f"{{task.description:<{WIDTH}}}", markup=False),
+            TextColumn(f"{{task.description:<{NAME_COLUMNS}}}", markup=False),
             TextColumn("{task.fields[stage]:<10}"),
             BarColumn(24),
             TimeElapsedColumn(),
@@ -58,13 +59,13 @@ class StageProgress:
             entered = self.stages.get(what) != stage
             self.stages[what] = stage
             if entered:
-                settings.remember(f"{what}: {stage}")
+                self.output.remember(f"{what}: {stage}")
             if self.live:
                 if what not in self.tasks:
                     self.tasks[what] = self.bars.add_task(what, stage=stage, total=None, detail=detail)
                 bar = self.tasks[what]
                 self.bars.update(bar, stage=stage, total=1 if share else None, completed=share, detail=detail)
-            elif entered and not settings.quiet:
+            elif entered and not self.output.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {stage}", file=sys.stderr, flush=True)
 
     def of(self, what: str) -> Progress:
@@ -80,28 +81,28 @@ class StageProgress:
         if isinstance(result, UserError):
             outcome = f"failed: {printable(result.what)}"
         what = printable(what)
-        settings.remember(f"{what}: {outcome}")
+        self.output.remember(f"{what}: {outcome}")
         with self.lock:
             if self.live and what in self.tasks:
                 self.bars.update(self.tasks[what], stage=outcome, total=1, completed=1)
-            elif not self.live and not settings.quiet:
+            elif not self.live and not self.output.quiet:
                 print(f"[{time.monotonic() - self.start:6.1f} s] {what}: {outcome}", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """A line of the result, on stdout as it comes; none with ``--json``."""
-        if settings.json or settings.quiet:
+        if self.output.json or self.output.quiet:
             return
         if self.live and sys.stdout.isatty():
             self._above(text)
         else:
-            emit(None, printable(text))
+            self.output.emit(None, printable(text))
 
     def note(self, text: str) -> None:
         """A line on stderr."""
         if self.live:
             self._above(text)
         else:
-            note(text)
+            self.output.note(text)
 
     def _above(self, text: str) -> None:
         """A line on the terminal that has the bars; anybody else's would end up among them."""

@@ -11,14 +11,14 @@ import sys
 import sysconfig
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.boards.environment import version_of
-from rknn_zoo_e2e.cli.ui.output import masked, settings
+from rknn_zoo_e2e.cli.ui.output import masked
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.privacy import without_secrets, without_traces
 
@@ -31,7 +31,7 @@ VARIABLES = (
     "E2ERKNN_WEIGHTS", "E2ERKNN_RELEASES", "HF_ENDPOINT", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTPS_PROXY",
     "XDG_CACHE_HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 )  # fmt: skip
-HEAD = """e2erknn report
+INTRODUCTION = """e2erknn report
 Without tokens and paths of this machine, and without its and its user's name in paths and addresses, but for those on
 the command line.
 Read it, then attach it to an issue."""
@@ -39,11 +39,18 @@ Read it, then attach it to an issue."""
 
 @dataclass(frozen=True)
 class Run:
-    """A command that is over: its options as understood, its exit code, and what ended it, None if nothing did."""
+    """A command that is over.
+
+    Attributes:
+        options: as understood.
+        error: what ended it, None if nothing did.
+        history: the progress, notes and errors that went to stderr.
+    """
 
     options: Mapping[str, Any]
     exit_code: int
     error: BaseException | None
+    history: Iterable[str] = ()
 
 
 def command(run: Run) -> str:
@@ -53,9 +60,9 @@ def command(run: Run) -> str:
     return "\n".join([shlex.join(["e2erknn", *words]), *values, f"exit code: {run.exit_code}"])
 
 
-def told(run: Run) -> str:
-    """The progress, notes and errors that went to stderr."""
-    return "\n".join(settings.history)
+def messages(run: Run) -> str:
+    """What the user was told, by the second."""
+    return "\n".join(run.history)
 
 
 def versions(run: Run) -> str:
@@ -66,6 +73,7 @@ def versions(run: Run) -> str:
 
 def machine(run: Run) -> str:
     """What there is to work with, and what ``doctor`` thinks of it."""
+    # Imported here: where a package they need is broken, the other sections are written all the same.
     from rknn_zoo_e2e.boards.environment import read_host
     from rknn_zoo_e2e.boards.probe import read_board
     from rknn_zoo_e2e.runtime.doctor import examine
@@ -103,7 +111,7 @@ def vendor(run: Run) -> str:
 
 SECTIONS: tuple[tuple[str, Callable[[Run], str], Callable[[str], str]], ...] = (
     ("Command", command, without_secrets),  # what was typed may stand here
-    ("Messages", told, without_traces),
+    ("Messages", messages, without_traces),
     ("Versions", versions, without_traces),
     ("Machine", machine, without_traces),
     ("Environment", environment, without_traces),
@@ -114,7 +122,7 @@ SECTIONS: tuple[tuple[str, Callable[[Run], str], Callable[[str], str]], ...] = (
 
 def report(run: Run) -> str:
     """The whole text. A section that cannot be had says why: the others are wanted all the same."""
-    parts = [HEAD]
+    parts = [INTRODUCTION]
     for title, content, cleared in SECTIONS:
         try:
             text = cleared(masked(content(run))).strip()
