@@ -65,8 +65,9 @@ def boundaries(model: nn.Module) -> set[tuple[str, str]]:
 def layers_marked(model: nn.Module) -> Iterator[set[tuple[str, str]]]:
     """The model with boundaries at its first two convolutions' end and around attention, which eight bits harm most.
 
-    A layer that attends is left in INT8 between its first and its last convolution only where these are its ``cv1``
-    and ``cv2``, as in all of Ultralytics' that do; of another layer the region is the attention itself.
+    The region of a layer that attends is what it computes between its first and its last convolution, where these are
+    its ``cv1`` and ``cv2``, as in all of Ultralytics'; else the whole layer. Ends within attention would have other
+    names where that is rewritten, and no range.
 
     Args:
         model: Ultralytics model, its blocks and its head already replaced by what is exported.
@@ -91,22 +92,21 @@ def layers_marked(model: nn.Module) -> Iterator[set[tuple[str, str]]]:
         for layer in layers[1:2]:
             after(layer, STEM, STEM)
         for index, layer in enumerate(layers):
-            attentions = attentions_of(layer)
+            if not attends(layer):
+                continue
             first, last = getattr(layer, "cv1", None), getattr(layer, "cv2", None)
-            if attentions and isinstance(first, nn.Module) and isinstance(last, nn.Module):
+            if isinstance(first, nn.Module) and isinstance(last, nn.Module):
                 after(first, LEAVES, f"attention.{index}")
                 after(last, RETURNS, f"attention.{index}")
-                continue
-            for number, attention in enumerate(attentions):
-                before(attention, LEAVES, f"attention.{index}.{number}")
-                after(attention, RETURNS, f"attention.{index}.{number}")
+            else:
+                before(layer, LEAVES, f"attention.{index}")
+                after(layer, RETURNS, f"attention.{index}")
         yield given
 
 
-def attentions_of(layer: nn.Module) -> list[nn.Module]:
-    """What a layer's blocks hold as ``attn``, which is what Ultralytics calls attention in all its blocks."""
-    held = (getattr(module, "attn", None) for module in layer.modules())
-    return [attention for attention in held if isinstance(attention, nn.Module)]
+def attends(layer: nn.Module) -> bool:
+    """Whether something in the layer holds an ``attn``, as Ultralytics' blocks call theirs, whatever its class."""
+    return any(isinstance(getattr(module, "attn", None), nn.Module) for module in layer.modules())
 
 
 def _marked_output(boundary: Boundary, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
