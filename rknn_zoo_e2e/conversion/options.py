@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc, check_precision, find_soc
 from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
-from rknn_zoo_e2e.media.files import user_path
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, Calibration, from_pictures, from_shapes
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card

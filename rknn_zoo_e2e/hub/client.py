@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from rknn_zoo_e2e.boards.environment import version_of
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.validation import harmless
@@ -45,14 +46,12 @@ def hub_api() -> HfApi:
     import httpx2
     from huggingface_hub import HfApi, get_session
 
-    from rknn_zoo_e2e import __version__
-
     session = get_session()
     if session.timeout == httpx2.Timeout(None):
         # The client's own default: a server that accepts and then says nothing would hold us for ever.
         session.timeout = httpx2.Timeout(SILENCE, connect=CONNECT)
 
-    return HfApi(library_name="rknn-zoo-e2e", library_version=__version__)
+    return HfApi(library_name="rknn-zoo-e2e", library_version=version_of("rknn-zoo-e2e"))
 
 
 def quiet_client() -> None:

@@ -13,8 +13,8 @@ from rknn_zoo_e2e.boards.soc import PRECISIONS, SOCS, find_soc
 from rknn_zoo_e2e.bundle.model import SUFFIX, Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.paths import expanded
 from rknn_zoo_e2e.isolation.parent import OnStage
-from rknn_zoo_e2e.media.files import expanded
 from rknn_zoo_e2e.runtime.base import BACKENDS, FROM_GRAPH, Runtime
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor

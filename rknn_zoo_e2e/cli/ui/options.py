@@ -12,7 +12,7 @@ from rknn_zoo_e2e.errors import UsageError
 
 
 def _path(text: str) -> Path:
-    from rknn_zoo_e2e.media.files import user_path
+    from rknn_zoo_e2e.files.paths import user_path
 
     try:
         return user_path(text, "The path")
