@@ -8,8 +8,8 @@ from pathlib import Path
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import convert as run
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.paths import expanded
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
-from rknn_zoo_e2e.media.files import expanded
 from rknn_zoo_e2e.zoo import resolve
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.paths import expanded, user_path
 from rknn_zoo_e2e.media.dataset import parts_of, pictures_of, read_data
-from rknn_zoo_e2e.media.files import expanded, user_path
 
 NAMES = "names: ['行人']\n"
 HERE = Path(__file__).parent

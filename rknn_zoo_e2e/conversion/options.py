@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc, check_precision, find_soc
 from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
-from rknn_zoo_e2e.media.files import user_path
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
 
 LAYOUTS = ("flat", "grid")

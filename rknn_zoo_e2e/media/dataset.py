@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.media.files import read_text
 from rknn_zoo_e2e.media.pictures import Pictures, pictures_in, spelt
+from rknn_zoo_e2e.media.text import read_text
 
 YAML = frozenset({".yaml", ".yml"})
 SPLITS = ("val", "train", "test")  # as calibration takes them: what training did not see comes first

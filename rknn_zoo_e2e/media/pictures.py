@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.validation import shown
-from rknn_zoo_e2e.media.files import read_text
+from rknn_zoo_e2e.media.text import read_text
 from rknn_zoo_e2e.vision.image import SUFFIXES
 
 QUOTES = "\"'"

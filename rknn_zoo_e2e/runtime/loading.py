@@ -9,7 +9,7 @@ from pathlib import Path
 from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.bundle.reader import is_bundle, newest, read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.media.files import expanded
+from rknn_zoo_e2e.files.paths import expanded
 from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.options import LoadOptions, count
 from rknn_zoo_e2e.runtime.pool import Pool

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.media.files import expanded
+from rknn_zoo_e2e.files.paths import expanded
 from rknn_zoo_e2e.progress import Progress, following, silent
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.base import Thresholds

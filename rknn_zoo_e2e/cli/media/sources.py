@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from rknn_zoo_e2e.cli.media.unsupported import Unsupported, unsupported
 from rknn_zoo_e2e.errors import UsageError, UserError
+from rknn_zoo_e2e.files.paths import expanded
 from rknn_zoo_e2e.media import capture, picture
 from rknn_zoo_e2e.media.address import Address, read_address
-from rknn_zoo_e2e.media.files import expanded
 from rknn_zoo_e2e.media.redaction import is_meant_as_address
 from rknn_zoo_e2e.vision import image
 

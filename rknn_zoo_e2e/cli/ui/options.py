@@ -9,11 +9,10 @@ import typer
 
 from rknn_zoo_e2e.cli.ui.output import stderr
 from rknn_zoo_e2e.errors import UsageError
+from rknn_zoo_e2e.files.paths import user_path
 
 
 def _path(text: str) -> Path:
-    from rknn_zoo_e2e.media.files import user_path  # numpy and Pillow come with it, which --help does without
-
     try:
         return user_path(text, "The path")
     except UsageError as error:
