@@ -142,13 +142,13 @@ UNFORESEEN = """
 import time
 import rknn_zoo_e2e.zoo.fetch as fetching
 from rknn_zoo_e2e import cli
-def download(asset, record, follow):
+def download(asset, record, progress):
     if asset.name == "yolo11n":
         time.sleep(0.5)
         raise {}
     for _ in range(600):
         time.sleep(0.1)
-        follow(asset.name, "fetch", 0.5)
+        progress("fetch", 0.5)
 fetching._download = download
 cli.main()
 """
