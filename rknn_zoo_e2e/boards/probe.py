@@ -27,10 +27,10 @@ DRIVER = "sys/bus/platform/drivers/RKNPU"
 MAINLINE_DRIVER = "sys/module/rocket"  # drives the same NPU, but for Mesa: librknnrt finds no device
 
 # Where rknn-toolkit-lite2 2.5.0 looks (seen with strace), in its order; and where else distributions put the library.
-LOADED = ("usr/lib/librknn_runtime.so", "usr/lib64/librknn_runtime.so", "usr/lib/librknnrt.so")
-ELSEWHERE = ("usr/lib64/librknnrt.so", "usr/lib/aarch64-linux-gnu/librknnrt.so", "usr/local/lib/librknnrt.so")
+LOADED_LIBRARIES = ("usr/lib/librknn_runtime.so", "usr/lib64/librknn_runtime.so", "usr/lib/librknnrt.so")
+OTHER_LIBRARIES = ("usr/lib64/librknnrt.so", "usr/lib/aarch64-linux-gnu/librknnrt.so", "usr/local/lib/librknnrt.so")
 # What it insists on where there is a /.dockerenv.
-IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
+NEEDED_IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
 
 
 def runs_on(built_for: str, board: str) -> bool:
@@ -118,7 +118,7 @@ def read_board(
     if not on_arm and not any(name.startswith("rockchip,") for name in names):
         return None
     soc, nodes, driver = board_soc(root), npu_nodes(root), driver_version(root)
-    library = next((root / path for path in LOADED + ELSEWHERE if (root / path).is_file()), None)
+    library = next((root / path for path in LOADED_LIBRARIES + OTHER_LIBRARIES if (root / path).is_file()), None)
     where = library.relative_to(root).as_posix() if library else None
     contained = (root / ".dockerenv").exists()
     return Board(
@@ -130,10 +130,10 @@ def read_board(
         mainline=(root / MAINLINE_DRIVER).is_dir(),
         library=f"/{where}" if where else None,
         library_version=library_version(library) if library else None,
-        loadable=where in LOADED,
+        loadable=where in LOADED_LIBRARIES,
         lite2=version_of("rknn-toolkit-lite2"),
         nodes=nodes,
-        not_in_container=tuple(f"/{path}" for path in IN_CONTAINER if contained and not (root / path).exists()),
+        not_in_container=tuple(f"/{path}" for path in NEEDED_IN_CONTAINER if contained and not (root / path).exists()),
     )
 
 

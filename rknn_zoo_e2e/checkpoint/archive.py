@@ -15,8 +15,8 @@ from typing import Any
 from rknn_zoo_e2e.checkpoint.refusals import Absurd, Refused
 from rknn_zoo_e2e.checkpoint.unpickler import Unpickler
 
-LARGEST_PICKLE = 16 << 20  # bytes, of the structure without the tensors; yolov8x has 0.4 MB
-MAGIC = 0x1950A86A20F9469CFC6C  # what torch wrote first until 1.6
+MAX_PICKLE_BYTES = 16 << 20  # bytes, of the structure without the tensors; yolov8x has 0.4 MB
+OLD_FORMAT_MAGIC = 0x1950A86A20F9469CFC6C  # what torch wrote first until 1.6
 
 
 def read_archive(path: Path) -> Any:
@@ -36,8 +36,8 @@ def read_archive(path: Path) -> Any:
         # torch never compresses, so a file that unpacks to more than itself is a bomb.
         if any(m.compress_type for m in members.values()) or sum(m.file_size for m in members.values()) > size(path):
             raise Absurd("it unpacks to more than its own size")
-        if members[pickles[0]].file_size > LARGEST_PICKLE:
-            raise Absurd(f"its structure has more than {LARGEST_PICKLE >> 20} MB")
+        if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
+            raise Absurd(f"its structure has more than {MAX_PICKLE_BYTES >> 20} MB")
         root = pickles[0].removesuffix("data.pkl")
         storage = cache(lambda key: bytearray(file.read(f"{root}data/{key}")))
         # Half of the room would do for any checkpoint: an element has two bytes at least.
@@ -51,7 +51,7 @@ def size(path: Path) -> int:
 def read_old(path: Path) -> None:
     """Says what a file is that is no zip: several pickles one after the other until torch 1.6, else one, or nothing."""
     with path.open("rb") as file:
-        stream = io.BytesIO(file.read(LARGEST_PICKLE))
+        stream = io.BytesIO(file.read(MAX_PICKLE_BYTES))
 
     def nothing(key: str) -> bytearray:
         raise Refused(
@@ -61,7 +61,7 @@ def read_old(path: Path) -> None:
         )
 
     first = Unpickler(stream, nothing, 0).load()
-    if first != MAGIC:
+    if first != OLD_FORMAT_MAGIC:
         raise Refused("is a pickle that torch.save did not write", "Give a .pt saved by Ultralytics.")
     for _ in range(3):  # protocol, sizes, content
         Unpickler(stream, nothing, 0).load()

@@ -10,7 +10,7 @@ from torch import nn
 
 from rknn_zoo_e2e.checkpoint.archive import read_archive
 from rknn_zoo_e2e.checkpoint.audit import audit
-from rknn_zoo_e2e.checkpoint.kinds import OURS, WEIGHTS
+from rknn_zoo_e2e.checkpoint.kinds import GIVE_ULTRALYTICS, SAVE_WHOLE_MODEL
 from rknn_zoo_e2e.checkpoint.origins import NeedsClass
 from rknn_zoo_e2e.checkpoint.refusals import Refused, Unsafe
 from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored, Options
@@ -68,7 +68,7 @@ def as_ultralytics(content: Any, whole: bool = False) -> dict[str, Any]:
     if model is None:
         raise Refused(*said_without_model(content))
     if not isinstance(model, BaseModel) and not whole:
-        raise Refused(f"holds a {type(model).__name__}, not a YOLO model of Ultralytics", OURS)
+        raise Refused(f"holds a {type(model).__name__}, not a YOLO model of Ultralytics", GIVE_ULTRALYTICS)
     used = {"model": model, "train_args": options(content.get("train_args"), model)}
     if content.get("modelopt"):
         if not whole:
@@ -89,11 +89,11 @@ def options(given: Any, model: nn.Module) -> dict[Any, Any]:
 def said_without_model(content: Any) -> tuple[str, str]:
     """What a file is that holds no model, and what to do."""
     if not isinstance(content, dict):
-        return f"holds a {type(content).__name__}, not a model", OURS
+        return f"holds a {type(content).__name__}, not a model", GIVE_ULTRALYTICS
     if any(map(is_state, [content, *(content.get(key) for key in STATES)])):
-        return "holds weights without layers (a state_dict)", WEIGHTS
+        return "holds weights without layers (a state_dict)", SAVE_WHOLE_MODEL
     keys = ", ".join(str(key) for key in list(content)[:5] if not isinstance(key, (Foreign, Ignored)))
-    return f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", OURS
+    return f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", GIVE_ULTRALYTICS
 
 
 def is_state(value: Any) -> bool:

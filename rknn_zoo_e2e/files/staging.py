@@ -17,8 +17,8 @@ from rknn_zoo_e2e.errors import UserError
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
-OLD = ".old"
-LONGEST_NAME = 255  # bytes
+OLD_SUFFIX = ".old"
+MAX_NAME_BYTES = 255  # bytes
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def remove_stale(target: Path) -> None:
     """Removes what killed processes left of their stages of ``target``. Only for whoever alone may write it."""
     ours = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}(\.old)?")
     for path in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
-        if path.suffix == OLD and not target.exists():
+        if path.suffix == OLD_SUFFIX and not target.exists():
             path.rename(target)  # it died between the two steps of an exchange
         else:
             shutil.rmtree(path, ignore_errors=True)
@@ -78,7 +78,7 @@ def check_name(target: Path) -> None:
             f"The name {os.fsencode(target.name)!r} is no text in UTF-8, or this locale has only ASCII.",
             "Rename the checkpoint in ASCII, or set LC_ALL=C.UTF-8.",
         ) from None
-    left = LONGEST_NAME - len(os.fsencode(f".{target.name}.12345678{OLD}"))
+    left = MAX_NAME_BYTES - len(os.fsencode(f".{target.name}.12345678{OLD_SUFFIX}"))
     if left < 0:
         raise UserError(
             f"{target.name[:40]}... is {-left} bytes too long for a file's name.",
@@ -102,7 +102,7 @@ def exchange(stage: Path, target: Path) -> None:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
         if renameat2(AT_FDCWD, os.fsencode(stage), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
             return
-    old = stage.with_name(stage.name + OLD)
+    old = stage.with_name(stage.name + OLD_SUFFIX)
     target.rename(old)
     stage.rename(target)
     old.rename(stage)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 MOST_FILES = 10_000  # 200 bundles have 1,500
-LARGEST = schema.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
+MAX_BYTES = schema.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
 
 
 def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
@@ -49,6 +49,6 @@ def check_sizes(repo: str, revision: str | None, patterns: Iterable[str]) -> Non
     """Raises :class:`UserError` where a file that matches is larger than its like can be, or as :func:`list_files`."""
     wanted = list(patterns)
     for path, file in list_files(repo, revision).items():
-        most = LARGEST.get(PurePosixPath(path).suffix, 0)
+        most = MAX_BYTES.get(PurePosixPath(path).suffix, 0)
         if file.size > most and any(fnmatch(path, pattern) for pattern in wanted):
             raise UserError(f"{repo}: {path} has {file.size:,} bytes, more than {most:,}.", DO_NOT_USE)

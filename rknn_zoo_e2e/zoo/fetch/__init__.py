@@ -19,7 +19,7 @@ from rknn_zoo_e2e.zoo.fetch.records import Record
 
 __all__ = ["Asset", "Fetched", "Follow", "cached", "fetch", "fetch_all", "nobody"]
 
-PARALLEL = 4  # downloads side by side
+MAX_PARALLEL = 4  # downloads side by side
 Follow = Callable[[str, str, float], None]  # what, its stage, the share (0..1) of it done: ``Progress.stage``
 
 
@@ -104,7 +104,7 @@ def fetch_all(assets: Sequence[Asset], follow: Follow) -> list[Fetched | UserErr
     The threads are daemons, as no executor's are: Ctrl-C does not wait for a server that has stopped talking. What no
     one foresaw ends them all, and is raised here.
     """
-    stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
+    stopped, slots = threading.Event(), threading.Semaphore(MAX_PARALLEL)
 
     def unless_stopped(what: str, stage: str, share: float = 0.0) -> None:
         if stopped.is_set():

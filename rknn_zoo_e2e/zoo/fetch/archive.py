@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.vision.image import SUFFIXES
 
-LARGEST = 1 << 30  # bytes unpacked
+MAX_UNPACKED_BYTES = 1 << 30  # bytes unpacked
 
 
 def unpack_pictures(archive: Path, target: Path) -> Path:
@@ -57,6 +57,6 @@ def _pictures(file: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             found.append(member)
     if not found:
         raise _Hostile("it holds no pictures")
-    if sum(member.file_size for member in found) > LARGEST:
-        raise _Hostile(f"it would unpack to more than {LARGEST >> 20} MB")
+    if sum(member.file_size for member in found) > MAX_UNPACKED_BYTES:
+        raise _Hostile(f"it would unpack to more than {MAX_UNPACKED_BYTES >> 20} MB")
     return found

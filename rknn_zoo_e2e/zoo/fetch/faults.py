@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.zoo.weights import FOLDER_VARIABLE
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class NotThere(Exception):
@@ -67,7 +67,7 @@ def disk_faults(name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        what = "the disk is full" if error.errno in FULL else f"{error.filename or 'the cache'}: {error.strerror}"
+        what = "the disk is full" if error.errno in DISK_FULL else f"{error.filename or 'the cache'}: {error.strerror}"
         raise UserError(
             f"{name} could not be kept: {what}.",
             "Free some space or correct the folder's rights, or name another with HF_HOME and XDG_CACHE_HOME.",

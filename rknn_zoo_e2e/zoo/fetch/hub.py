@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.zoo.cards import HubFile
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs, refused
-from rknn_zoo_e2e.zoo.fetch.release import LARGEST, TIMEOUT, Got, Known, bar
+from rknn_zoo_e2e.zoo.fetch.release import ANSWER_TIMEOUT, MAX_FILE_BYTES, Got, Known, bar
 
 
 def from_hub(
@@ -87,11 +87,11 @@ def _look(file: HubFile, revision: str | None) -> tuple[str | None, str | None]:
     """
     url = hf_hub_url(file.repo, file.file, revision=revision)
     try:
-        found = get_hf_file_metadata(url, timeout=TIMEOUT)
+        found = get_hf_file_metadata(url, timeout=ANSWER_TIMEOUT)
     except RevisionNotFoundError:
         if revision is None:
             raise
         return _look(file, None)  # history was rewritten: the checksum decides
-    if (found.size or 0) > LARGEST:
+    if (found.size or 0) > MAX_FILE_BYTES:
         raise Unreachable(f"{constants.ENDPOINT} offers {found.size:,} bytes as {file.file}")
     return found.commit_hash, found.etag if re.fullmatch("[0-9a-f]{64}", found.etag or "") else None

@@ -21,10 +21,10 @@ from rknn_zoo_e2e.zoo.fetch import records
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs
 
 BASE_VARIABLE = "E2ERKNN_RELEASES"  # where the releases are, for a mirror
-BASE = "https://github.com/ultralytics/assets/releases/download"
-TIMEOUT = 10  # s, for the first answer
+RELEASES = "https://github.com/ultralytics/assets/releases/download"
+ANSWER_TIMEOUT = 10  # s, for the first answer
 Known = tuple[str | None, str]
-LARGEST = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
+MAX_FILE_BYTES = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def from_release(
         NotThere, Unreachable: this source cannot serve it.
         UserError: it is not what was fetched the first time.
     """
-    base = os.environ.get(BASE_VARIABLE) or BASE
+    base = os.environ.get(BASE_VARIABLE) or RELEASES
     url = f"{base.rstrip('/')}/{file.tag}/{file.file}"
     try:
-        answer = get_session().head(url, follow_redirects=True, timeout=TIMEOUT)
+        answer = get_session().head(url, follow_redirects=True, timeout=ANSWER_TIMEOUT)
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise Unreachable(f"{base} does not answer") from error
     if answer.status_code == 404:
@@ -79,7 +79,7 @@ def from_release(
     stamp = answer.headers.get("etag", "") + answer.headers.get("content-length", "")
     part = records.folder() / f".{file.file}.{hashlib.sha256(stamp.encode()).hexdigest()[:8]}.part"
     size = int(answer.headers["content-length"]) if "content-length" in answer.headers else None
-    if size is not None and size > LARGEST:
+    if size is not None and size > MAX_FILE_BYTES:
         raise Unreachable(f"{base} offers {size:,} bytes as {file.file}")
     if size is None or (part.exists() and part.stat().st_size > size):
         part.unlink(missing_ok=True)
