@@ -1,4 +1,4 @@
-"""Facts about this board, only read: which it is, its NPU's driver, library and devices.
+"""Reads facts about this board: its SoC, and its NPU's driver, library and device nodes. Used by load and doctor.
 
 ``root`` is everywhere the folder that stands for ``/``.
 """
@@ -18,7 +18,7 @@ from rknn_zoo_e2e.boards.soc import SAME_NPU, SOCS
 
 ROOT = Path("/")
 
-# The toolkit's list_support_target_platform names both for a file built for either.
+# Pairs of SoCs that run each other's files: the toolkit's list_support_target_platform names both for a file.
 SAME_FILES = (("rk3566", "rk3568"),)
 
 # The driver's MODULE_VERSION, and the file "version" it makes in debugfs (root's alone) or procfs (rknpu_debugger.c).
@@ -26,10 +26,11 @@ DRIVER_VERSIONS = ("sys/module/rknpu/version", "sys/kernel/debug/rknpu/version",
 DRIVER = "sys/bus/platform/drivers/RKNPU"
 MAINLINE_DRIVER = "sys/module/rocket"  # drives the same NPU, but for Mesa: librknnrt finds no device
 
-# Where rknn-toolkit-lite2 2.5.0 looks (seen with strace), in its order; and where else distributions put the library.
+# Paths where rknn-toolkit-lite2 2.5.0 looks for librknnrt, in its order (seen with strace); and other paths where
+# distributions put it.
 LOADED_LIBRARIES = ("usr/lib/librknn_runtime.so", "usr/lib64/librknn_runtime.so", "usr/lib/librknnrt.so")
 OTHER_LIBRARIES = ("usr/lib64/librknnrt.so", "usr/lib/aarch64-linux-gnu/librknnrt.so", "usr/local/lib/librknnrt.so")
-# What it insists on where there is a /.dockerenv.
+# Files without which rknn-toolkit-lite2 refuses to start in a container (where there is a /.dockerenv).
 NEEDED_IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
 
 

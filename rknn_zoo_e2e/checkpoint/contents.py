@@ -1,4 +1,4 @@
-"""What is used of a checkpoint: its model, and the size it was trained at."""
+"""Picks out of a checkpoint what is used: its model and its training options (the input size)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from rknn_zoo_e2e.checkpoint.origins import NeedsClass
 from rknn_zoo_e2e.checkpoint.refusals import Refused, Unsafe
 from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored, Options
 
-MODELS = ("ema", "model")  # the first that is one; Ultralytics prefers the averaged weights too
-STATES = (*MODELS, "state_dict", "model_state_dict", "weights", "net", "params")  # where others keep weights
+MODELS = ("ema", "model")  # keys in order of preference; Ultralytics prefers the averaged weights (ema), too
+STATES = (
+    *MODELS,
+    "state_dict",
+    "model_state_dict",
+    "weights",
+    "net",
+    "params",
+)  # keys where weights without layers are kept
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content as data, with no more in it than is used.
+    """A checkpoint as Ultralytics takes it, loaded as data and audited; values nobody uses are dropped.
 
     Raises:
         Refused: it holds no model, or something a YOLO checkpoint has no need of.
@@ -35,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def candidate(content: Any) -> Any:
-    """The model of a checkpoint, or what stands in its place."""
+    """The model of a checkpoint, or the stand-in of one that is not known; None if there is none."""
     if not isinstance(content, dict):
         return content
     found = [content[key] for key in MODELS if isinstance(content.get(key), (nn.Module, Foreign))]
@@ -43,7 +50,7 @@ def candidate(content: Any) -> Any:
 
 
 def drop_unread(model: nn.Module) -> None:
-    """Takes what nobody reads off a model itself: options and losses, of whatever class."""
+    """Removes attributes of unknown classes from the model itself: options and losses, which nobody reads."""
     for name in [name for name, value in model.__dict__.items() if isinstance(value, Foreign)]:
         del model.__dict__[name]
 

@@ -1,4 +1,4 @@
-"""What a file is that was given as a checkpoint and is none, told by its first bytes or by what a zip holds."""
+"""Recognises files that are no checkpoints by their first bytes or by the names in a zip, and says what to do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Class names as people's files have them: fewer than there are classes, counted from 1, with ends of lines in them.
+"""Reads class names from checkpoints, where some are missing, counted from 1, or contain line breaks.
 
-What can be put right without guessing is, and is noted; a class without a name is called after its number.
+What can be corrected without guessing is corrected and noted; a class without a name is called after its number.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MAX_NAME = 200  # characters of a name
-MAX_LISTED = 5  # classes named in a note
+MAX_NAME = 200  # characters of a class name
+MAX_LISTED = 5  # classes that a note names
 # At the ends of names, from lists made by other programs: marks of byte order, spaces of no width, ends of files.
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\x00\x1a"
 NUMBERS = (int, float)

@@ -1,4 +1,4 @@
-"""The Hub's own client, and what its exceptions mean to the user."""
+"""Sets up the Hub's own client, and turns its exceptions into errors that say what to do."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CHECK_NETWORK = "Check the connection and the proxy; HF_ENDPOINT names a mirror.
 
 
 class Unreachable(UserError):
-    """There is no way to the Hub from here."""
+    """The Hub cannot be reached from here, or must not be (offline mode)."""
 
 
 class Outdated(UserError):
-    """Somebody else committed in between."""
+    """Somebody else committed to the repo since it was read."""
 
 
 def require_hub(before: str = "") -> None:
@@ -48,7 +48,7 @@ def hub_api() -> HfApi:
 
     session = get_session()
     if session.timeout == httpx2.Timeout(None):
-        # The client's own default: a server that accepts and then says nothing would hold us for ever.
+        # The client's default is none: a server that accepts a connection and then says nothing would block for ever.
         session.timeout = httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
 
     return HfApi(library_name="rknn-zoo-e2e", library_version=version_of("rknn-zoo-e2e"))

@@ -1,4 +1,4 @@
-"""Nothing of the machine a bundle was built on goes to the Hub, or into a report: no path, no user's name, no token."""
+"""Keeps paths, names and tokens of this machine out of what is published and out of reports."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rknn_zoo_e2e.errors import UserError
 MIN_FOLDER, MIN_TOKEN = 4, 8  # characters
 SHARED_NAMES = frozenset({"root", "user", "users", "localhost", "ubuntu", "build", "runner"})  # name nobody
 HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|~[\w.-]*(?=/)|[A-Za-z]:(?=\\)|\\\\[\w.-]+(?=\\)"
-# Where people keep files, on this machine or on another one that a log is of; /dev/shm is such a place in /dev.
+# Folders where people keep files, on this machine or on the one a log comes from; of /dev only /dev/shm is one.
 DATA_FOLDERS = r"/dev/shm\b|/(?:data|media|mnt|nfs|scratch|srv|storage|workspace)(?=/)"
 REST_OF_PATH = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
 END_OF_NAME = r"(?![\w-]|\.\w)"  # of a name: a full stop may follow it, a suffix not
-# Below / these hold nothing of a user's, and say much about an error.
+# Folders below / that hold no user's files: their paths stay, since they help to understand an error.
 SYSTEM_FOLDERS = frozenset(
     {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"}
 )
@@ -36,7 +36,7 @@ SECRETS = (
 def folders() -> tuple[str, ...]:
     """This machine's own folders, longest first: where things are built and kept.
 
-    Those of one or two letters, such as ``/w`` in a container, stand in any megabyte of weights by chance.
+    Very short ones, such as ``/w`` in a container, are left out: they occur in any megabyte of weights by chance.
     """
     places: set[Path] = set()
     for place in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):

@@ -1,4 +1,4 @@
-"""What can go wrong while fetching, and what to do about it."""
+"""The errors of fetching, with what to do about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class NotThere(Exception):
-    """A source answers, and does not have the file. The message names the source."""
+    """A source answers but does not have the file. The message names the source."""
 
 
 class Unreachable(Exception):
@@ -61,7 +61,7 @@ def differs(name: str, source: str, actual: str, expected: str, whose: str) -> U
 
 @contextmanager
 def disk_faults(name: str) -> Iterator[None]:
-    """Turns what the file system says into advice."""
+    """Turns errors of the file system into advice."""
     try:
         yield
     except OSError as error:

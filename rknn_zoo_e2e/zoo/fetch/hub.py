@@ -1,4 +1,4 @@
-"""A file of a Hugging Face repository, in the cache all tools of the Hub share."""
+"""Downloads a file of a Hugging Face repository into the cache that all tools of the Hub share."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def from_hub(
     """Downloads a file of the Hub into its own cache.
 
     Args:
-        known: the sha256 it must have, and in words whence that is known; None where it is not.
-        revision: commit of the first fetch: it is asked for first, so that a name goes on meaning the same file.
+        known: the sha256 it must have (None if unknown), and a phrase that says where that is from.
+        revision: commit of the first fetch, which is asked for first, so that a name keeps meaning the same file.
 
     Raises:
         NotThere, Unreachable: this source cannot serve it.
@@ -71,7 +71,7 @@ def from_hub(
     for expected, whose in ((promised, "which the Hub has on record"), known):
         if expected and digest != expected:
             if not had:
-                # One step only: on some machines the blob is itself a link to what other tools share.
+                # Follow one link only: on some machines the blob is itself a link to a store other tools share.
                 blob = path.parent / path.readlink() if path.is_symlink() else path
                 blob.unlink()
                 path.unlink(missing_ok=True)
@@ -80,7 +80,7 @@ def from_hub(
 
 
 def _look(file: HubFile, revision: str | None) -> tuple[str | None, str | None]:
-    """Asks for the file without fetching it: the download itself would try for half a minute where nobody answers.
+    """Asks for the file's facts before the download, which would retry for half a minute if nobody answers.
 
     Returns:
         Its commit, and the sha256 the Hub has on record (large files have one; the client compares only sizes).
