@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from rknn_zoo_e2e import Result, UserError, load
 from rknn_zoo_e2e.boards.probe import board_soc
 from rknn_zoo_e2e.boards.soc import SOCS, Soc, find_soc
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.cli.app import app
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.errors import UsageError
@@ -29,7 +30,7 @@ from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
-from rknn_zoo_e2e.zoo.cards import read_family
+from rknn_zoo_e2e.zoo.card_reader import read_family
 
 SPEC = ModelSpec("needles", "heading", ("a", "b"), (64, 96))
 SOURCE = (128, 192)  # (height, width) of the pictures, px: twice the model's input

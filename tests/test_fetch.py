@@ -337,7 +337,7 @@ def test_an_absurd_size_is_not_fetched(mirror: Mirror, tmp_path: Path, monkeypat
     mirror.files["/releases/v8.4.0/yolov8x.pt"] = LARGE
     for name in ("E2ERKNN_RELEASES", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, mirror.env(tmp_path)[name])
-    monkeypatch.setattr(release, "LARGEST", 1_000_000)
+    monkeypatch.setattr(release, "MAX_FILE_BYTES", 1_000_000)
     with pytest.raises(faults.Unreachable, match=r"offers 25,600,\d+ bytes as yolov8x\.pt"):
         release.from_release(ReleaseFile("v8.4.0", "yolov8x.pt"), "yolov8x", None, None, silent)
     assert not mirror.downloads() and not (tmp_path / "cache").exists()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
 from rknn_zoo_e2e.checkpoint.describe import spec_of
-from rknn_zoo_e2e.heads.dfl import TreeDFL, softmax_mean
+from rknn_zoo_e2e.heads.dfl import TreeDFL
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.patch import patched
 from rknn_zoo_e2e.heads.quotient import QuotientDFL
@@ -50,6 +50,13 @@ def decoded(form: type, logits: torch.Tensor, bins: int) -> torch.Tensor:
     dfl = form(bins)
     matrix, bias = (torch.from_numpy(np.asarray(a)).to(logits.dtype) for a in (dfl.matrix, dfl.bias))
     return dfl.to(logits.dtype)(torch.einsum("oc,bchw->bohw", matrix, logits) + bias[:, None, None])
+
+
+def softmax_mean(logits: torch.Tensor, bins: int) -> torch.Tensor:
+    """Ultralytics' own DFL: logits (1, 4 * bins, H, W) to distances (1, 4, H, W)."""
+    b, _, h, w = logits.shape
+    weights = torch.arange(bins, dtype=logits.dtype).view(1, 1, bins, 1, 1)
+    return (logits.view(b, 4, bins, h, w).softmax(2) * weights).sum(2)
 
 
 FORMS = pytest.mark.parametrize("form", [TreeDFL, QuotientDFL])

@@ -10,7 +10,8 @@ import pytest
 from test_cli import run
 
 from rknn_zoo_e2e.boards.soc import find_soc
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle, read_bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.conversion import fingerprint as module
 from rknn_zoo_e2e.conversion.fingerprint import PACKAGES, fingerprint

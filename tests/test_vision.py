@@ -15,7 +15,7 @@ from ultralytics.utils.nms import TorchNMS
 
 from rknn_zoo_e2e.vision.letterbox import PAD_VALUE, Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
-from rknn_zoo_e2e.vision.nms import MANY, nms, probiou, rotated_nms
+from rknn_zoo_e2e.vision.nms import MAX_PAIRS, nms, probiou, rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
 
 SIZES = [(480, 640), (1080, 810), (33, 1000), (1, 1), (640, 640), (701, 333)]
@@ -69,12 +69,12 @@ def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return boxes, rng.uniform(size=count).astype(np.float32), rng.integers(0, 3, count)
 
 
-@pytest.mark.parametrize("many", [0, MANY])
+@pytest.mark.parametrize("many", [0, MAX_PAIRS])
 @pytest.mark.parametrize("count", [0, 1, 150, 300, 2000])
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.0])
 def test_nms_equals_torchvision(count, threshold, many, monkeypatch):
     """One pair after the other and all at once, for few boxes, for many, and where there are too many pairs."""
-    monkeypatch.setattr("rknn_zoo_e2e.vision.nms.MANY", many)
+    monkeypatch.setattr("rknn_zoo_e2e.vision.nms.MAX_PAIRS", many)
     boxes, scores, ids = random_boxes(count, count)
     scores = scores.round(2).clip(0.01)  # ties
     apart = boxes + ids[:, None].astype(np.float32) * 7680

@@ -1,4 +1,7 @@
-"""The Python packages of this machine and the bounds they are to stay in; none is imported."""
+"""Which Python packages this machine has, and within which versions they must be; no package is imported.
+
+Versions are compared by the ``packaging`` library alone.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-# What builds here: tried with 2.3.2 and 2.5.0. The extra "convert" takes the usual one: a board's librknnrt has to be
-# as new as what built the model, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
+# Versions of rknn-toolkit2 tried with this package (2.3.2, 2.5.0), and the one the extra "convert" installs: a board's
+# librknnrt must be as new as the toolkit, and 2.5.0 crashes on a model that 2.3.2 builds (YOLO26 for rv1106).
 TOOLKITS, USUAL_TOOLKIT = ">=2.3.2,<2.6", "2.3.2"
 HOST_PACKAGES = ("rknn-toolkit2", "torch", "onnx", "onnxruntime", "numpy", "setuptools", "ultralytics")
 
@@ -29,7 +32,7 @@ def version_of(package: str) -> str | None:
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package: its version, None if it is not installed, and the bounds it is to stay in ("" for any)."""
+    """A Python package: its installed version, None if there is none, and the versions allowed ("" for any)."""
 
     name: str
     version: str | None
@@ -38,7 +41,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Host:
-    """What Python runs here and what ``convert`` and the simulator find.
+    """This machine, as far as ``convert`` and the simulator depend on it; shown by ``doctor``.
 
     Attributes:
         temporary: folder for temporary files, "" if none can be written.
@@ -54,7 +57,7 @@ class Host:
 
 
 def read_host() -> Host:
-    """The host's facts; no package is imported."""
+    """Reads the facts of this machine; no package is imported."""
     ours, toolkits = requirements("rknn-zoo-e2e", "convert"), requirements("rknn-toolkit2")
     packages = tuple(
         Package(name, version_of(name), ",".join(b[name] for b in (ours, toolkits) if b.get(name)))
@@ -66,7 +69,7 @@ def read_host() -> Host:
 
 
 def temporary_folder() -> tuple[str, float]:
-    """The folder for temporary files and the bytes free there; ("", 0) if none can be written."""
+    """The folder for temporary files and the bytes free in it; ("", 0) if there is none."""
     try:
         folder = tempfile.gettempdir()
         return folder, shutil.disk_usage(folder).free
@@ -75,7 +78,7 @@ def temporary_folder() -> tuple[str, float]:
 
 
 def requirements(package: str, extra: str = "") -> dict[str, str]:
-    """What a package, or an extra of it, requires: name -> bounds such as ``>=2.3.2,<2.5``. Empty if not installed."""
+    """Versions a package, or an extra of it, allows: name -> such as ``>=2.3.2,<2.5``. Empty if not installed."""
     try:
         lines = metadata.requires(package) or []
     except metadata.PackageNotFoundError:
@@ -89,11 +92,11 @@ def requirements(package: str, extra: str = "") -> dict[str, str]:
 
 
 def fits(version: str, bounds: str) -> bool:
-    """Whether a version is within bounds such as ``>=2.3.2,<2.5``."""
+    """Whether a version is within bounds (PEP 440), such as ``>=2.3.2,<2.5``. A pre-release counts as its release."""
     return SpecifierSet(bounds).contains(release(version), prereleases=True)
 
 
 def release(version: str) -> Version:
-    """The numbers a version begins with, to compare: 2.3.0 of "2.3.0 (c949ad88@2024-11-07)", 0 of ""."""
+    """The release number a version begins with, to compare: 2.3.0 of "2.3.0 (c949ad88@2024-11-07)", 0 of ""."""
     found = re.match(r"\d+(?:\.\d+)*", version)
     return Version(found[0] if found else "0")

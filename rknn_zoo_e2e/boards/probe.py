@@ -1,4 +1,4 @@
-"""Facts about this board, only read: which it is, its NPU's driver, library and devices.
+"""Reads facts about this board: its SoC, and its NPU's driver, library and device nodes. Used by load and doctor.
 
 ``root`` is everywhere the folder that stands for ``/``.
 """
@@ -18,7 +18,7 @@ from rknn_zoo_e2e.boards.soc import SAME_NPU, SOCS
 
 ROOT = Path("/")
 
-# The toolkit's list_support_target_platform names both for a file built for either.
+# Pairs of SoCs that run each other's files: the toolkit's list_support_target_platform names both for a file.
 SAME_FILES = (("rk3566", "rk3568"),)
 
 # The driver's MODULE_VERSION, and the file "version" it makes in debugfs (root's alone) or procfs (rknpu_debugger.c).
@@ -26,11 +26,12 @@ DRIVER_VERSIONS = ("sys/module/rknpu/version", "sys/kernel/debug/rknpu/version",
 DRIVER = "sys/bus/platform/drivers/RKNPU"
 MAINLINE_DRIVER = "sys/module/rocket"  # drives the same NPU, but for Mesa: librknnrt finds no device
 
-# Where rknn-toolkit-lite2 2.5.0 looks (seen with strace), in its order; and where else distributions put the library.
-LOADED = ("usr/lib/librknn_runtime.so", "usr/lib64/librknn_runtime.so", "usr/lib/librknnrt.so")
-ELSEWHERE = ("usr/lib64/librknnrt.so", "usr/lib/aarch64-linux-gnu/librknnrt.so", "usr/local/lib/librknnrt.so")
-# What it insists on where there is a /.dockerenv.
-IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
+# Paths where rknn-toolkit-lite2 2.5.0 looks for librknnrt, in its order (seen with strace); and other paths where
+# distributions put it.
+LOADED_LIBRARIES = ("usr/lib/librknn_runtime.so", "usr/lib64/librknn_runtime.so", "usr/lib/librknnrt.so")
+OTHER_LIBRARIES = ("usr/lib64/librknnrt.so", "usr/lib/aarch64-linux-gnu/librknnrt.so", "usr/local/lib/librknnrt.so")
+# Files without which rknn-toolkit-lite2 refuses to start in a container (where there is a /.dockerenv).
+NEEDED_IN_CONTAINER = ("dev/dri/renderD129", "proc/device-tree/compatible")
 
 
 def runs_on(built_for: str, board: str) -> bool:
@@ -118,7 +119,7 @@ def read_board(
     if not on_arm and not any(name.startswith("rockchip,") for name in names):
         return None
     soc, nodes, driver = board_soc(root), npu_nodes(root), driver_version(root)
-    library = next((root / path for path in LOADED + ELSEWHERE if (root / path).is_file()), None)
+    library = next((root / path for path in LOADED_LIBRARIES + OTHER_LIBRARIES if (root / path).is_file()), None)
     where = library.relative_to(root).as_posix() if library else None
     contained = (root / ".dockerenv").exists()
     return Board(
@@ -130,10 +131,10 @@ def read_board(
         mainline=(root / MAINLINE_DRIVER).is_dir(),
         library=f"/{where}" if where else None,
         library_version=library_version(library) if library else None,
-        loadable=where in LOADED,
+        loadable=where in LOADED_LIBRARIES,
         lite2=version_of("rknn-toolkit-lite2"),
         nodes=nodes,
-        not_in_container=tuple(f"/{path}" for path in IN_CONTAINER if contained and not (root / path).exists()),
+        not_in_container=tuple(f"/{path}" for path in NEEDED_IN_CONTAINER if contained and not (root / path).exists()),
     )
 
 

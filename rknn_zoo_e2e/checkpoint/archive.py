@@ -1,7 +1,6 @@
-"""A ``.pt`` file: a zip with a pickle and the bytes of its tensors.
+"""Reads the container of a ``.pt`` file: a zip with one pickle and the bytes of each tensor.
 
-The zip is read here, so that no size in it is believed: torch's own reader takes them as they are, and reads past the
-end.
+The zip is read here, not by torch, because torch's reader believes the sizes a file states and reads past its end.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from typing import Any
 from rknn_zoo_e2e.checkpoint.refusals import Absurd, Refused
 from rknn_zoo_e2e.checkpoint.unpickler import Unpickler
 
-LARGEST_PICKLE = 16 << 20  # bytes, of the structure without the tensors; yolov8x has 0.4 MB
-MAGIC = 0x1950A86A20F9469CFC6C  # what torch wrote first until 1.6
+MAX_PICKLE_BYTES = 16 << 20  # of the structure without the tensors; yolov8x has 0.4 MB
+OLD_FORMAT_MAGIC = 0x1950A86A20F9469CFC6C  # the first value in files torch wrote before 1.6
 
 
 def read_archive(path: Path) -> Any:
-    """The content of a ``.pt`` file: dicts, lists, tensors and layers. It is not looked through yet.
+    """The content of a ``.pt`` file: dicts, lists, tensors and layers, not yet audited.
 
     Raises:
         Refused: it asks for something a YOLO checkpoint has no need of.
@@ -36,22 +35,23 @@ def read_archive(path: Path) -> Any:
         # torch never compresses, so a file that unpacks to more than itself is a bomb.
         if any(m.compress_type for m in members.values()) or sum(m.file_size for m in members.values()) > size(path):
             raise Absurd("it unpacks to more than its own size")
-        if members[pickles[0]].file_size > LARGEST_PICKLE:
-            raise Absurd(f"its structure has more than {LARGEST_PICKLE >> 20} MB")
+        if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
+            raise Absurd(f"its structure has more than {MAX_PICKLE_BYTES >> 20} MB")
         root = pickles[0].removesuffix("data.pkl")
         storage = cache(lambda key: bytearray(file.read(f"{root}data/{key}")))
-        # Half of the room would do for any checkpoint: an element has two bytes at least.
+        # As many elements as the file has bytes: twice what a checkpoint needs, as an element has two bytes or more.
         return Unpickler(io.BytesIO(file.read(pickles[0])), storage, size(path)).load()
 
 
 def size(path: Path) -> int:
+    """In bytes."""
     return path.stat().st_size
 
 
 def read_old(path: Path) -> None:
-    """Says what a file is that is no zip: several pickles one after the other until torch 1.6, else one, or nothing."""
+    """Raises :class:`Refused` for a file that is no zip: torch's format before 1.6, or another pickle."""
     with path.open("rb") as file:
-        stream = io.BytesIO(file.read(LARGEST_PICKLE))
+        stream = io.BytesIO(file.read(MAX_PICKLE_BYTES))
 
     def nothing(key: str) -> bytearray:
         raise Refused(
@@ -61,7 +61,7 @@ def read_old(path: Path) -> None:
         )
 
     first = Unpickler(stream, nothing, 0).load()
-    if first != MAGIC:
+    if first != OLD_FORMAT_MAGIC:
         raise Refused("is a pickle that torch.save did not write", "Give a .pt saved by Ultralytics.")
     for _ in range(3):  # protocol, sizes, content
         Unpickler(stream, nothing, 0).load()

@@ -1,4 +1,4 @@
-"""A last look at what came out of a pickle: no class, function or method is left for anybody to call later.
+"""The last check of what came out of a pickle: it holds no class, function or method that could be called later.
 
 A class or a function kept as a value would be called sooner or later, as a layer's ``act`` is; so would a method given
 to an instance; and layers that share layers, level by level, would be walked for ever.

@@ -1,4 +1,4 @@
-"""What is used of a checkpoint: its model, and the size it was trained at."""
+"""Picks out of a checkpoint what is used: its model and its training options (the input size)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from torch import nn
 
 from rknn_zoo_e2e.checkpoint.archive import read_archive
 from rknn_zoo_e2e.checkpoint.audit import audit
-from rknn_zoo_e2e.checkpoint.kinds import OURS, WEIGHTS
+from rknn_zoo_e2e.checkpoint.kinds import GIVE_ULTRALYTICS, SAVE_WHOLE_MODEL
 from rknn_zoo_e2e.checkpoint.origins import NeedsClass
 from rknn_zoo_e2e.checkpoint.refusals import Refused, Unsafe
 from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored, Options
 
-MODELS = ("ema", "model")  # the first that is one; Ultralytics prefers the averaged weights too
-STATES = (*MODELS, "state_dict", "model_state_dict", "weights", "net", "params")  # where others keep weights
+MODELS = ("ema", "model")  # keys in order of preference; Ultralytics prefers the averaged weights (ema), too
+STATES = (
+    *MODELS,
+    "state_dict",
+    "model_state_dict",
+    "weights",
+    "net",
+    "params",
+)  # keys where weights without layers are kept
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content as data, with no more in it than is used.
+    """A checkpoint as Ultralytics takes it, loaded as data and audited; values nobody uses are dropped.
 
     Raises:
         Refused: it holds no model, or something a YOLO checkpoint has no need of.
@@ -35,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def candidate(content: Any) -> Any:
-    """The model of a checkpoint, or what stands in its place."""
+    """The model of a checkpoint, or the stand-in of one that is not known; None if there is none."""
     if not isinstance(content, dict):
         return content
     found = [content[key] for key in MODELS if isinstance(content.get(key), (nn.Module, Foreign))]
@@ -43,7 +50,7 @@ def candidate(content: Any) -> Any:
 
 
 def drop_unread(model: nn.Module) -> None:
-    """Takes what nobody reads off a model itself: options and losses, of whatever class."""
+    """Removes attributes of unknown classes from the model itself: options and losses, which nobody reads."""
     for name in [name for name, value in model.__dict__.items() if isinstance(value, Foreign)]:
         del model.__dict__[name]
 
@@ -68,7 +75,7 @@ def as_ultralytics(content: Any, whole: bool = False) -> dict[str, Any]:
     if model is None:
         raise Refused(*said_without_model(content))
     if not isinstance(model, BaseModel) and not whole:
-        raise Refused(f"holds a {type(model).__name__}, not a YOLO model of Ultralytics", OURS)
+        raise Refused(f"holds a {type(model).__name__}, not a YOLO model of Ultralytics", GIVE_ULTRALYTICS)
     used = {"model": model, "train_args": options(content.get("train_args"), model)}
     if content.get("modelopt"):
         if not whole:
@@ -89,11 +96,11 @@ def options(given: Any, model: nn.Module) -> dict[Any, Any]:
 def said_without_model(content: Any) -> tuple[str, str]:
     """What a file is that holds no model, and what to do."""
     if not isinstance(content, dict):
-        return f"holds a {type(content).__name__}, not a model", OURS
+        return f"holds a {type(content).__name__}, not a model", GIVE_ULTRALYTICS
     if any(map(is_state, [content, *(content.get(key) for key in STATES)])):
-        return "holds weights without layers (a state_dict)", WEIGHTS
+        return "holds weights without layers (a state_dict)", SAVE_WHOLE_MODEL
     keys = ", ".join(str(key) for key in list(content)[:5] if not isinstance(key, (Foreign, Ignored)))
-    return f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", OURS
+    return f"holds no model ({f'only {keys}' if keys else 'nothing at all'})", GIVE_ULTRALYTICS
 
 
 def is_state(value: Any) -> bool:

@@ -1,6 +1,6 @@
-"""Class names as people's files have them: fewer than there are classes, counted from 1, with ends of lines in them.
+"""Reads class names from checkpoints, where some are missing, counted from 1, or contain line breaks.
 
-What can be put right without guessing is, and is noted; a class without a name is called after its number.
+What can be corrected without guessing is corrected and noted; a class without a name is called after its number.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LONGEST = 200  # characters of a name
-LISTED = 5  # classes named in a note
+MAX_NAME = 200  # characters of a class name
+MAX_LISTED = 5  # classes that a note names
 # At the ends of names, from lists made by other programs: marks of byte order, spaces of no width, ends of files.
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\x00\x1a"
 NUMBERS = (int, float)
@@ -24,7 +24,7 @@ def class_names(given: Any, count: int) -> tuple[tuple[str, ...], tuple[str, ...
         given: what the checkpoint has: a mapping or a list of names, or anything else.
 
     Returns:
-        Names by index, every one of them there, none over :data:`LONGEST` characters; notes, a sentence each. A name
+        Names by index, every one of them there, none over :data:`MAX_NAME` characters; notes, a sentence each. A name
         may still be unfit to be printed.
 
     Raises:
@@ -97,10 +97,10 @@ def clean(name: Any) -> str:
     name = name.encode("utf-8", "replace").decode("utf-8")  # halves of characters
     name = re.sub(r"\s+", " ", name.strip(INVISIBLE + " \t\r\n\f\v"))
     name = name.strip(INVISIBLE + " ")
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
 
 
 def listed(names: Sequence[str]) -> str:
     """The first few of some names."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(ascii(name)[1:-1] if not name.isprintable() else name[:40] for name in names[:LISTED]) + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(ascii(name)[1:-1] if not name.isprintable() else name[:40] for name in names[:MAX_LISTED]) + more

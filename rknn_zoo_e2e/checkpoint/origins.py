@@ -1,4 +1,4 @@
-"""Who made a checkpoint, as the classes it asks for tell."""
+"""Tells which program or project made a checkpoint, by the classes it asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all, and what a failed write means."""
+"""Writes folders whole or not at all, and says in the user's words why a write failed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
 
-RENAME_EXCHANGE = 2
-AT_FDCWD = -100
-OLD = ".old"
-LONGEST_NAME = 255  # bytes
+RENAME_EXCHANGE, AT_FDCWD = 2, -100  # Linux: linux/fs.h and fcntl.h, for renameat2
+OLD_SUFFIX = ".old"  # of a folder that is being replaced, where that takes two steps
+MAX_NAME_BYTES = 255  # of a file's name, on all common file systems
 
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A folder that becomes ``target`` if the block ends well, and leaves nothing if it does not.
+    """A new folder that takes the place of ``target`` when the block ends, and is removed if the block raises.
 
-    The old folder, if any, is there whole until the new one takes its place in one step.
+    Until then an old folder stays as it is; it is replaced in one step. Used for every write of a bundle.
+
+    Raises:
+        UserError: nothing can be written there.
     """
     target = linked(target)
     try:
@@ -42,35 +44,35 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def linked(target: Path) -> Path:
-    """Where a link leads to: that is what changes, not the link. Anything else is itself."""
+    """The folder a link leads to, which is what gets replaced; ``target`` itself where it is no link."""
     return Path(os.path.realpath(target)) if target.is_symlink() else target
 
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Makes a folder with its parents; those that are still empty when the block ends are gone again."""
-    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    """Makes a folder and its parents for the block; those it made that are empty afterwards are removed again."""
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        for one in absent:
+        for path in absent:
             with contextlib.suppress(OSError):  # not empty
-                one.rmdir()
+                path.rmdir()
 
 
 def remove_stale(target: Path) -> None:
-    """Removes what killed processes left of their stages of ``target``. Only for whoever alone may write it."""
-    ours = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}(\.old)?")
-    for path in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
-        if path.suffix == OLD and not target.exists():
-            path.rename(target)  # it died between the two steps of an exchange
+    """Removes the staging folders of ``target`` that killed processes left. To be called with its lock held."""
+    stage_name = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}(\.old)?")
+    for path in [path for path in target.parent.iterdir() if stage_name.fullmatch(path.name)]:
+        if path.suffix == OLD_SUFFIX and not target.exists():
+            path.rename(target)  # a process was killed between the two steps of exchange()
         else:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def check_name(target: Path) -> None:
-    """Raises :class:`UserError` where the names made of ``target``'s are too long for file systems, or no text."""
+    """Raises :class:`UserError` if ``target``'s name is not UTF-8, or too long once a staging suffix is added to it."""
     try:
         target.name.encode()
     except UnicodeEncodeError:
@@ -78,7 +80,7 @@ def check_name(target: Path) -> None:
             f"The name {os.fsencode(target.name)!r} is no text in UTF-8, or this locale has only ASCII.",
             "Rename the checkpoint in ASCII, or set LC_ALL=C.UTF-8.",
         ) from None
-    left = LONGEST_NAME - len(os.fsencode(f".{target.name}.12345678{OLD}"))
+    left = MAX_NAME_BYTES - len(os.fsencode(f".{target.name}.12345678{OLD_SUFFIX}"))
     if left < 0:
         raise UserError(
             f"{target.name[:40]}... is {-left} bytes too long for a file's name.",
@@ -87,22 +89,22 @@ def check_name(target: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> UserError:
-    """What a failed write means to the user."""
+    """The error to show for a failed write to ``path``."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"No space left to write {path}.", "Free some space, or give another folder with -o.")
     return UserError(f"{path} cannot be written ({error.strerror or error}).", "Give another folder with -o.")
 
 
 def exchange(stage: Path, target: Path) -> None:
-    """Puts ``stage`` in ``target``'s place, and the old content, if any, in ``stage``'s."""
+    """Swaps two folders, on Linux in one step: ``stage`` becomes ``target``, an old ``target`` becomes ``stage``."""
     if not target.exists():
         stage.rename(target)
         return
-    with contextlib.suppress(AttributeError, OSError):  # not Linux, or a file system without it
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or not possible on this file system
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
         if renameat2(AT_FDCWD, os.fsencode(stage), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
             return
-    old = stage.with_name(stage.name + OLD)
+    old = stage.with_name(stage.name + OLD_SUFFIX)
     target.rename(old)
     stage.rename(target)
     old.rename(stage)

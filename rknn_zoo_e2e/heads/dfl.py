@@ -14,7 +14,6 @@ Both are exact: sigmoid(d) is o's share of the probability and softplus(d) = log
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -84,10 +83,3 @@ class TreeDFL(nn.Module):
                 difference = self.final(total)
             mean = base(mean) + step(mean) * difference.sigmoid()
         return mean
-
-
-def softmax_mean(logits: Tensor, bins: int) -> Tensor:
-    """Ultralytics' own DFL, for comparison: logits (1, 4 * bins, H, W) to distances (1, 4, H, W)."""
-    b, _, h, w = logits.shape
-    weights = torch.arange(bins, dtype=logits.dtype).view(1, 1, bins, 1, 1)
-    return (logits.view(b, SIDES, bins, h, w).softmax(2) * weights).sum(2)

@@ -1,4 +1,4 @@
-"""The Hub's own client, and what its exceptions mean to the user."""
+"""Sets up the Hub's own client, and turns its exceptions into errors that say what to do."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rknn_zoo_e2e.files.validation import harmless
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-SILENCE, CONNECT = 120.0, 10.0  # s without a byte, after which the Hub itself gives up a request; to be let in
-AGAIN = "Run the same command again in a few minutes."
+READ_TIMEOUT, CONNECT_TIMEOUT = 120.0, 10.0  # s; after 120 without a byte the Hub itself gives up a request
+TRY_AGAIN = "Run the same command again in a few minutes."
 LOG_IN = "Make a token at https://huggingface.co/settings/tokens, then: hf auth login (or set HF_TOKEN)."
-REACH = "Check the connection and the proxy; HF_ENDPOINT names a mirror."
+CHECK_NETWORK = "Check the connection and the proxy; HF_ENDPOINT names a mirror."
 
 
 class Unreachable(UserError):
-    """There is no way to the Hub from here."""
+    """The Hub cannot be reached from here, or must not be (offline mode)."""
 
 
 class Outdated(UserError):
-    """Somebody else committed in between."""
+    """Somebody else committed to the repo since it was read."""
 
 
 def require_hub(before: str = "") -> None:
@@ -48,8 +48,8 @@ def hub_api() -> HfApi:
 
     session = get_session()
     if session.timeout == httpx2.Timeout(None):
-        # The client's own default: a server that accepts and then says nothing would hold us for ever.
-        session.timeout = httpx2.Timeout(SILENCE, connect=CONNECT)
+        # The client's default is none: a server that accepts a connection and then says nothing would block for ever.
+        session.timeout = httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
 
     return HfApi(library_name=PROJECT, library_version=version_of(PROJECT) or "unknown")
 
@@ -113,15 +113,21 @@ def hub_errors(repo: str) -> Iterator[None]:
                 what, fix = "HF_HUB_OFFLINE is set, and what is needed is not in the cache.", "Unset it and try again."
                 raise Unreachable(f"{repo}: {what}", fix) from error
             if isinstance(error, LocalEntryNotFoundError):
-                raise Unreachable(f"Hugging Face cannot be reached, and {repo} is not in the cache.", REACH) from error
-            raise Unreachable(f"Hugging Face cannot be reached, or the connection broke ({repo}).", REACH) from error
+                raise Unreachable(
+                    f"Hugging Face cannot be reached, and {repo} is not in the cache.", CHECK_NETWORK
+                ) from error
+            raise Unreachable(
+                f"Hugging Face cannot be reached, or the connection broke ({repo}).", CHECK_NETWORK
+            ) from error
         if any(isinstance(cause, FileMetadataError) for cause in causes):
             what = f"What answers in place of Hugging Face is no Hub, as far as {repo} goes."
             raise UserError(what, "Check HF_ENDPOINT and the proxy.") from error
         if isinstance(error, LocalEntryNotFoundError):
-            raise Unreachable(f"{repo} is not in the cache, and Hugging Face cannot be reached.", REACH) from error
+            raise Unreachable(
+                f"{repo} is not in the cache, and Hugging Face cannot be reached.", CHECK_NETWORK
+            ) from error
         if isinstance(error, OSError) and "Consistency check failed" in str(error):
-            raise UserError(f"A file of {repo} arrived incomplete.", AGAIN) from error
+            raise UserError(f"A file of {repo} arrived incomplete.", TRY_AGAIN) from error
         raise
 
 
@@ -159,8 +165,8 @@ def answered(repo: str, error: Any) -> UserError:
     if status == 412:
         return Outdated(f"{repo} keeps being changed by somebody else.", "Run the same command again.")
     if status == 429:
-        return UserError("Hugging Face had too many requests from here (429).", AGAIN)
+        return UserError("Hugging Face had too many requests from here (429).", TRY_AGAIN)
     if status >= 500:
-        return UserError(f"Hugging Face has a problem (HTTP {status}).", AGAIN)
+        return UserError(f"Hugging Face has a problem (HTTP {status}).", TRY_AGAIN)
     said = harmless((error.server_message or str(error)).strip().splitlines()[-1], 300)
     return UserError(f"Hugging Face refuses this for {repo} (HTTP {status}: {said}).", "Change it accordingly.")

@@ -1,8 +1,8 @@
-"""How a repo is laid out: ``<toolkit>/<soc>/<precision>/`` is each a whole bundle of one artifact, with checksums.
+"""The layout of a repo on the Hub: each folder ``<toolkit>/<soc>/<precision>/`` is a whole bundle of one artifact.
 
-So a board fetches one folder and nothing else, the client's cache of it already is a bundle, and builds for another SoC
-or with another toolkit (a board's librknnrt may not load the newest) only add folders. What they share, such as
-``model.onnx``, the Hub stores once.
+So a board fetches one folder, the copy in the client's cache is a bundle already, and builds for another SoC or with
+another toolkit (a board's librknnrt may be too old for the newest) only add folders. Files they share, such as
+``model.onnx``, are stored once by the Hub.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.hub.privacy import check_private, without_traces
 
-SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it
+SUMS = "SHA256SUMS"  # a folder's checksums, in the format of `sha256sum -c`
 DO_NOT_USE = "Do not use it; tell its owner."
 Content = Path | bytes
 
 
 def folder_of(artifact: Artifact) -> str:
-    """Where an artifact's bundle lies in a repo."""
+    """The folder of an artifact's bundle in a repo."""
     return f"{artifact.toolkit}/{artifact.soc}/{artifact.precision}"
 
 
@@ -37,7 +37,7 @@ def digest(content: Content) -> str:
 
 
 def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
-    """What the repo is to hold of an artifact, by path in the repo.
+    """The files a repo gets for an artifact, by path in the repo; the build log without traces of this machine.
 
     Raises:
         UserError: a file is missing or not the one that was built, or holds something private.
@@ -57,7 +57,7 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
 
 
 def files_needed(bundle: Bundle, whole: bool = False) -> list[str]:
-    """What to fetch of a folder: on a board what its NPU runs, unless the whole is wanted, elsewhere always all."""
+    """Names of the files to fetch: on a board only what its NPU runs, unless ``whole``; on other machines all."""
     return bundle.files if whole or not probe.board_soc() else [METADATA, LABELS, bundle.artifacts[0].file]
 
 
@@ -67,7 +67,7 @@ def sums_text(files: Mapping[str, Content]) -> str:
 
 
 def sums_in(files: Mapping[str, Content]) -> dict[str, str]:
-    """What the ``SHA256SUMS`` among a repo's files say, by path in the repo."""
+    """SHA-256 by path in the repo, from the ``SHA256SUMS`` among files to publish."""
     found: dict[str, str] = {}
     for path, content in files.items():
         if isinstance(content, bytes) and path.endswith(f"/{SUMS}"):

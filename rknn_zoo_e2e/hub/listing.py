@@ -1,4 +1,4 @@
-"""What a repo holds, before anything of it is fetched: anybody may have filled it."""
+"""Lists and checks a repo's files before anything is downloaded: anybody may have filled it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rknn_zoo_e2e.hub.layout import DO_NOT_USE
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-MOST_FILES = 10_000  # 200 bundles have 1,500
-LARGEST = schema.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
+MOST_FILES = 10_000  # of a repo; one with 200 bundles has 1,500
+MAX_BYTES = schema.LARGEST | {"": 1 << 20}  # SHA256SUMS has no suffix
 
 
 def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
@@ -46,9 +46,9 @@ def list_files(repo: str, revision: str | None) -> dict[str, RepoFile]:
 
 
 def check_sizes(repo: str, revision: str | None, patterns: Iterable[str]) -> None:
-    """Raises :class:`UserError` where a file that matches is larger than its like can be, or as :func:`list_files`."""
+    """Raises :class:`UserError` if a matching file is larger than its kind may be, or as :func:`list_files` does."""
     wanted = list(patterns)
     for path, file in list_files(repo, revision).items():
-        most = LARGEST.get(PurePosixPath(path).suffix, 0)
+        most = MAX_BYTES.get(PurePosixPath(path).suffix, 0)
         if file.size > most and any(fnmatch(path, pattern) for pattern in wanted):
             raise UserError(f"{repo}: {path} has {file.size:,} bytes, more than {most:,}.", DO_NOT_USE)

@@ -1,4 +1,4 @@
-"""Nothing of the machine a bundle was built on goes to the Hub, or into a report: no path, no user's name, no token."""
+"""Keeps paths, names and tokens of this machine out of what is published and out of reports."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from pathlib import Path
 
 from rknn_zoo_e2e.errors import UserError
 
-SHORTEST_FOLDER, SHORTEST_TOKEN = 4, 8  # characters
+MIN_FOLDER, MIN_TOKEN = 4, 8  # characters
 SHARED_NAMES = frozenset({"root", "user", "users", "localhost", "ubuntu", "build", "runner"})  # name nobody
 HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root\b|~[\w.-]*(?=/)|[A-Za-z]:(?=\\)|\\\\[\w.-]+(?=\\)"
-# Where people keep files, on this machine or on another one that a log is of; /dev/shm is such a place in /dev.
-SHELVES = r"/dev/shm\b|/(?:data|media|mnt|nfs|scratch|srv|storage|workspace)(?=/)"
-REST = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
-END = r"(?![\w-]|\.\w)"  # of a name: a full stop may follow it, a suffix not
-# Below / these hold nothing of a user's, and say much about an error.
-SYSTEM = frozenset({"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
+# Folders where people keep files, on this machine or on the one a log comes from; of /dev only /dev/shm is one.
+DATA_FOLDERS = r"/dev/shm\b|/(?:data|media|mnt|nfs|scratch|srv|storage|workspace)(?=/)"
+REST_OF_PATH = r"(?:[/\\][^\s/\\'\":,;()\[\]]*)*"
+END_OF_NAME = r"(?![\w-]|\.\w)"  # of a name: a full stop may follow it, a suffix not
+# Folders below / that hold no user's files: their paths stay, since they help to understand an error.
+SYSTEM_FOLDERS = frozenset(
+    {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"}
+)
 SECRETS = (
     (r"(?<=://)[^\s/'\"]+(?=@)", "(credentials)"),
     (r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",]+", r"\1(token)"),
@@ -34,20 +36,20 @@ SECRETS = (
 def folders() -> tuple[str, ...]:
     """This machine's own folders, longest first: where things are built and kept.
 
-    Those of one or two letters, such as ``/w`` in a container, stand in any megabyte of weights by chance.
+    Very short ones, such as ``/w`` in a container, are left out: they occur in any megabyte of weights by chance.
     """
     places: set[Path] = set()
     for place in (Path.home, Path.cwd, lambda: Path(tempfile.gettempdir())):
         with suppress(OSError, RuntimeError):  # no home, a working folder that is gone, a disk that is full
             places |= {place(), place().resolve()}
-    return tuple(sorted((str(p) for p in places if len(str(p)) >= SHORTEST_FOLDER), key=len, reverse=True))
+    return tuple(sorted((str(p) for p in places if len(str(p)) >= MIN_FOLDER), key=len, reverse=True))
 
 
 @cache
 def roots() -> tuple[str, ...]:
     """Names of the folders below ``/`` that may hold a user's files, such as "mnt"."""
     with suppress(OSError):
-        return tuple(name for name in os.listdir("/") if name not in SYSTEM)
+        return tuple(name for name in os.listdir("/") if name not in SYSTEM_FOLDERS)
     return ()
 
 
@@ -70,7 +72,7 @@ def secrets() -> tuple[str, ...]:
         from huggingface_hub import get_token
 
         found.append(get_token())
-    return tuple({token for token in found if token and len(token) >= SHORTEST_TOKEN})
+    return tuple({token for token in found if token and len(token) >= MIN_TOKEN})
 
 
 def without_secrets(text: str) -> str:
@@ -85,10 +87,17 @@ def without_secrets(text: str) -> str:
 def without_traces(text: str) -> str:
     """A log without paths, names and tokens of this machine; names of graph nodes, which look like paths, stay."""
     top = "|".join(map(re.escape, roots()))
-    own = "|".join([*(re.escape(f) + END for f in folders()), HOMES, SHELVES, *([rf"/(?:{top}){END}"] if top else [])])
+    own = "|".join(
+        [
+            *(re.escape(f) + END_OF_NAME for f in folders()),
+            HOMES,
+            DATA_FOLDERS,
+            *([rf"/(?:{top}){END_OF_NAME}"] if top else []),
+        ]
+    )
     text = without_secrets(text)
     text = re.sub(rf"""(['"])(?:{own})(?:[/\\][^'"\n]*)?\1""", r"\1(path)\1", text)  # may hold spaces
-    text = re.sub(rf"(?<![\w.])(?:{own}){REST}", "(path)", text)
+    text = re.sub(rf"(?<![\w.])(?:{own}){REST_OF_PATH}", "(path)", text)
     return without_names(text)
 
 
@@ -101,7 +110,7 @@ def without_names(text: str) -> str:
         return text
 
     def in_path(path: re.Match[str]) -> str:
-        return re.sub(rf"(?<=[/\\])(?:{known}){END}", "(name)", path[0])
+        return re.sub(rf"(?<=[/\\])(?:{known}){END_OF_NAME}", "(name)", path[0])
 
     text = re.sub(r"(?<![\w./\\])\.{1,2}[/\\]\S*", in_path, text)
     return re.sub(rf"(?<![\w.-])(?:{known})(?=@)|(?:(?<=@)|(?<=://))(?:{known})(?![\w-])", "(name)", text)

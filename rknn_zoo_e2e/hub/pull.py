@@ -1,4 +1,4 @@
-"""Fetching a published bundle: one SoC's folder, through the client's cache, its checksums compared."""
+"""Fetches a published bundle: one SoC's folder, through the Hub client's cache, its checksums compared."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ def parse(model: str) -> tuple[str, str | None]:
 
 
 def download(repo: str, revision: str | None, patterns: Iterable[str], force: bool = False) -> Path:
-    """The files of a repo that match, as a folder of the client's cache; offline what is cached.
+    """Downloads the files of a repo that match patterns; returns the folder of the client's cache that holds them.
+
+    Offline the folder holds what was cached before.
 
     Raises:
         UserError: no such repo, no network and not cached, a path that leaves the folder, or a file of absurd size.
     """
     allowed = list(patterns)
-    with suppress(Unreachable):  # then only what is in the cache is left, and was looked at when it came
+    with suppress(Unreachable):  # offline: what is cached was checked when it was downloaded
         check_sizes(repo, revision, allowed)
     with hub_errors(repo):
         try:
@@ -57,7 +59,7 @@ def download(repo: str, revision: str | None, patterns: Iterable[str], force: bo
 
 
 def read_repo(repo: str, revision: str | None, more: Iterable[str] = ()) -> list[Bundle]:
-    """All bundles of a repo, as far as their metadata goes, and the files that match ``more`` beside it."""
+    """All bundles of a repo; only their metadata and the files that match ``more`` are downloaded."""
     snapshot = download(repo, revision, [f"*/*/*/{name}" for name in (METADATA, SUMS, *more)])
     places = sorted(path.parent for path in snapshot.glob(f"*/*/*/{METADATA}"))
     damaged = [path for path in places if read_sums(path).get(METADATA) != sha256(path / METADATA)]
@@ -74,13 +76,13 @@ def read_repo(repo: str, revision: str | None, more: Iterable[str] = ()) -> list
 
 
 def again(repo: str, commit: str, files: Iterable[str]) -> None:
-    """Fetches files past the cache, where perhaps only its copy is damaged; offline they stay as they are."""
+    """Downloads files anew, in case only the cache's copy is damaged; offline they stay as they are."""
     with suppress(Unreachable, ValueError):  # ValueError: offline, the client does not try
         download(repo, commit, [glob.escape(file) for file in files], force=True)
 
 
 def differs(repo: str, file: str) -> UserError:
-    """What a checksum that differs means."""
+    """The error for a file whose checksum is not the published one."""
     return UserError(
         f"{repo}: {file} is not the file that was published (its checksum differs).",
         "Do not use it; try again later, and tell its owner if it stays so.",
@@ -88,7 +90,7 @@ def differs(repo: str, file: str) -> UserError:
 
 
 def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | None) -> Bundle:
-    """The one to fetch: for this board or the SoC asked for, int8 before fp16, by the newest toolkit the board loads.
+    """The bundle to fetch: for the SoC asked for or this board's; int8 before fp16; by the newest toolkit it can load.
 
     Raises:
         UserError: there is none.
@@ -118,7 +120,7 @@ def choose(bundles: list[Bundle], repo: str, soc: str | None, precision: str | N
 
 
 def preference(bundle: Bundle) -> tuple[bool, bool, Version]:
-    """Sorts the best last."""
+    """A key that sorts the bundle to prefer last: INT8, loadable by this board's librknnrt, newest toolkit."""
     [artifact] = bundle.artifacts
     version, loadable = release(artifact.toolkit), runtime_version()
     return artifact.precision == "int8", loadable is None or version <= loadable, version

@@ -1,4 +1,4 @@
-"""What publishing bundles would change in a repo; nothing is changed here."""
+"""Plans a publication: which files of a repo would be added, changed and removed. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Wishes:
-    """What to do, as the user said.
+    """The options of ``publish``.
 
     Attributes:
         branch: the branch to commit to, made if it is not there.
         private: whether a repo that has to be made is private.
         pull_request: propose the change instead.
-        replace: let go of what the repo holds, if that is another model.
-        sample: picture to draw on; by default one that fits, if the repo has none yet.
+        replace: remove what the repo holds of another model.
+        sample: picture to draw detections on for the card; by default a fitting one, if the repo has no sample yet.
         draw: whether to draw one at all.
     """
 
@@ -44,11 +44,11 @@ class Wishes:
 
 @dataclass
 class Plan:
-    """What a repo is to become.
+    """What a repo is to hold after publishing.
 
     Attributes:
-        files: all that is to be there of ours, by path.
-        changed: those that are not there yet, or differ.
+        files: all files of this publication, by path in the repo.
+        changed: those the repo does not have yet, or has with another content.
         removed: folders and files that go.
         kept: folders that stay as they are.
     """

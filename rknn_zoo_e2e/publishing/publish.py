@@ -15,7 +15,7 @@ from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.publishing.plan import Plan, Wishes, make_plan
 from rknn_zoo_e2e.publishing.repo_state import look
 
-ATTEMPTS = 4  # where others publish into the same repo at the same time
+MAX_ATTEMPTS = 4  # where others publish into the same repo at the same time
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def publish(
     plan = make_plan(bundles, repo, wishes, on_stage, drawn)
     if not agree(plan):
         return plan, None
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         try:
             return plan, apply(plan, on_stage)
         except Outdated:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-BLOCK = 128  # rotated candidates at a time: small matrices stay in the cache
-FEW = 200  # upright candidates for which OpenCV, one pair after the other, is quicker
-MANY = 1_000_000  # pairs of them that may touch, beyond which memory (60 bytes each) is dearer than OpenCV's time
+BLOCK_BOXES = 128  # rotated candidates at a time: small matrices stay in the cache
+FEW_BOXES = 200  # upright candidates for which OpenCV, one pair after the other, is quicker
+MAX_PAIRS = 1_000_000  # pairs of them that may touch, beyond which memory (60 bytes each) is dearer than OpenCV's time
 # Classes are moved apart by this many px (ultralytics.utils.nms, max_wh), in float32 as there: its rounding, up to
 # 1/16 px for the last of 80 classes, decides the closest calls the same way.
 CLASS_OFFSET = np.float32(7680)
@@ -34,7 +34,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, threshold:
         Indices kept, best first; equal scores in the order given.
     """
     apart = boxes + class_ids.astype(np.float32) * CLASS_OFFSET
-    if len(scores) > FEW:
+    if len(scores) > FEW_BOXES:
         order = best_first(scores)
         pairs = overlapping(apart.take(order, 1), threshold)
         if pairs is not None:
@@ -53,7 +53,7 @@ def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nda
         boxes: (4, N) float32 x1, y1, x2, y2.
 
     Returns:
-        None where more than :data:`MANY` pairs would have to be looked at.
+        None where more than :data:`MAX_PAIRS` pairs would have to be looked at.
     """
     by_left = boxes[0].argsort()
     boxes = boxes.take(by_left, 1)
@@ -61,7 +61,7 @@ def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nda
     left, after = boxes[0].astype(np.float64), np.arange(1, len(by_left) + 1)
     counts = left.searchsorted(left + sides[0] * (1 - threshold + 1e-6), "right") - after
     ends = counts.cumsum()
-    if (total := int(ends[-1])) > MANY:
+    if (total := int(ends[-1])) > MAX_PAIRS:
         return None
     first = (after - 1).repeat(counts)
     second = np.arange(total) + (after - ends + counts).repeat(counts)
@@ -145,8 +145,8 @@ def rotated_nms(obb: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, thre
     x, y = apart[:2]
     reach = reach_of(threshold) * (apart[2] ** 2 + apart[3] ** 2)
     kept: list[int] = []
-    for start in range(0, len(order), BLOCK):
-        end = min(start + BLOCK, len(order))
+    for start in range(0, len(order), BLOCK_BOXES):
+        end = min(start + BLOCK_BOXES, len(order))
         distance = (x[start:end] - x[:end, None]) ** 2
         distance += (y[start:end] - y[:end, None]) ** 2
         distance -= reach[start:end]

@@ -1,6 +1,7 @@
-"""A model's outputs as a runtime hands them over: float32, or as the NPU keeps them, fp16 or INT8.
+"""A model's output tensors as a runtime returns them: float32, or fp16 or INT8 as the NPU keeps them.
 
-What nobody asks :func:`ceiling`, :func:`part` or :func:`real` for stays as it is.
+The decoders of :mod:`rknn_zoo_e2e.tasks` convert only the values they need to float32, through the functions here. The
+runtimes in Python return float32; INT8 and fp16 are for a runtime that reads the NPU's memory directly.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ class Quantized:
         return replace(self, values=self.values[index])
 
 
-Raw = np.ndarray | Quantized  # an output: (1, C, A) or (1, C, H, W)
+Raw = np.ndarray | Quantized  # one output of a model: (1, C, A) or (1, C, H, W)
 NOT_FINITE = "values that are not finite numbers"
 
 
 def real(output: Raw) -> np.ndarray:
-    """The whole of ``output`` in float32."""
+    """All values of ``output``, of the same shape, as float32."""
     if isinstance(output, Quantized):
         return (output.values.astype(np.float32) - output.zero_point) * np.float32(output.scale)
     return output.astype(np.float32, copy=False)
@@ -62,17 +63,19 @@ def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
 
 
 def ceiling(output: Raw, first: int, last: int, by_product: bool = False) -> np.ndarray:
-    """A bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32: the largest of them or more.
+    """An upper bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32.
 
-    They are sigmoids, never negative, so their sum bounds them; a matrix product gives it in 0.6 of the time of the
-    maximum. Where a sum is negative or no number they are something else, and the maximum is taken after all.
+    Used to skip anchors whose class scores cannot reach the threshold, before their exact maximum is computed.
+
+    Scores are sigmoids, never negative, so their sum is a bound; a matrix product computes it in 0.6 of the time of the
+    maximum. If a sum is negative or NaN the values are no sigmoids, and the maximum is computed instead.
 
     Args:
         output: (C, A).
         by_product: take the sum where it serves. BLAS must use one thread, or others spin while they wait for work.
 
     Raises:
-        FloatingPointError: one is NaN; infinite ones may still be among the scores of anchors over any threshold.
+        FloatingPointError: a score is NaN. Infinite ones are found later, where anchors above the threshold are read.
     """
     if by_product and last - first > 1 and isinstance(output, np.ndarray) and output.dtype == np.float32:
         total = np.dot(ones(last - first), output[first:last])
@@ -87,7 +90,7 @@ def ones(count: int) -> np.ndarray:
 
 
 def highest(output: Raw, first: int, last: int) -> np.ndarray:
-    """The largest of channels ``first`` to ``last - 1`` at each anchor, (A,) float32; NaN where one of them is.
+    """The maximum of channels ``first`` to ``last - 1`` at each anchor, (A,) float32; NaN where one of them is NaN.
 
     Args:
         output: (C, A).
@@ -95,30 +98,30 @@ def highest(output: Raw, first: int, last: int) -> np.ndarray:
     scores = output[first:last]
     if isinstance(scores, Quantized) or scores.dtype != np.float16:
         return real(scores.max(0))
-    # numpy compares halves slowly. Without a sign they are in the order of their bits; NaN comes out on top.
+    # numpy compares fp16 slowly. Positive fp16 values have the order of their bits as integers; NaN is the largest.
     bits = scores.view(np.uint16).max(0)
     return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
 
 
 def greatest(values: np.ndarray) -> float:
-    """NaN where one is, -inf of none. Of few values it takes a third of ``max``'s time, as does :func:`least`."""
+    """The maximum: NaN if one value is NaN, -inf if there is none. On few values three times as fast as ``max``."""
     return values.item(values.argmax()) if values.size else -np.inf
 
 
 def least(values: np.ndarray) -> float:
-    """NaN where one is, inf of none."""
+    """The minimum: NaN if one value is NaN, inf if there is none. On few values three times as fast as ``min``."""
     return values.item(values.argmin()) if values.size else np.inf
 
 
 def below(values: np.ndarray, limit: float, what: str) -> np.ndarray:
-    """The values themselves. Raises :class:`FloatingPointError` where one is no number, or not below ``limit``."""
+    """Returns ``values``. Raises :class:`FloatingPointError` (``what``) if one is NaN or not below ``limit``."""
     if (top := greatest(values)) < limit:
         return values
     raise FloatingPointError(what if np.isfinite(top) else NOT_FINITE)
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """The values themselves. Raises :class:`FloatingPointError` where one is no number or infinite."""
+    """Returns ``values``. Raises :class:`FloatingPointError` if one is NaN or infinite."""
     if not np.isfinite(values).all():
         raise FloatingPointError(NOT_FINITE)
     return values

@@ -1,4 +1,4 @@
-"""Model cards as data in ``models/*.yaml``, and how people spell their names."""
+"""The catalogue of all model cards (``models/*.yaml``), and how their names may be spelt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rknn_zoo_e2e.zoo.card_reader import read_calibration_sets, read_family
 from rknn_zoo_e2e.zoo.cards import CardError, ModelCard, ReleaseFile
 from rknn_zoo_e2e.zoo.fetch import Asset
 
-WILD = "*?["  # of shell patterns
+WILD = "*?["  # characters that make a name a shell pattern
 PACKAGE = Path(__file__).parent.parent
 # Inside the wheel, or beside the package in a checkout.
 MODELS = PACKAGE / "models" if (PACKAGE / "models").is_dir() else PACKAGE.parent / "models"

@@ -1,5 +1,7 @@
-"""Whose weights a file holds. What a card says of accuracy, licence or key points is true of the zoo's own file alone,
-and a file's name proves nothing: people call their own models yolov8n.pt, too.
+"""Tells whether a checkpoint or bundle holds the weights of a model of the zoo, by their checksum.
+
+A card's accuracy, licence and key points hold for the zoo's own file only, and a file's name proves nothing: people
+call their own models yolov8n.pt, too.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Identity:
         return OWN if self.contradicts(spec) else self
 
 
-OWN = Identity()
+OWN = Identity()  # the user's own weights
 
 
 def known_checksums(card: ModelCard) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Where checkpoint files are looked for on this machine."""
+"""The folders on this machine in which a checkpoint of a given name is looked for."""
 
 from __future__ import annotations
 

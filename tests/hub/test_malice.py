@@ -191,7 +191,7 @@ def test_a_hub_that_says_nothing_is_not_waited_for_for_ever(hub: Hub, tmp_path: 
     from huggingface_hub import close_session
 
     bundle = make(tmp_path)
-    monkeypatch.setattr(client, "SILENCE", 0.3)
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.3)
     hub.fail("commit", "slow")
     close_session()  # another test's may be waiting longer
     try:

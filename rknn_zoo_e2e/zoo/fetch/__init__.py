@@ -1,4 +1,4 @@
-"""Fetching checkpoints and calibration sets: from Hugging Face, else from Ultralytics' release; kept, and checked."""
+"""Fetches checkpoints and calibration sets from Hugging Face, else from Ultralytics' releases, and checks them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from rknn_zoo_e2e.zoo.fetch.records import Record
 
 __all__ = ["Asset", "Fetched", "cached", "fetch", "fetch_all"]
 
-PARALLEL = 4  # downloads side by side
+MAX_PARALLEL = 4  # downloads at the same time
 
 
 @dataclass(frozen=True)
 class Asset:
-    """Something to fetch.
+    """A file or an archive of the zoo that can be fetched.
 
     Attributes:
         name: what users type.
         file: its name in our cache: a checkpoint's file, or the folder an archive is unpacked into.
-        hub, release: where it is, in the order they are tried.
-        archive: a zip of pictures.
-        sha256: what it must have, empty where that is not known beforehand.
+        hub, release: its sources, in the order they are tried.
+        archive: whether it is a zip of pictures.
+        sha256: the checksum it must have, empty where it is not known beforehand.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Asset:
 
     def is_record(self, record: Record) -> bool:
         """Whether what was fetched is what is asked for now: sources and checksums change as cards do."""
-        sources = [one.address for one in (self.hub, self.release) if one]
+        sources = [source.address for source in (self.hub, self.release) if source]
         return record.source in sources and self.sha256 in ("", record.sha256)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Something fetched.
+    """What :func:`fetch` returns.
 
     Attributes:
         path: the file, or the folder of a set.
@@ -95,12 +95,12 @@ def fetch(asset: Asset, progress: Progress) -> Fetched:
 
 
 def fetch_all(assets: Sequence[Asset], tracker: Tracker) -> list[Fetched | UserError]:
-    """Several side by side; one that cannot be fetched does not stop the others.
+    """Fetches several assets at the same time; an error of one is returned in its place and does not stop the others.
 
-    The threads are daemons, as no executor's are: Ctrl-C does not wait for a server that has stopped talking. What no
-    one foresaw ends them all, and is raised here.
+    The threads are daemons, which an executor's are not, so that Ctrl-C does not wait for a server that has stopped
+    answering. Any exception other than a UserError ends all downloads, and is raised here.
     """
-    stopped, slots = threading.Event(), threading.Semaphore(PARALLEL)
+    stopped, slots = threading.Event(), threading.Semaphore(MAX_PARALLEL)
 
     def one(asset: Asset, future: Future[Fetched | UserError]) -> None:
         progress = tracker.of(asset.name)
@@ -139,8 +139,8 @@ def _check_unchanged(asset: Asset, record: Record) -> None:
 
 
 def _download(asset: Asset, record: Record, progress: Progress) -> Fetched:
-    """From the first source that has it."""
-    # Here, not above: nothing that only looks at the catalogue pays for the import.
+    """Downloads an asset from the first source that has it, and records it."""
+    # Imported here, so that commands which only look at the catalogue do not load the Hub's client.
     from rknn_zoo_e2e.zoo.fetch.hub import from_hub
     from rknn_zoo_e2e.zoo.fetch.release import from_release
 

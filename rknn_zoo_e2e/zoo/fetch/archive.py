@@ -1,4 +1,4 @@
-"""Pictures out of a zip archive, without trusting it."""
+"""Unpacks the pictures of a zip archive that is not trusted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.vision.image import SUFFIXES
 
-LARGEST = 1 << 30  # bytes unpacked
+MAX_UNPACKED_BYTES = 1 << 30  # of all pictures of an archive
 
 
 def unpack_pictures(archive: Path, target: Path) -> Path:
@@ -45,7 +45,7 @@ class _Hostile(Exception):
 
 
 def _pictures(file: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Its pictures, after looking at every member: one that would land elsewhere spoils the whole archive."""
+    """The members that are pictures. Every member is checked: one that leaves the folder makes the archive refused."""
     found = []
     for member in file.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
@@ -57,6 +57,6 @@ def _pictures(file: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             found.append(member)
     if not found:
         raise _Hostile("it holds no pictures")
-    if sum(member.file_size for member in found) > LARGEST:
-        raise _Hostile(f"it would unpack to more than {LARGEST >> 20} MB")
+    if sum(member.file_size for member in found) > MAX_UNPACKED_BYTES:
+        raise _Hostile(f"it would unpack to more than {MAX_UNPACKED_BYTES >> 20} MB")
     return found

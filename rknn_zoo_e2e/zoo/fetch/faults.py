@@ -1,4 +1,4 @@
-"""What can go wrong while fetching, and what to do about it."""
+"""The errors of fetching, with what to do about them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.zoo.weights import FOLDER_VARIABLE
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class NotThere(Exception):
-    """A source answers, and does not have the file. The message names the source."""
+    """A source answers but does not have the file. The message names the source."""
 
 
 class Unreachable(Exception):
@@ -61,13 +61,13 @@ def differs(name: str, source: str, actual: str, expected: str, whose: str) -> U
 
 @contextmanager
 def disk_faults(name: str) -> Iterator[None]:
-    """Turns what the file system says into advice."""
+    """Turns errors of the file system into advice."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        what = "the disk is full" if error.errno in FULL else f"{error.filename or 'the cache'}: {error.strerror}"
+        what = "the disk is full" if error.errno in DISK_FULL else f"{error.filename or 'the cache'}: {error.strerror}"
         raise UserError(
             f"{name} could not be kept: {what}.",
             "Free some space or correct the folder's rights, or name another with HF_HOME and XDG_CACHE_HOME.",

@@ -1,4 +1,4 @@
-"""A file of a Hugging Face repository, in the cache all tools of the Hub share."""
+"""Downloads a file of a Hugging Face repository into the cache that all tools of the Hub share."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.zoo.cards import HubFile
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs, refused
-from rknn_zoo_e2e.zoo.fetch.release import LARGEST, TIMEOUT, Got, Known, bar
+from rknn_zoo_e2e.zoo.fetch.release import ANSWER_TIMEOUT, MAX_FILE_BYTES, Got, Known, bar
 
 
 def from_hub(file: HubFile, name: str, known: Known, revision: str | None, progress: Progress) -> Got:
     """Downloads a file of the Hub into its own cache.
 
     Args:
-        known: the sha256 it must have, and in words whence that is known; None where it is not.
-        revision: commit of the first fetch: it is asked for first, so that a name goes on meaning the same file.
+        known: the sha256 it must have (None if unknown), and a phrase that says where that is from.
+        revision: commit of the first fetch, which is asked for first, so that a name keeps meaning the same file.
 
     Raises:
         NotThere, Unreachable: this source cannot serve it.
@@ -69,7 +69,7 @@ def from_hub(file: HubFile, name: str, known: Known, revision: str | None, progr
     for expected, whose in ((promised, "which the Hub has on record"), known):
         if expected and digest != expected:
             if not had:
-                # One step only: on some machines the blob is itself a link to what other tools share.
+                # Follow one link only: on some machines the blob is itself a link to a store other tools share.
                 blob = path.parent / path.readlink() if path.is_symlink() else path
                 blob.unlink()
                 path.unlink(missing_ok=True)
@@ -78,18 +78,18 @@ def from_hub(file: HubFile, name: str, known: Known, revision: str | None, progr
 
 
 def _look(file: HubFile, revision: str | None) -> tuple[str | None, str | None]:
-    """Asks for the file without fetching it: the download itself would try for half a minute where nobody answers.
+    """Asks for the file's facts before the download, which would retry for half a minute if nobody answers.
 
     Returns:
         Its commit, and the sha256 the Hub has on record (large files have one; the client compares only sizes).
     """
     url = hf_hub_url(file.repo, file.file, revision=revision)
     try:
-        found = get_hf_file_metadata(url, timeout=TIMEOUT)
+        found = get_hf_file_metadata(url, timeout=ANSWER_TIMEOUT)
     except RevisionNotFoundError:
         if revision is None:
             raise
         return _look(file, None)  # history was rewritten: the checksum decides
-    if (found.size or 0) > LARGEST:
+    if (found.size or 0) > MAX_FILE_BYTES:
         raise Unreachable(f"{constants.ENDPOINT} offers {found.size:,} bytes as {file.file}")
     return found.commit_hash, found.etag if re.fullmatch("[0-9a-f]{64}", found.etag or "") else None

@@ -1,4 +1,4 @@
-"""What was fetched before: one small file a name in our cache folder, ``$XDG_CACHE_HOME/e2erknn/fetched``."""
+"""Records of what was fetched: a small JSON file per name in our cache folder, ``$XDG_CACHE_HOME/e2erknn/fetched``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rknn_zoo_e2e.zoo.fetch.faults import disk_faults
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one name.
+    """What is recorded of one name.
 
     Attributes:
-        path: where it is; it may have been deleted since.
-        source, sha256: of what is there.
+        path: the file, which may have been deleted since.
+        source, sha256: of that file.
         checksums: sha256 by source, as of the first fetch from it.
         revisions: commit by source, for sources that have such.
     """
@@ -33,7 +33,7 @@ class Record:
     revisions: dict[str, str] = field(default_factory=dict)
 
     def updated(self, path: Path, source: str, sha256: str, revision: str | None) -> Record:
-        """With something that has just been fetched."""
+        """The record after another download."""
         revisions = self.revisions | ({source: revision} if revision else {})
         checksums = {source: sha256, **self.checksums}
         return replace(self, path=path, source=source, sha256=sha256, checksums=checksums, revisions=revisions)
@@ -51,7 +51,7 @@ def folder() -> Path:
 
 
 def read(name: str) -> Record | None:
-    """What is known of ``name``, None if nothing (or nothing that can be read)."""
+    """The record of ``name``, None if there is none or it cannot be read."""
     try:
         data = json.loads((folder() / f"{name}.json").read_text())
         return Record(**{**data, "path": Path(data["path"])})
@@ -60,7 +60,7 @@ def read(name: str) -> Record | None:
 
 
 def write(name: str, record: Record) -> None:
-    """Replaces what is known of ``name``, wholly or not at all."""
+    """Replaces the record of ``name`` in one step."""
     document = json.dumps({**asdict(record), "path": str(record.path)}, indent=1)
     with tempfile.NamedTemporaryFile("w", dir=folder(), prefix=f".{name}.", delete=False) as file:
         file.write(document)

@@ -1,4 +1,4 @@
-"""A file of Ultralytics' releases: into our cache, resumed where it was cut off."""
+"""Downloads a file of Ultralytics' releases into our cache, and resumes a download that was cut off."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from rknn_zoo_e2e.zoo.fetch import records
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, differs
 
 BASE_VARIABLE = "E2ERKNN_RELEASES"  # where the releases are, for a mirror
-BASE = "https://github.com/ultralytics/assets/releases/download"
-TIMEOUT = 10  # s, for the first answer
+RELEASES = "https://github.com/ultralytics/assets/releases/download"
+ANSWER_TIMEOUT = 10  # s, for a source's first answer
 Known = tuple[str | None, str]
-LARGEST = 4 << 30  # bytes; yolov8x has 0.14 GB, and no checkpoint is larger than this
+MAX_FILE_BYTES = 4 << 30  # of a download; yolov8x has 0.14 GB
 
 
 @dataclass(frozen=True)
 class Got:
-    """A file as it came: where it is, its digest, and its commit where the source has such."""
+    """A downloaded file: its path, its SHA-256, and its commit if the source has commits."""
 
     path: Path
     sha256: str
@@ -37,7 +37,7 @@ class Got:
 
 
 def bar(progress: Progress) -> type[tqdm]:
-    """A tqdm that draws nothing and tells ``progress`` the share done."""
+    """A tqdm for the Hub's client that draws nothing and tells ``progress`` the share done."""
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,28 +56,28 @@ def from_release(file: ReleaseFile, name: str, known: Known, revision: str | Non
     """Downloads a release's file into our cache folder.
 
     Args:
-        known: the sha256 it must have, and in words whence that is known; None where it is not.
+        known: the sha256 it must have (None if unknown), and a phrase that says where that is from.
         revision: not used, a release has none.
 
     Raises:
         NotThere, Unreachable: this source cannot serve it.
         UserError: it is not what was fetched the first time.
     """
-    base = os.environ.get(BASE_VARIABLE) or BASE
+    base = os.environ.get(BASE_VARIABLE) or RELEASES
     url = f"{base.rstrip('/')}/{file.tag}/{file.file}"
     try:
-        answer = get_session().head(url, follow_redirects=True, timeout=TIMEOUT)
+        answer = get_session().head(url, follow_redirects=True, timeout=ANSWER_TIMEOUT)
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise Unreachable(f"{base} does not answer") from error
     if answer.status_code == 404:
         raise NotThere(f"{url} does not exist")
     if answer.status_code >= 400:
         raise Unreachable(f"{base} answers {answer.status_code}")
-    # Named by what the server says the file is now, so that a part of another one is never continued.
+    # Named after the file's ETag and length, so that a part of another version is never continued.
     stamp = answer.headers.get("etag", "") + answer.headers.get("content-length", "")
     part = records.folder() / f".{file.file}.{hashlib.sha256(stamp.encode()).hexdigest()[:8]}.part"
     size = int(answer.headers["content-length"]) if "content-length" in answer.headers else None
-    if size is not None and size > LARGEST:
+    if size is not None and size > MAX_FILE_BYTES:
         raise Unreachable(f"{base} offers {size:,} bytes as {file.file}")
     if size is None or (part.exists() and part.stat().st_size > size):
         part.unlink(missing_ok=True)
@@ -90,9 +90,11 @@ def from_release(file: ReleaseFile, name: str, known: Known, revision: str | Non
     except OSError as error:
         if error.errno is not None:
             raise
-        part.unlink()  # complete, and not of the size it should be
+        part.unlink()  # complete, but of another size than announced
         raise Unreachable(f"{base} sent a file of another size than it said") from error
-    if not zipfile.is_zipfile(part):  # checkpoints and sets are; a hotel's log-in page is not, and must not be recorded
+    if not zipfile.is_zipfile(
+        part
+    ):  # checkpoints and sets are zips; a log-in page of a network is not, and must not be recorded
         part.unlink()
         raise Unreachable(f"{base} sent something else than {file.file}")
     digest = sha256(part)
