@@ -25,6 +25,7 @@ class Soc:
         aligned: its NPU concatenates channels only in whole blocks, anything else is left to the CPU.
         reshapes: cells (height x width) of the largest map its NPU reshapes, larger ones are left to the CPU; None
             where there is no limit.
+        python: Rockchip's Python runtime, rknn-toolkit-lite2, knows it (2.5.0's config/cpu_npu_mapper.yml).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Soc:
     softmax: bool = True
     aligned: bool = False
     reshapes: int | None = None
+    python: bool = True
 
     @property
     def fp16(self) -> bool:
@@ -49,10 +51,10 @@ SOCS = {
         Soc("rk3568", 1, "fp16", softmax=False),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
-        Soc("rv1103", 1, "int16", aligned=True, reshapes=8192),
-        Soc("rv1103b", 1, "int8"),
-        Soc("rv1106", 1, "int16", aligned=True, reshapes=8192),
-        Soc("rv1106b", 1, "int8"),
+        Soc("rv1103", 1, "int16", aligned=True, reshapes=8192, python=False),
+        Soc("rv1103b", 1, "int8", python=False),
+        Soc("rv1106", 1, "int16", aligned=True, reshapes=8192, python=False),
+        Soc("rv1106b", 1, "int8", python=False),
         Soc("rv1126b", 1, "fp16"),
     )
 }

@@ -16,8 +16,6 @@ RECOMMENDED_DRIVER = "0.8.8"
 OLDEST_LIBRARY = "2.3"
 # Bytes for the temporary files of a build: yolov8n's are 0.13 GB (measured), and size x has twenty times its weights.
 ROOM = 3e9
-# rknn-toolkit-lite2 2.5.0 knows the others (its config/cpu_npu_mapper.yml).
-NO_PYTHON = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 
 LIBRARY = "https://github.com/airockchip/rknn-toolkit2/tree/master/rknpu2/runtime/Linux/librknn_api/aarch64"
 RULE = (
@@ -49,7 +47,7 @@ def examine(host: Host, board: Board | None, bundle: Bundle | None = None) -> li
         return findings + ([Finding("bundle", "ok", f"{bundle.path.name} is for {bundle.held}.")] if bundle else [])
     findings = [of_soc(board), of_python(host), of_driver(board), *of_nodes(board)]
     fitting = [a for a in bundle.artifacts if runs_on(a.soc, board.soc or "")] if bundle else []
-    if board.soc in NO_PYTHON:
+    if board.soc in SOCS and not SOCS[board.soc].python:
         what = f"Rockchip's Python runtime does not know {board.soc}."
         findings.append(Finding("rknn-toolkit-lite2", "warn", what, "Run the .rknn with the C API of librknnmrt.so."))
     else:
