@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: bundles out (publish) and in (pull)."""
+"""The Hugging Face Hub as it is read: its client, what a repository holds, and bundles from it."""
