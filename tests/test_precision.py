@@ -160,7 +160,7 @@ class OddDetect(Detect):
 @pytest.fixture
 def families(monkeypatch):
     """Families registered in a test are gone after it."""
-    monkeypatch.setattr(registry, "_TAILS", dict(registry._TAILS))
+    monkeypatch.setattr(registry, "TAILS", dict(registry.TAILS))
 
 
 def odd(kind: type[Detect], suffix: str = "") -> nn.Module:

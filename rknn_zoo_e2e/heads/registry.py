@@ -11,7 +11,7 @@ from rknn_zoo_e2e.heads.pose import Pose26Tail, PoseTail
 from rknn_zoo_e2e.heads.segment import Segment26Tail, SegmentTail
 
 # By the exact class: others that come from one of these (YOLO-World, YOLOE, ...) share its attributes, not its decode.
-_TAILS: dict[type[nn.Module], type[DetectTail]] = {
+TAILS: dict[type[nn.Module], type[DetectTail]] = {
     Detect: DetectTail,
     v10Detect: DetectTail,
     Pose: PoseTail,
@@ -25,11 +25,11 @@ _TAILS: dict[type[nn.Module], type[DetectTail]] = {
 
 def register(head: type[nn.Module], tail: type[DetectTail]) -> None:
     """Has heads of one more class decoded by a tail. Raises ValueError where the class has one already."""
-    if head in _TAILS:
-        raise ValueError(f"{head.__name__} heads are decoded by {_TAILS[head].__name__}")
-    _TAILS[head] = tail
+    if head in TAILS:
+        raise ValueError(f"{head.__name__} heads are decoded by {TAILS[head].__name__}")
+    TAILS[head] = tail
 
 
 def tail_of(head: nn.Module) -> type[DetectTail] | None:
     """The tail that decodes this head; None where no tail is known to."""
-    return _TAILS.get(type(head))
+    return TAILS.get(type(head))
