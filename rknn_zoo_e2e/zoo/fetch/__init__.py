@@ -14,6 +14,7 @@ from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.hub.client import require_hub
 from rknn_zoo_e2e.zoo.cards import HubFile, ReleaseFile
 from rknn_zoo_e2e.zoo.fetch import records
+from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
 from rknn_zoo_e2e.zoo.fetch.faults import NotThere, Unreachable, advice, disk_faults
 from rknn_zoo_e2e.zoo.fetch.records import Record
 
@@ -163,8 +164,6 @@ def _download(asset: Asset, record: Record, follow: Follow) -> Fetched:
             continue
         path = got.path
         if asset.archive:
-            from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
-
             follow(asset.name, "unpack", 0.0)
             path = unpack_pictures(got.path, records.folder() / asset.file)
         records.write(asset.name, record.updated(path, source, got.sha256, got.revision))
