@@ -46,9 +46,7 @@ SOURCES = keys(
     frozenset({"huggingface", "release"}),
 )
 METRIC = keys(dict.fromkeys(("map50", "map"), nullable(number())), frozenset({"map50", "map"}))
-METRICS = keys(dict.fromkeys(TASKS.values(), nullable(METRIC)), frozenset(TASKS.values()))
 REQUIRED: dict[str, Check] = {
-    "task": choice(*TASKS),
     "family": TEXT,
     "imgsz": number(whole=True),
     "license": TEXT,
@@ -69,7 +67,6 @@ OPTIONAL: dict[str, Check] = {
     "sources": nullable(SOURCES),
     "kpt_shape": POINTS,
     "skeleton": listed(POINTS, 1000),
-    "metrics": nullable(METRICS),
     "measured_on": TEXT,
 }
 CALIBRATION_SET = keys({"about": TEXT, "release": RELEASE})
@@ -146,8 +143,14 @@ def read_calibration_sets(path: Path) -> dict[str, ReleaseFile]:
 def _card(path: Path, name: str, data: dict[str, Any], sets: tuple[str, ...]) -> ModelCard:
     where = f"{path.name}: {name}"
     names = data.get("names")
-    required = REQUIRED if names else {**REQUIRED, "classes": COUNT}
-    optional = {**OPTIONAL, "calibration": nullable(choice("shapes", *sets))}
+    # Built here, not above: tasks may be added.
+    kinds = dict.fromkeys(TASKS.values(), nullable(METRIC))
+    required = {"task": choice(*TASKS), **REQUIRED, **({} if names else {"classes": COUNT})}
+    optional = {
+        **OPTIONAL,
+        "calibration": nullable(choice("shapes", *sets)),
+        "metrics": nullable(keys(kinds, frozenset(kinds))),
+    }
     check(keys({**required, **optional}, frozenset(optional)), data, where)
     weights, sources = data.get("weights"), data.get("sources") or {}
     metrics = {kind: values for kind, values in (data.get("metrics") or {}).items() if values is not None}
