@@ -43,8 +43,8 @@ class Quantized:
         return replace(self, values=self.values[index])
 
 
-# Whether BLAS uses one thread, as the command line sets it: its idle threads wait by spinning, which on a small board
-# takes the cores away from reading and drawing pictures.
+# Whether BLAS was told to use one thread, as the command line does: its other threads wait by spinning, and on a
+# small board there is better work for the cores.
 ONE_THREAD = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
 Raw = np.ndarray | Quantized  # one output of a model: (1, C, A) or (1, C, H, W)
 NOT_FINITE = "values that are not finite numbers"

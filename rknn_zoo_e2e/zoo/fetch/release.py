@@ -37,7 +37,7 @@ class Got:
 
 
 def bar(name: str, follow: Callable[[str, str, float], None]) -> type[tqdm]:
-    """A tqdm for the Hub's client that draws nothing and passes the share done to ``follow``."""
+    """A tqdm that draws nothing and tells ``follow`` the share done."""
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
