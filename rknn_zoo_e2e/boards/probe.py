@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.environment import version_of
-from rknn_zoo_e2e.boards.soc import SAME_NPU, SOCS
+from rknn_zoo_e2e.boards.soc import SAME_FILES, SAME_NPU, SOCS
 
 ROOT = Path("/")
-
-# Pairs of SoCs that run each other's files: the toolkit's list_support_target_platform names both for a file.
-SAME_FILES = (("rk3566", "rk3568"),)
 
 # The driver's MODULE_VERSION, and the file "version" it makes in debugfs (root's alone) or procfs (rknpu_debugger.c).
 DRIVER_VERSIONS = ("sys/module/rknpu/version", "sys/kernel/debug/rknpu/version", "proc/rknpu/version")

@@ -77,6 +77,9 @@ SAME_NPU = {
     **dict.fromkeys(("rv1126bp", "rv1126bj"), "rv1126b"),
 }
 
+# Pairs of SoCs that run each other's files: the toolkit's list_support_target_platform names both for such a file.
+SAME_FILES = (("rk3566", "rk3568"),)
+
 # SoCs e2erknn cannot build for, with why and what to do.
 OLDER_TOOLKIT = (
     "Models for {} are built with Rockchip's first rknn-toolkit, which e2erknn does not drive.",

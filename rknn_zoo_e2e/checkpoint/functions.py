@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -88,8 +89,6 @@ def scalar(dtype: Any, data: Any = None) -> Any:
     if re.fullmatch(r"U\d+", code):
         return data.decode("utf-32-le" if dtype.order == "<" else "utf-32-be", "replace").rstrip("\0")
     if re.fullmatch("[iu][1248]|f[248]|b1", code) and len(data) == int(code[1]):
-        import numpy as np
-
         return np.frombuffer(data, f"{dtype.order}{code}")[0].item()
     return Ignored()
 
