@@ -15,9 +15,7 @@ from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
 
 OFF = -30.0  # sigmoid(-30) is 0 in fp16: silences the visibility of an x or y channel
-
-
-NAME = "key_points"  # of both branches, which have their stems in common
+KEY_POINTS = "key_points"  # the name of both branches, which have their stems in common
 
 
 def leaving(stem: nn.Module, level: int) -> nn.Module:
@@ -28,7 +26,7 @@ def leaving(stem: nn.Module, level: int) -> nn.Module:
     49.3 to 49.4 of 49.5, 3 %). On the finest level it costs three times as much and gains nothing.
     """
     *first, last = stem.named_children()
-    return nn.Sequential(OrderedDict([*first, ("leaves", leaves(NAME, level)), last]))
+    return nn.Sequential(OrderedDict([*first, ("leaves", leaves(KEY_POINTS, level)), last]))
 
 
 class PoseTail(DetectTail):
@@ -59,13 +57,15 @@ class PoseTail(DetectTail):
 
         cells = [interleaved(np.array([s / grid.imgsz[1], s / grid.imgsz[0]])) for s in grid.strides]
         matrices, biases = [np.diag(c * self.scale) for c in cells], [c * self.origin for c in cells]
-        self.offsets = Branch(NAME, last, grid, matrices, biases)
+        self.offsets = Branch(KEY_POINTS, last, grid, matrices, biases)
         self.register_buffer("points", torch.from_numpy(interleaved(grid.centres())[None].astype(np.float32)))
         self.visibility = None
         if values == 3:
             located = interleaved(np.ones(2))
             n = len(grid.levels)
-            self.visibility = Branch(NAME, last, grid, [np.diag(1 - located)] * n, [located * OFF] * n, torch.sigmoid)
+            self.visibility = Branch(
+                KEY_POINTS, last, grid, [np.diag(1 - located)] * n, [located * OFF] * n, torch.sigmoid
+            )
 
     @staticmethod
     def facts(head: nn.Module) -> dict[str, Any]:
