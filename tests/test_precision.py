@@ -24,7 +24,7 @@ from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.heads.pose import PoseTail
 from rknn_zoo_e2e.heads.reference import check_decode
-from rknn_zoo_e2e.quantization.precision import KEY, POWER, STEM_POWER, Boundaries, int8_tensors, regions
+from rknn_zoo_e2e.quantization.precision import BOUNDARIES_KEY, POWER, STEM_POWER, Boundaries, int8_tensors, regions
 from rknn_zoo_e2e.quantization.ranges import quantised_tensors
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.worker import float_tensors
@@ -102,7 +102,7 @@ def test_the_marks_leave_nothing_but_a_word_in_the_graph(tmp_path: Path, monkeyp
     marked = onnx.load(exported(model, tmp_path / "marked.onnx"))
     onnx.checker.check_model(marked)
     assert DOMAIN not in {node.domain for node in marked.graph.node} | {used.domain for used in marked.opset_import}
-    assert [entry.key for entry in marked.metadata_props] == [KEY]
+    assert [entry.key for entry in marked.metadata_props] == [BOUNDARIES_KEY]
 
     monkeypatch.setattr(Boundary, "forward", lambda self, x: x)
     with blocks_patched(model), patched(model, SIZE, "flat"):

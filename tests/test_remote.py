@@ -106,7 +106,7 @@ def test_pictures_that_cannot_be_read(server, path, said):
 
 @pytest.mark.parametrize("path", ["slow", "mute"])
 def test_a_slow_server_is_given_up(server, monkeypatch, path):
-    monkeypatch.setattr(picture, "SECONDS", 1.0)
+    monkeypatch.setattr(picture, "MAX_SECONDS", 1.0)
     start = time.monotonic()
     with pytest.raises(UserError, match=r"was not there whole after 1 s|did not answer in 1 s"):
         find_sources([f"http://127.0.0.1:{server.port}/{path}"])

@@ -147,7 +147,7 @@ def test_what_cannot_be_written_says_so(tmp_path: Path, monkeypatch):
         with pytest.raises(UserError, match=expected):
             make(tmp_path / name, 2)
     assert only(tmp_path) == ["file", "folder.mp4"]
-    monkeypatch.setattr(videowriter, "RESERVE", 1 << 60)
+    monkeypatch.setattr(videowriter, "RESERVED_DISK_BYTES", 1 << 60)
     with pytest.raises(UserError, match="No space left"):
         make(tmp_path / "full.mp4", 2)
     assert only(tmp_path) == ["file", "folder.mp4"]

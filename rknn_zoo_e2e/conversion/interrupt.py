@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-NAP = 0.2  # seconds
-ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+POLL_SECONDS = 0.2  # between two looks at what is under way
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def held_back(event: threading.Event) -> Iterator[Callable[[], None]]:
         received.append(number)
         event.set()
 
-    before = {number: its for number in ENDINGS if callable(its := signal.getsignal(number))}
+    before = {number: its for number in ENDING_SIGNALS if callable(its := signal.getsignal(number))}
 
     def check() -> None:
         if received:
@@ -49,5 +49,5 @@ def wait_until(futures: Collection[Future[Any]], left: int, check: Callable[[], 
     """Waits until no more than ``left`` are waiting or running, in naps: ``check`` is called between them."""
     check()
     while len(pending := {future for future in futures if not future.done()}) > left:
-        wait(pending, NAP, FIRST_COMPLETED)
+        wait(pending, POLL_SECONDS, FIRST_COMPLETED)
         check()

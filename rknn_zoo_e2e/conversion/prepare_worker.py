@@ -18,7 +18,7 @@ from rknn_zoo_e2e.bundle.schema import HYBRID, LARGEST, check_model
 from rknn_zoo_e2e.conversion.build import Build, Check
 from rknn_zoo_e2e.conversion.graphs import Graphs
 from rknn_zoo_e2e.conversion.options import Options, artifact_name
-from rknn_zoo_e2e.conversion.verify import SURE
+from rknn_zoo_e2e.conversion.verify import EXPECTED_THRESHOLDS
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.progress import Progress
@@ -152,7 +152,7 @@ def choose_checks(exported: Graphs, calibration: Calibration) -> list[Check]:
             letterbox = Letterbox.of(image, exported.spec.imgsz)
             rgb = letterbox.apply(image)
             check = Check(rgb, letterbox, runtime.infer(rgb))
-            found = task_of(exported.spec).decode(check.outputs, letterbox, SURE)
+            found = task_of(exported.spec).decode(check.outputs, letterbox, EXPECTED_THRESHOLDS)
             (showing if len(found) else empty).append(check)
             if len(showing) == VERIFY_PICTURES:
                 break

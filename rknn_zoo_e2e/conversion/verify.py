@@ -15,17 +15,17 @@ from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import iou, probiou
 
 # A reference detection counts from this score, so that one wavering about the threshold is no loss ...
-SURE = Thresholds(conf=0.4)
+EXPECTED_THRESHOLDS = Thresholds(conf=0.4)
 # ... and it is found again by any of the same class that overlaps it by half.
-FOUND = Thresholds(conf=0.25)
+FOUND_THRESHOLDS = Thresholds(conf=0.25)
 MATCH_IOU = 0.5
 
 # What a good build reaches at least, by key of the report; a key that is not measured is not asked for. All starter and
 # n-size models pass with room to spare, and a broken one (pixel coordinates in one INT8 tensor, a wrong channel order,
 # a picture not letterboxed) fails.
-LEAST = {"recall": 0.85, "mean_iou": 0.85, "mask_iou": 0.8}
-MOST = {"score_difference": 0.15, "keypoint_px": 8.0, "angle_degrees": 5.0}
-LEAST_COSINE = 0.95  # of the scores, where no picture shows anything
+MIN_FIGURES = {"recall": 0.85, "mean_iou": 0.85, "mask_iou": 0.8}
+MAX_FIGURES = {"score_difference": 0.15, "keypoint_px": 8.0, "angle_degrees": 5.0}
+MIN_COSINE = 0.95  # of the scores, where no picture shows anything
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,8 +53,8 @@ class Parity:
                 channels = slice(start, start + part.count)
                 self.cosines.setdefault(part.kind, []).append(cosine(one[channels], two[channels]))
                 start += part.count
-        expected = self.task.decode(reference, letterbox, SURE)
-        self.match(expected, self.task.decode(actual, letterbox, FOUND), letterbox.gain)
+        expected = self.task.decode(reference, letterbox, EXPECTED_THRESHOLDS)
+        self.match(expected, self.task.decode(actual, letterbox, FOUND_THRESHOLDS), letterbox.gain)
 
     def match(self, expected: Result, actual: Result, gain: np.ndarray) -> None:
         """Pairs each expected detection with the best-overlapping one of its class not yet taken.
@@ -96,9 +96,9 @@ class Parity:
 def passed(report: dict[str, Any]) -> bool:
     """Whether a report meets the thresholds."""
     if not report["detections"]:
-        return report["cosine"]["scores"] >= LEAST_COSINE
-    return all(report.get(key, least) >= least for key, least in LEAST.items()) and all(
-        report.get(key, most) <= most for key, most in MOST.items()
+        return report["cosine"]["scores"] >= MIN_COSINE
+    return all(report.get(key, least) >= least for key, least in MIN_FIGURES.items()) and all(
+        report.get(key, most) <= most for key, most in MAX_FIGURES.items()
     )
 
 

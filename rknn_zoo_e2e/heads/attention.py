@@ -43,7 +43,7 @@ FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are tr
 SCALE = 1 / 16
 # sum(w) * SCALE is at least about SCALE. Only where fp16's steps of the logits are 32 (logits beyond 60000) can all w
 # vanish; then this keeps 0 / 0 away.
-LEAST = 2.0**-13
+MIN_WEIGHT = 2.0**-13
 WIDEST_POOL = 8  # the widest MaxPool window used
 
 
@@ -134,7 +134,7 @@ class NpuAttention(nn.Module):
         weights = (F.elu(shifted) + 1.0) ** 2
         sums = values.view(-1, self.wide, self.cells) @ weights
         # The added channels are sum(w), and 1 once divided; the projection ignores them.
-        out = sums / sums[:, self.head : self.head + 1].clamp(min=LEAST)
+        out = sums / sums[:, self.head : self.head + 1].clamp(min=MIN_WEIGHT)
         out = out.view(b, self.heads * self.wide, h + self.spare, w)
         return self.proj((out[:, :, :h] if self.spare else out) + self.pe(v))
 

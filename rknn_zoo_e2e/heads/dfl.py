@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from rknn_zoo_e2e.heads.linear import constant
 
 SIDES = 4  # left, top, right, bottom
-NEVER = -30.0  # logit of a padding bin: exp(-30) of the others' weight, and small enough for fp16 and int16
+PADDING_LOGIT = -30.0  # logit of a padding bin: exp(-30) of the others' weight, and small enough for fp16 and int16
 
 
 def bit_reversed(bits: int) -> list[int]:
@@ -45,7 +45,7 @@ class TreeDFL(nn.Module):
         self.depth = max(1, int(np.ceil(np.log2(bins))))
         leaves = 2**self.depth
         pad = np.kron(np.eye(SIDES), np.eye(leaves, bins))
-        never = np.tile(np.where(np.arange(leaves) < bins, 0.0, NEVER), SIDES)
+        never = np.tile(np.where(np.arange(leaves) < bins, 0.0, PADDING_LOGIT), SIDES)
         even = np.zeros((SIDES * leaves // 2, SIDES * leaves))
         odd = even.copy()
         for index, pair in enumerate(bit_reversed(self.depth - 1)):

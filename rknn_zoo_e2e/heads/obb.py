@@ -17,7 +17,7 @@ from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import constant
 
 DEGREE = 6  # in the square: 2e-7 off over half a turn to either side, fp32's own rounding over a quarter
-MIDDLE = math.pi / 4  # Ultralytics' angles lie in [-pi/4, 3 pi/4), a quarter turn to either side of this
+MIDDLE_ANGLE = math.pi / 4  # Ultralytics' angles lie in [-pi/4, 3 pi/4), a quarter turn to either side of this
 
 
 def even_polynomial(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -84,12 +84,12 @@ class ObbTail(DetectTail):
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         raw, ltrb = self.angle(features), self.distances(features)
-        v = raw * 2 - 1 if self.bounded else (raw - MIDDLE) / self.limit
+        v = raw * 2 - 1 if self.bounded else (raw - MIDDLE_ANGLE) / self.limit
         cos, sin = self.rotation(v if self.bounded else v.clamp(-1, 1))
         turn = self.from_cos(cos) + self.from_sin(sin)  # cos and sin of the angle, 0, 0
         box = self.size(ltrb) + self.along(ltrb) * turn + self.across(ltrb) * self.swap(turn)
         box = box * self.cell + self.centres
-        return box, [v * self.limit + MIDDLE]
+        return box, [v * self.limit + MIDDLE_ANGLE]
 
 
 class Obb26Tail(ObbTail):

@@ -14,7 +14,7 @@ from rknn_zoo_e2e.heads.branch import Branch, leaves, split_last
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
 
-OFF = -30.0  # sigmoid(-30) is 0 in fp16: silences the visibility of an x or y channel
+SILENT_LOGIT = -30.0  # sigmoid(-30) is 0 in fp16: silences the visibility of an x or y channel
 KEY_POINTS = "key_points"  # the name of both branches, which have their stems in common
 
 
@@ -64,7 +64,7 @@ class PoseTail(DetectTail):
             located = interleaved(np.ones(2))
             n = len(grid.levels)
             self.visibility = Branch(
-                KEY_POINTS, last, grid, [np.diag(1 - located)] * n, [located * OFF] * n, torch.sigmoid
+                KEY_POINTS, last, grid, [np.diag(1 - located)] * n, [located * SILENT_LOGIT] * n, torch.sigmoid
             )
 
     @staticmethod

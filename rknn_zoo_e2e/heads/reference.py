@@ -12,7 +12,7 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 TOLERANCE = 1e-3  # px, on the same features; fp32 rounding at 640 px is up to 7e-4
 # px, of a whole network summed in another order: Ultralytics' own boxes move by 2e-3 with the number of threads.
-ROUNDING = 1e-2
+ROUNDING_TOLERANCE = 1e-2
 
 
 def reference_outputs(model: nn.Module, x: Tensor, spec: ModelSpec) -> list[Tensor]:
@@ -55,7 +55,7 @@ def check_decode(model: nn.Module, spec: ModelSpec) -> float:
     actual = actual[0] if isinstance(actual, tuple) else actual
     worst, moved = (float(((a - expected) * scale).abs().max()) for a in (actual, stock))
     larger = max(1.0, max(spec.imgsz) / 640)
-    for what, px, limit in (("decode", worst, TOLERANCE), ("rewritten graph", moved, ROUNDING)):
+    for what, px, limit in (("decode", worst, TOLERANCE), ("rewritten graph", moved, ROUNDING_TOLERANCE)):
         if not px <= limit * larger:  # also NaN
             raise UserError(
                 f"The {what} of {spec.name} differs from Ultralytics' by {px:.4f} px.",

@@ -26,9 +26,9 @@ from rknn_zoo_e2e.progress import Progress, silent
 # model takes. A large model on a slow machine may need more, and --time-limit gives it.
 TIME_LIMIT = 1800
 START_LIMIT = 300  # imports, from a cold and slow disk; a shorter time limit is not for them
-LOOK = 0.2  # seconds between two looks at a worker that says nothing
+POLL_SECONDS = 0.2  # seconds between two looks at a worker that says nothing
 LEAST_SPACE = 1 << 20  # bytes; with less a failure is put down to the full disk
-FULL = ("No space left on device", "Disk quota exceeded")
+DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded")
 
 
 class Flag(Protocol):
@@ -169,7 +169,7 @@ class Isolated:
             if self.cancelled.is_set():
                 raise UserError("The build was cancelled.", "Run the same command again.")
             over = self.process.poll() is not None  # what it started may hold the socket open
-            if self.link.poll(0 if over else LOOK):
+            if self.link.poll(0 if over else POLL_SECONDS):
                 break
             if over:
                 raise EOFError
@@ -219,6 +219,6 @@ class Isolated:
         """The error if it was for want of disk space that a stage failed."""
         log = self.log
         free = shutil.disk_usage(self.folder).free
-        if free >= LEAST_SPACE and not any(words in message or words in log[-4096:] for words in FULL):
+        if free >= LEAST_SPACE and not any(words in message or words in log[-4096:] for words in DISK_FULL_MESSAGES):
             return None
         return UserError(f"No space left for work files in {self.folder.parent} (stage {stage!r}).", TMPDIR_ADVICE, log)

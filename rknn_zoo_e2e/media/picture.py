@@ -20,10 +20,10 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media.address import ADVICE, Address
 
 SCHEMES = ("http", "https")
-LIMIT = 64 << 20  # bytes of a picture, unpacked
-SECONDS = 10.0  # for all of it
-PIECE = 1 << 16  # bytes
-ENOUGH = 64  # bytes that tell what it is
+MAX_BYTES = 64 << 20  # bytes of a picture, unpacked
+MAX_SECONDS = 10.0  # for all of it
+CHUNK_BYTES = 1 << 16  # bytes
+SIGNATURE_BYTES = 64  # bytes that tell what it is
 # First bytes of the formats people have pictures in; which of them can be read, whoever reads them says.
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")  # of ISO/IEC 23008-12, in the box ftyp
@@ -93,10 +93,10 @@ def fetch(address: Address) -> Picture | None:
     # A thread, as no time limit of a socket holds for a whole answer; it ends with its socket's limit or with us.
     thread = threading.Thread(target=run, name="fetch picture", daemon=True)
     thread.start()
-    thread.join(SECONDS)
+    thread.join(MAX_SECONDS)
     if not done:
         raise UserError(
-            f"{address} was not there whole after {SECONDS:.0f} s.",
+            f"{address} was not there whole after {MAX_SECONDS:.0f} s.",
             "Download it and give the file, or check that its server is running.",
         )
     if isinstance(done[0], Exception):
@@ -107,7 +107,7 @@ def fetch(address: Address) -> Picture | None:
 def _fetch(address: Address) -> Picture | None:
     request = urllib.request.Request(address.without_login, headers={"User-Agent": "e2erknn", "Accept": "image/*, */*"})
     try:
-        with opener(address).open(request, timeout=SECONDS) as response:
+        with opener(address).open(request, timeout=MAX_SECONDS) as response:
             return _read(address, response)
     except HTTPException:
         return None  # no HTTP, or not by the book: FFmpeg may know it
@@ -121,10 +121,10 @@ def _read(address: Address, response: HTTPResponse) -> Picture | None:
     content = bytearray()
     for piece in pieces(response, packing):
         content += piece
-        if len(content) >= ENOUGH and not is_picture(content, named):
+        if len(content) >= SIGNATURE_BYTES and not is_picture(content, named):
             break
-        if len(content) > LIMIT:
-            raise UserError(f"{address} is larger than {LIMIT >> 20} MB.", "Download it and scale it down first.")
+        if len(content) > MAX_BYTES:
+            raise UserError(f"{address} is larger than {MAX_BYTES >> 20} MB.", "Download it and scale it down first.")
     if not content:
         raise UserError(f"{address} is empty.", CHECK)
     if not is_picture(content, named):
@@ -142,12 +142,12 @@ def _read(address: Address, response: HTTPResponse) -> Picture | None:
 def pieces(response: HTTPResponse, packing: str) -> Iterator[bytes]:
     """What a server sends, unpacked, as it comes."""
     unpacker = zlib.decompressobj(PACKED[packing]) if packing in PACKED else None
-    while piece := response.read1(PIECE):
+    while piece := response.read1(CHUNK_BYTES):
         if unpacker is None:
             yield piece
             continue
         while piece:  # small pieces, however well it is packed
-            yield unpacker.decompress(piece, PIECE)
+            yield unpacker.decompress(piece, CHUNK_BYTES)
             piece = unpacker.unconsumed_tail
 
 
@@ -192,7 +192,7 @@ def explained(address: Address, error: Exception) -> Exception:
         fix = "Give http:// if it has that, too, or name a file with its certificate in SSL_CERT_FILE."
         return UserError(f"{address} has a certificate that nobody here vouches for.", fix)
     if isinstance(reason, TimeoutError):
-        return UserError(f"{address} did not answer in {SECONDS:.0f} s.", check)
+        return UserError(f"{address} did not answer in {MAX_SECONDS:.0f} s.", check)
     if isinstance(reason, socket.gaierror):
         return UserError(f"{address} cannot be reached: there is no such host.", check)
     if isinstance(reason, OSError):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from rknn_zoo_e2e.media.address import HIDDEN, parse, shown, shown_segment
 
 SCHEMES = frozenset({"file", "http", "https", "rtmp", "rtsp", "rtsps", "tcp", "udp"})  # words of our advice, no secrets
-SHORTEST = 4  # letters of a piece that is looked for on its own; shorter ones stand in any text
+MIN_PIECE_LENGTH = 4  # letters of a piece that is looked for on its own; shorter ones stand in any text
 # An address with or without its scheme: user:password@host, me@host/x, //host, rtsp:/host.
 MEANT = re.compile(r"\w[\w+.-]*:/|//|[^/]+:.*@|\S+@[\w.-]+[:/]", re.DOTALL)
 
@@ -76,4 +76,4 @@ def pieces(text: str) -> set[str]:
             secrets.append(b64encode(":".join(address.credentials).encode("utf-8", "surrogateescape")).decode())
     parts = {part for secret in secrets for part in (secret, *re.split(r"[^\w]+", secret))}
     kept = {*SCHEMES, *re.split(r"[^\w]+", shown(text))}  # what is shown is no secret
-    return {part for part in parts if len(part) >= SHORTEST and part not in kept}
+    return {part for part in parts if len(part) >= MIN_PIECE_LENGTH and part not in kept}

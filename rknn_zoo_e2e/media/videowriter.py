@@ -19,7 +19,7 @@ from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 CODECS = ("avc1", "mp4v")  # browsers play only H.264, but PyPI's OpenCV has no encoder for it
 MAX_SIDE = 8190  # px; ISO/IEC 14496-2 has 13 bits for a side
-RESERVE = 16 << 20  # bytes to be left on the disk: room for the index at the end of a long video
+RESERVED_DISK_BYTES = 16 << 20  # bytes to be left on the disk: room for the index at the end of a long video
 
 
 class VideoWriter:
@@ -52,7 +52,7 @@ class VideoWriter:
             self._size = rgb.shape[0], rgb.shape[1]
             self._writer = self._open()
         try:
-            if shutil.disk_usage(self.path.parent).free < RESERVE:
+            if shutil.disk_usage(self.path.parent).free < RESERVED_DISK_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise write_error(self.path, error) from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 
-SHARE = 0.9  # of the screen that a frame may fill, as panels and the title take some
+MAX_SCREEN_SHARE = 0.9  # of the screen that a frame may fill, as panels and the title take some
 
 
 class Window:
@@ -53,7 +53,8 @@ class Window:
         from PIL import Image
 
         if self._open:
-            height, width = self._root.winfo_screenheight() * SHARE, self._root.winfo_screenwidth() * SHARE
+            screen = self._root.winfo_screenheight(), self._root.winfo_screenwidth()
+            height, width = (side * MAX_SCREEN_SHARE for side in screen)
             gain = min(height / rgb.shape[0], width / rgb.shape[1])
             if gain < 1:
                 rgb = cv2.resize(rgb, None, fx=gain, fy=gain, interpolation=cv2.INTER_AREA)

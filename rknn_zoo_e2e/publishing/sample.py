@@ -16,7 +16,7 @@ from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.zoo import MODELS, identity_of_bundle
 
-SIDE = 960  # px, the longest of the drawn picture
+MAX_SIDE = 960  # px, the longest of the drawn picture
 PREFIX = "sample-"
 RUN_BY = "|".join(re.escape(name) for name, backend in BACKENDS.items() if backend.bundles)
 OURS = re.compile(rf"{PREFIX}[a-z0-9]+-[a-z0-9]+-({RUN_BY})\.jpg")  # of a repo's files
@@ -47,7 +47,7 @@ def draw_sample(bundle: Bundle, picture: Path, on_stage: Progress) -> tuple[str,
     with load(bundle.path, soc=artifact.soc, precision=artifact.precision, on_stage=on_stage) as predictor:
         drawn = Image.fromarray(predictor(image).draw(image))
         name = f"{PREFIX}{artifact.soc}-{artifact.precision}-{predictor.backend}.jpg"
-    drawn.thumbnail((SIDE, SIDE))
+    drawn.thumbnail((MAX_SIDE, MAX_SIDE))
     content = io.BytesIO()
     drawn.save(content, "JPEG", quality=90)  # without EXIF: where a picture was taken is nobody's business
     return name, content.getvalue()

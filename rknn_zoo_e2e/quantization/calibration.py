@@ -20,8 +20,8 @@ from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, SUFFIXES, ch
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 DEFAULT_PICTURES = 40  # more gained nothing on yolov8n
-FEW = 20  # fewer are worth a word
-NAMED = 10  # skipped pictures, or suffixes, that are told one by one
+RECOMMENDED_PICTURES = 20  # fewer are worth a word
+MAX_NAMED = 10  # skipped pictures, or suffixes, that are told one by one
 FIRST_DRAWN_SEED = 900_000  # far from those the starter models were trained and measured on
 
 
@@ -133,15 +133,15 @@ def choose(files: Sequence[Path], wanted: int, progress: Progress = silent) -> t
 
 def told_skipped(skipped: Sequence[str]) -> list[str]:
     """A line for each of the first, and how many more there are."""
-    more = [f"Skipped: {len(skipped) - NAMED} more."] if len(skipped) > NAMED else []
-    return [f"Skipped: {what}" for what in skipped[:NAMED]] + more
+    more = [f"Skipped: {len(skipped) - MAX_NAMED} more."] if len(skipped) > MAX_NAMED else []
+    return [f"Skipped: {what}" for what in skipped[:MAX_NAMED]] + more
 
 
 def told_passed_over(found: Pictures) -> list[str]:
     """A line on files that are taken for no pictures, and what would read them."""
     if not found.passed_over:
         return []
-    kinds = ", ".join(f"{number} {suffix}" for suffix, number in found.passed_over.most_common(NAMED))
+    kinds = ", ".join(f"{number} {suffix}" for suffix, number in found.passed_over.most_common(MAX_NAMED))
     number = sum(found.passed_over.values())
     files = "1 file with another suffix was" if number == 1 else f"{number} files with other suffixes were"
     readable = {"AVIF": AVIF_SUFFIXES, "HEIF": HEIF_SUFFIXES}
@@ -151,7 +151,7 @@ def told_passed_over(found: Pictures) -> list[str]:
 
 def told_few(source: Path, used: int, count: int | None) -> list[str]:
     """A line where there are fewer than were asked for, or than are good."""
-    if used >= (count or FEW):
+    if used >= (count or RECOMMENDED_PICTURES):
         return []
     asked = f"{count} were asked for" if count else "20 to 100 like those the model will see are better"
     return [f"{source} has only {used} picture{'s' * (used != 1)} to calibrate and verify with; {asked}."]

@@ -27,7 +27,7 @@ from rknn_zoo_e2e.quantization.ranges import quantised_tensors
 from rknn_zoo_e2e.toolkit.graph import before, between
 
 STEM_POWER, POWER = 1.5, 2.0
-KEY = "int8_boundaries"  # in the graph's metadata_props, JSON
+BOUNDARIES_KEY = "int8_boundaries"  # in the graph's metadata_props, JSON
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Boundaries:
 
     def write(self, model: onnx.ModelProto) -> None:
         """Has the graph carry them."""
-        onnx.helper.set_model_props(model, {KEY: json.dumps(asdict(self))})
+        onnx.helper.set_model_props(model, {BOUNDARIES_KEY: json.dumps(asdict(self))})
 
     @classmethod
     def read(cls, model: onnx.ModelProto) -> Boundaries:
         """Those a graph carries. Raises :class:`UserError` where it carries none."""
         said = {entry.key: entry.value for entry in model.metadata_props}
-        if KEY not in said:
+        if BOUNDARIES_KEY not in said:
             raise UserError(
                 "The graph does not say which of its tensors leave INT8.",
                 "Convert the checkpoint again: graphs of earlier versions did not.",
             )
-        return cls(**json.loads(said[KEY]))
+        return cls(**json.loads(said[BOUNDARIES_KEY]))
 
 
 def int8_tensors(path: Path) -> dict[str, float]:

@@ -15,10 +15,10 @@ RECOMMENDED_DRIVER = "0.8.8"
 # Older ones refuse, or run with warnings, what rknn-toolkit2 2.3 builds ("Invalid RKNN model version 6").
 OLDEST_LIBRARY = "2.3"
 # Bytes for the temporary files of a build: yolov8n's are 0.13 GB (measured), and size x has twenty times its weights.
-ROOM = 3e9
+MIN_FREE_BYTES = 3e9
 
-LIBRARY = "https://github.com/airockchip/rknn-toolkit2/tree/master/rknpu2/runtime/Linux/librknn_api/aarch64"
-RULE = (
+LIBRARY_URL = "https://github.com/airockchip/rknn-toolkit2/tree/master/rknpu2/runtime/Linux/librknn_api/aarch64"
+UDEV_RULE = (
     """echo 'KERNEL=="{}", GROUP="video", MODE="0660"' | sudo tee /etc/udev/rules.d/99-npu.rules """
     "&& sudo udevadm trigger && "
 )
@@ -97,7 +97,7 @@ def of_nodes(board: Board) -> list[Finding]:
         findings.append(Finding(name, "ok", f"{', '.join(usable)} may be read and written."))
     elif shut:
         groups = sorted({node.group for node in shut if node.group})
-        rule = "" if groups else RULE.format("|".join(node.path.rpartition("/")[2] for node in shut))
+        rule = "" if groups else UDEV_RULE.format("|".join(node.path.rpartition("/")[2] for node in shut))
         what = f"No permission to read and write {', '.join(node.path for node in shut)}."
         fix = f"Log in again after: {rule}sudo usermod -aG {','.join(groups) or 'video'} $USER"
         findings.append(Finding(name, "fail", what, fix))
@@ -110,7 +110,7 @@ def of_nodes(board: Board) -> list[Finding]:
 
 def of_library(board: Board, toolkit: str) -> Finding:
     """Whether librknnrt is found and loads what ``toolkit`` (a version, "" for any) builds."""
-    name, put = "librknnrt", f"Put librknnrt.so {toolkit or OLDEST_LIBRARY} or newer into /usr/lib, from {LIBRARY}"
+    name, put = "librknnrt", f"Put librknnrt.so {toolkit or OLDEST_LIBRARY} or newer into /usr/lib, from {LIBRARY_URL}"
     if board.library is None:
         return Finding(name, "fail", "There is no librknnrt.so.", put)
     if not board.loadable:
@@ -193,7 +193,7 @@ def of_disk(host: Host) -> Finding:
     name, fix = "disk", "Free some space, or name another folder with the environment variable TMPDIR."
     if not host.temporary:
         return Finding(name, "fail", "There is no folder for temporary files that can be written.", fix)
-    if host.free < ROOM:
+    if host.free < MIN_FREE_BYTES:
         what = f"Only {host.free / 1e9:.1f} GB are free for temporary files in {host.temporary}."
         return Finding(name, "warn", what, fix)
     return Finding(name, "ok", f"room for temporary files in {host.temporary}")

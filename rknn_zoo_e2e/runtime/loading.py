@@ -86,7 +86,7 @@ def load(
 def open_model(options: LoadOptions) -> Predictor:
     """Loads a model for inference; errors as of :func:`load`."""
     name, backend = options.model, options.backend
-    named = name is not None and find_card(name) is not None and not is_bundle(Path(name))
+    named = name is not None and not is_bundle(Path(name)) and find_card(name) is not None
     # A name of the zoo means the bundle made from it here, but to PyTorch it means the checkpoint.
     only_checkpoints = backend in BACKENDS and not BACKENDS[backend].bundles
     folder = None

@@ -15,7 +15,7 @@ from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 
-PATIENCE = 6  # failures in a row, of opening or of answering, after which there are no more attempts
+MAX_FAILURES_IN_A_ROW = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 
 
 class Pool(Generic[AnyRuntime]):
@@ -62,12 +62,12 @@ class Pool(Generic[AnyRuntime]):
         """An idle runtime; waits until there is one. A :class:`UserError` in the block means that it failed.
 
         Raises:
-            RuntimeGone: they failed :data:`PATIENCE` times without an answer in between.
+            RuntimeGone: they failed :data:`MAX_FAILURES_IN_A_ROW` times without an answer in between.
             UserError: it had failed before and cannot be opened anew.
         """
         number = self._idle.get()
         try:
-            if self._failed >= PATIENCE:
+            if self._failed >= MAX_FAILURES_IN_A_ROW:
                 what = f"The {self.backend} failed {self._failed} times in a row: {self._why.what}"
                 raise RuntimeGone(what, self._why.fix, self._why.detail)
             try:

@@ -21,7 +21,7 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
-SPARE = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
+SPARE_THREADS = 2  # threads beside one a context: they letterbox, decode and draw while the contexts are busy
 
 
 class Predictor:
@@ -64,7 +64,7 @@ class Predictor:
     @property
     def threads(self) -> int:
         """How many threads calling it keep all of its contexts busy."""
-        return self.contexts + SPARE
+        return self.contexts + SPARE_THREADS
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.

@@ -17,10 +17,10 @@ from rknn_zoo_e2e.vision.nms import best_first, nms
 from rknn_zoo_e2e.vision.tensors import Raw, below, ceiling, finite, greatest, least, part
 
 MAX_NMS = 30_000  # candidates before suppression, as Ultralytics
-TOP = 1.01  # a score may be rounded up to just above 1; what is higher is none
+MAX_SCORE = 1.01  # a score may be rounded up to just above 1; what is higher is none
 # Input sizes; much beyond it float32 has no room for what keeps classes apart (rknn_zoo_e2e.vision.nms), and no model
 # means it.
-FAR = 1e3
+MAX_NORMALISED_COORDINATE = 1e3
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,16 @@ def capped(scores: np.ndarray) -> np.ndarray:
     number or none that can be meant."""
     if greatest(scores) <= 1:
         return scores
-    return np.minimum(below(scores, TOP, "scores above 1"), 1)
+    return np.minimum(below(scores, MAX_SCORE, "scores above 1"), 1)
 
 
 def near(geometry: np.ndarray) -> np.ndarray:
     """The normalised coordinates themselves. Raises :class:`FloatingPointError` where one is no number or nowhere near
     the picture."""
-    if not float(np.vdot(geometry, geometry)) < FAR**2:  # their sum of squares bounds each, and is quick
-        below(np.abs(geometry), FAR, "boxes far from the picture")
+    if (
+        not float(np.vdot(geometry, geometry)) < MAX_NORMALISED_COORDINATE**2
+    ):  # their sum of squares bounds each, and is quick
+        below(np.abs(geometry), MAX_NORMALISED_COORDINATE, "boxes far from the picture")
     return geometry
 
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from rknn_zoo_e2e.boards.environment import TOOLKITS, USUAL_TOOLKIT, fits, release, version_of
 from rknn_zoo_e2e.errors import UserError
 
-CRASHES = ">=2.5,<2.6"  # with SIGSEGV, on attention for the SoCs whose channels are placed (rv1106; YOLO11 and YOLO26)
+CRASHING_VERSIONS = (
+    ">=2.5,<2.6"  # with SIGSEGV, on attention for the SoCs whose channels are placed (rv1106; YOLO11 and YOLO26)
+)
 INSTALL = f"pip install 'rknn-toolkit2=={USUAL_TOOLKIT}'"
 
 
@@ -35,7 +37,7 @@ def check_same(built_with: str, file: str) -> None:
 def known_crash(operators: Collection[str], soc: str) -> str:
     """Why the toolkit here would crash on a graph of these operators for a SoC whose channels are placed, "" if not."""
     installed = version_of("rknn-toolkit2") or ""
-    if "Softmax" not in operators or not installed or not fits(installed, CRASHES):
+    if "Softmax" not in operators or not installed or not fits(installed, CRASHING_VERSIONS):
         return ""
     return f"rknn-toolkit2 {installed} crashes on attention (Softmax) for {soc}"
 

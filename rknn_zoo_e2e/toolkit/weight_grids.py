@@ -17,7 +17,7 @@ import yaml
 from onnx import numpy_helper
 
 LOW, HIGH = -128, 127
-LEAST = 1e-12  # step of a channel of zeros
+MIN_STEP = 1e-12  # step of a channel of zeros
 
 
 def choose_grids(graph: Path, data: Path, config: Path) -> None:
@@ -50,9 +50,9 @@ def choose_grids(graph: Path, data: Path, config: Path) -> None:
 def better_grid(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Steps and zero points (C,) on which each channel of weights (C, N) has the smaller square error."""
     low, high = np.minimum(weights.min(1), 0), np.maximum(weights.max(1), 0)
-    spanning = np.maximum((high - low) / (HIGH - LOW), LEAST)
+    spanning = np.maximum((high - low) / (HIGH - LOW), MIN_STEP)
     zero = LOW - np.round(low / spanning)
-    symmetric, centre = np.maximum(np.maximum(-low, high) / HIGH, LEAST), np.zeros_like(zero)
+    symmetric, centre = np.maximum(np.maximum(-low, high) / HIGH, MIN_STEP), np.zeros_like(zero)
     choice = square_error(weights, symmetric, centre) < square_error(weights, spanning, zero)
     return np.where(choice, symmetric, spanning), np.where(choice, centre, zero)
 

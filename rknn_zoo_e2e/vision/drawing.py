@@ -20,9 +20,9 @@ PALETTE = [
     (204, 237, 0), (0, 243, 68), (189, 0, 255), (0, 180, 255), (221, 0, 186), (0, 255, 255), (38, 192, 0),
     (1, 255, 179), (125, 36, 255), (123, 0, 104), (255, 27, 108), (252, 109, 47), (162, 255, 11),
 ]  # fmt: skip
-FAR = 1 << 20  # px; OpenCV takes no outline that goes much further beyond the picture
-LONGEST = 80  # letters of a class name that are drawn
-VISIBLE = 0.5  # key points less certain than this are not drawn
+MAX_DRAWN_COORDINATE = 1 << 20  # px; OpenCV takes no outline that goes much further beyond the picture
+MAX_LABEL_LENGTH = 80  # letters of a class name that are drawn
+MIN_VISIBILITY = 0.5  # key points less certain than this are not drawn
 
 
 def colour(index: int) -> tuple[int, int, int]:
@@ -49,7 +49,7 @@ def labels(
     face = font(max(thickness(canvas) * 5, 11))
     taken: list[tuple[int, int, int, int]] = []
     for anchor, name, score, class_id in zip(anchors, names, scores, class_ids, strict=True):
-        tile = tag(f"{name[:LONGEST]} {score:.2f}", colour(class_id), face)
+        tile = tag(f"{name[:MAX_LABEL_LENGTH]} {score:.2f}", colour(class_id), face)
         left = int(min(max(anchor[0], 0), max(width - tile.shape[1], 0)))
         edge = int(min(max(anchor[1], 0), height))
         top = edge if edge < tile.shape[0] else edge - tile.shape[0]  # no room above: inside the box
@@ -81,7 +81,7 @@ def boxes(canvas: np.ndarray, xyxy: np.ndarray, class_ids: np.ndarray) -> None:
 def outlines(canvas: np.ndarray, polygons: np.ndarray, class_ids: np.ndarray) -> None:
     """Closed outlines (N, P, 2) in px."""
     for polygon, class_id in zip(polygons, class_ids, strict=True):
-        points = polygon.round().clip(-FAR, FAR).astype(np.int32)
+        points = polygon.round().clip(-MAX_DRAWN_COORDINATE, MAX_DRAWN_COORDINATE).astype(np.int32)
         cv2.polylines(canvas, [points], True, colour(class_id), thickness(canvas), cv2.LINE_AA)
 
 
@@ -94,7 +94,7 @@ def skeletons(canvas: np.ndarray, keypoints: np.ndarray, skeleton: Iterable[tupl
     """Key points (N, K, 2 or 3) x, y in px and visibility 0..1, and the lines that join the pairs of ``skeleton``."""
     width = thickness(canvas)
     for points in keypoints:
-        seen = points[:, 2] > VISIBLE if points.shape[1] == 3 else np.ones(len(points), bool)
+        seen = points[:, 2] > MIN_VISIBILITY if points.shape[1] == 3 else np.ones(len(points), bool)
         xy = points[:, :2].round().astype(int)
         for a, b in skeleton:
             if seen[a] and seen[b]:

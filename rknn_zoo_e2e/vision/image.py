@@ -39,7 +39,7 @@ BRANDS = {b"ftyp" + brand: "AVIF" for brand in (b"avif", b"avis")}
 BRANDS |= {b"ftyp" + brand: "HEIF" for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")}
 MAX_PIXELS = 16_000 * 16_000  # larger pictures are taken for decompression bombs
 MAX_SIDE = 32_767  # OpenCV counts the pixels of a row in 16 bits where it warps
-STRIP = 1 << 22  # pixels
+STRIP_PIXELS = 1 << 22  # pixels
 SCALE_DOWN, AGAIN = "Scale it down first.", "Copy or download it again."
 EIGHT_BITS = "Save it with 8 or 16 bits a channel first."
 
@@ -174,7 +174,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     """
     width, height = image.size
     out = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP // width)  # converted at once, so that no more than a strip is in memory twice
+    rows = max(1, STRIP_PIXELS // width)  # converted at once, so that no more than a strip is in memory twice
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         strip = image if rows >= height else image.crop((0, top, width, bottom))

@@ -18,7 +18,7 @@ from rknn_zoo_e2e.zoo.catalogue import asset, find_card, nearest
 from rknn_zoo_e2e.zoo.fetch import cached, fetch
 from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file, is_file_of
 
-BUILT = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
+BUILT_SUFFIXES = {".rknn", ".onnx", ".engine", ".tflite", ".torchscript"}  # endings of what is made from a checkpoint
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _candidates(bundle: Bundle, card: ModelCard | None) -> Iterator[Path]:
 
 def _given(path: Path) -> Source:
     """A file given by its path."""
-    if path.suffix.lower() in BUILT:
+    if path.suffix.lower() in BUILT_SUFFIXES:
         home = path.absolute().parent
         fix = f"its bundle's folder, {home}" if is_bundle(home) else "the folder of a bundle"
         raise UsageError(f"{path} is a built model, not a checkpoint.", f"Give {fix}, or the .pt it was made from.")
