@@ -30,8 +30,8 @@ FORCING = ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TTY_
 INTRODUCTION = """\
 # The command line
 
-What `--help` prints, command by command; written by `python scripts/cli_page.py`. Exit codes: 0 done, 1 it failed, 2 wrong use,
-130 interrupted. An error is two sentences: what is wrong, and what to type next.
+What `--help` prints, command by command; written by `python scripts/cli_page.py`. Exit codes: 0 done, 1 it failed,
+2 wrong use, 130 interrupted. An error is two sentences: what is wrong, and what to type next.
 """
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from rknn_zoo_e2e.tasks.registry import TASKS
+from rknn_zoo_e2e.zoo import catalogue
+
 COMMAND = [sys.executable, "-m", "rknn_zoo_e2e"]
 
 
@@ -92,7 +95,7 @@ def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path)
 
 def test_list_shows_what_is_here(tmp_path: Path):
     rows = json.loads(run("list", "--json", cwd=tmp_path).stdout)
-    assert len(rows) == 64 and {r["task"] for r in rows} == {"detect", "pose", "segment", "obb"}
+    assert [r["name"] for r in rows] == [*catalogue()] and {r["task"] for r in rows} == {*TASKS}
     assert [r["name"] for r in rows if r["local"] and r["family"] == "shapes"] == [
         "shapes",
         "shapes-pose",

@@ -1,8 +1,8 @@
 """What people copy from README.md and the pages of docs/ does what it says: each command is run here, word for word, or
 by the test or script that is named beside it. A command that is in neither table fails.
 
-Stand-ins: the starter pose model under the name of a model of the zoo, drawn pictures, a Hub on this machine, and a board
-answered by recorded tensors.
+Stand-ins: the starter pose model under the name of a model of the zoo, drawn pictures, a Hub on this machine, and a
+board answered by recorded tensors.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ELSEWHERE = {
     "pip install '.[convert]'": ("scripts/test.sh", "make_venv .test/venv convert,test"),
     "pip install --no-compile '.[board]'": ("scripts/check_board_install.sh", "pip install --no-compile"),
     "docker build --platform linux/amd64 -t e2erknn .": ("scripts/check_dockerfile.sh", "Dockerfile"),
-    'docker run --rm --platform linux/amd64 -u "$(id -u):$(id -g)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566': (
+    'docker run --rm --platform linux/amd64 -u "$(id -u)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566': (
         "scripts/check_dockerfile.sh",
         "convert shapes --soc rk3566",
     ),
