@@ -1,7 +1,7 @@
 # `e2erknn convert` where rknn-toolkit2 does not run: macOS, Windows, ARM. In a clone:
 #
 #   docker build --platform linux/amd64 -t e2erknn .
-#   docker run --rm --platform linux/amd64 -u "$(id -u)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566
+#   docker run --rm --platform linux/amd64 -u "$(id -u):$(id -g)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566
 #
 # No Docker engine has built it yet; scripts/check_dockerfile.sh runs its steps in a fresh Debian.
 FROM debian:bookworm-slim

@@ -101,11 +101,11 @@ while read -r word rest <&3; do
 done 3< <(sed -e '/^#/d' -e '/^$/d' "$project/Dockerfile" | sed -e ':a' -e '/\\$/N; s/\\\n *//; ta')
 
 size=$(du -smx "$root" | cut -f1)
-user=12345:0 # `-u 12345`
+user=12345:12345
 chown "$user" "$root/work"
 settings=()
 unset 'set_by[TORCH_INDEX]' # an ARG is not there when it runs
-echo "docker run -u ${user%:*} -v FOLDER:/work e2erknn convert shapes --soc rk3566"
+echo "docker run -u $user -v FOLDER:/work e2erknn convert shapes --soc rk3566"
 inside "$user" "${entry[@]}" convert shapes --soc rk3566
 inside "$user" "${entry[@]}" inspect shapes_rknn_model --json |
     inside "$user" python -c 'import json, sys; [a] = json.load(sys.stdin)["artifacts"]; print("verified:", a["parity"]); assert a["parity"]'

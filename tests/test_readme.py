@@ -40,15 +40,15 @@ ON_A_BOARD = {
     "e2erknn demo image.jpg": "board",
     "e2erknn bench yolov8n-pose_rknn_model": "letterbox",
 }
+DOCKER_RUN = (
+    'docker run --rm --platform linux/amd64 -u "$(id -u):$(id -g)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566'
+)
 # What is run elsewhere: a test or a script, and what of it stands there.
 ELSEWHERE = {
     "pip install '.[convert]'": ("scripts/test.sh", "make_venv .test/venv convert,test"),
     "pip install --no-compile '.[board]'": ("scripts/check_board_install.sh", "pip install --no-compile"),
     "docker build --platform linux/amd64 -t e2erknn .": ("scripts/check_dockerfile.sh", "Dockerfile"),
-    'docker run --rm --platform linux/amd64 -u "$(id -u)" -v "$PWD:/work" e2erknn convert shapes --soc rk3566': (
-        "scripts/check_dockerfile.sh",
-        "convert shapes --soc rk3566",
-    ),
+    DOCKER_RUN: ("scripts/check_dockerfile.sh", "convert shapes --soc rk3566"),
     "e2erknn fetch yolov8n coco128": ("tests/test_fetch.py", "def test_coco128_calibrates_official_models("),
     "e2erknn convert 'yolov8n*' yolo11n --soc rk3566 --soc rk3588 --calib pictures/ --jobs 2": (
         "tests/test_many.py",

@@ -1,4 +1,4 @@
-"""The commands of docs/hub.md, word for word: publish and pull with a Hub on this machine, demo on a pretended board."""
+"""The commands of docs/hub.md, word for word: publish and pull with a Hub on this machine, demo as on a board."""
 
 from __future__ import annotations
 
