@@ -1,4 +1,4 @@
-"""A task, a backend and a SoC that this project has not, added from outside by the steps of docs/architecture.md."""
+"""A task, a backend and a SoC that this project has not, added from outside by the steps of docs/adding.md."""
 
 from __future__ import annotations
 
