@@ -67,7 +67,8 @@ fresh_debian() {
     rm -rf "$root"
     mkdir -p "$root"
     touch "$root/.e2erknn-image"
-    quietly debootstrap --variant=minbase "$1" "$root" ${mirror:+"$mirror"}
+    # python3-venv brings ca-certificates, which cannot be set up once the host's are mounted.
+    quietly debootstrap --variant=minbase --include=ca-certificates "$1" "$root" ${mirror:+"$mirror"}
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o size=64m,mode=1777 tmpfs "$root/dev/shm" # as large as Docker's
