@@ -8,10 +8,10 @@ import random
 import zipfile
 from pathlib import Path
 
-import hostile
 import numpy as np
 import pytest
 import torch
+from support import hostile
 from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 

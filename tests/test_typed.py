@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import cpu_seconds, run
+from support.cli import cpu_seconds, run
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.conversion.options import Options
