@@ -230,7 +230,8 @@ def test_no_thresholds(given):
 
 
 def test_thresholds_of_numpy():
-    Thresholds(np.float32(0.5), np.float64(0.5), np.int64(3), np.array([0, 1]))
+    given = Thresholds(np.float32(0.5), np.float64(0.5), np.int64(3), np.array([0, 1]))
+    assert given == Thresholds(0.5, 0.5, 3, (0, 1))
 
 
 SPEC = ModelSpec("m", "detect", ("person", "0,1", "a, b", "7", "Bus", "bus", "naïve"), (64, 64))
