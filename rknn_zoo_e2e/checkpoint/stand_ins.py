@@ -104,4 +104,5 @@ def head_class() -> type[nn.Module]:
     """The class all YOLO heads of Ultralytics inherit from."""
     from ultralytics.nn.modules.head import Detect
 
-    return Detect
+    detect: type[nn.Module] = Detect
+    return detect

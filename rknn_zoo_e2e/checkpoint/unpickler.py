@@ -27,7 +27,7 @@ from rknn_zoo_e2e.checkpoint.refusals import Absurd, Misuse, RunsCode
 from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored
 
 
-class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
+class Unpickler(pickle._Unpickler):
     """Python's own unpickler, with every opcode that calls or changes something replaced.
 
     Args:
@@ -36,7 +36,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         room: how many elements all tensors may have together.
     """
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]

@@ -52,7 +52,7 @@ def keeps_shape(bottleneck: nn.Module, channels: int) -> bool:
 def keeps_size(conv: nn.Conv2d) -> bool:
     """Whether the map a convolution gives is as large as the one it reads."""
     reach = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
-    return conv.stride == (1, 1) and conv.padding == tuple(r / 2 for r in reach)
+    return bool(conv.stride == (1, 1) and conv.padding == tuple(r / 2 for r in reach))
 
 
 class Increments(nn.Module):

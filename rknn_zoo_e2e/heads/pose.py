@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rknn_zoo_e2e.heads.branch import Branch, leaves, split_last
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.vision.arrays import Array
 
 SILENT_LOGIT = -30.0  # sigmoid(-30) is 0 in fp16: silences the visibility of an x or y channel
 KEY_POINTS = "key_points"  # the name of both branches, which have their stems in common
@@ -50,7 +51,7 @@ class PoseTail(DetectTail):
         stems, last = self.stems_and_last()
         self.stems = nn.ModuleList([stems[0], *(leaving(stem, level) for level, stem in enumerate(stems[1:], 1))])
 
-        def interleaved(xy: np.ndarray) -> np.ndarray:
+        def interleaved(xy: Array) -> Array:
             """(2, ...) to (points * values, ...), zero for visibility."""
             one = np.concatenate([xy, np.zeros((values - 2, *xy.shape[1:]))])
             return np.concatenate([one] * points)

@@ -31,7 +31,7 @@ class SegmentTail(DetectTail):
         return box, [self.coefficients(features)]
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return super().forward(features), self.prototypes(features)  # type: ignore[return-value]
+        return super().forward(features), self.prototypes(features)
 
     def prototypes(self, features: Sequence[Tensor]) -> Tensor:
         """(1, masks, h, w), from the finest level."""

@@ -174,7 +174,7 @@ class Isolated:
             if over:
                 raise EOFError
             self._look()
-        message = self.link.recv()
+        message: Answer | Stage | Refused | Failed = self.link.recv()
         if isinstance(message, Refused):
             raise message.error
         if isinstance(message, Failed):

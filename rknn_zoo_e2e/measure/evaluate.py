@@ -27,6 +27,7 @@ from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
 
 
@@ -178,7 +179,7 @@ def read_only_labels() -> Iterator[None]:
         yield
 
 
-def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
+def as_ultralytics(spec: ModelSpec, outputs: Sequence[Floats]) -> Any:
     """Our outputs as Ultralytics' model returns them, in input px: (1, C, A), or if NMS-free the best (1, 300, ...)."""
     import torch
     from ultralytics.nn.modules.head import Detect

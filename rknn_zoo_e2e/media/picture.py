@@ -163,7 +163,7 @@ def opener(address: Address) -> urllib.request.OpenerDirector:
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if address.credentials:
         root = f"{address.without_login.partition('://')[0]}://{address.without_login.split('/')[2].split('?')[0]}/"
-        passwords.add_password(None, root, *address.credentials)  # type: ignore[arg-type]
+        passwords.add_password(None, root, *address.credentials)
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

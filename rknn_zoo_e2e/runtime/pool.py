@@ -13,7 +13,7 @@ from weakref import WeakSet
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
-AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
+AnyRuntime = TypeVar("AnyRuntime", bound=Runtime, covariant=True)
 
 MAX_FAILURES_IN_A_ROW = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 

@@ -9,6 +9,7 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
 
@@ -28,7 +29,7 @@ class PoseTask(Task):
         what = "x, y normalised to the input (0..1)" + (", visibility 0..1" if values == 3 else "") + ", interleaved"
         return (Channels("keypoints", points * values, what),)
 
-    def input_scale(self) -> np.ndarray:
+    def input_scale(self) -> Floats:
         scale = super().input_scale()
         points, values = self.shape
         h, w = self.spec.imgsz
@@ -38,7 +39,7 @@ class PoseTask(Task):
     def finish(
         self,
         result: Result,
-        extra: np.ndarray,
+        extra: Floats,
         found: Candidates,
         outputs: Sequence[Raw],
         letterbox: Letterbox,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
 from rknn_zoo_e2e.vision.tensors import Raw
@@ -35,7 +34,7 @@ class SegmentTask(Task):
     def finish(
         self,
         result: Result,
-        extra: np.ndarray,
+        extra: Floats,
         found: Candidates,
         outputs: Sequence[Raw],
         letterbox: Letterbox,
