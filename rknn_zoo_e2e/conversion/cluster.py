@@ -49,6 +49,7 @@ class Parcel:
 
     @classmethod
     def of(cls, build: Build) -> Parcel:
+        """A build to be sent away: its graph and pictures are read, and called by their names alone."""
         job = build.job
         paths = [job.onnx, *job.pictures]
         bare = replace(

@@ -123,6 +123,7 @@ class NpuAttention(nn.Module):
         return logits.view(-1, self.cells, 1).expand(-1, -1, FP16_BLOCK).transpose(-2, -1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
         b, _, h, w = x.shape
         v = self.v(x)
         rows, values = x, v
@@ -163,6 +164,7 @@ def is_known(attention: nn.Module) -> bool:
 
 
 def is_pointwise(conv: nn.Conv2d) -> bool:
+    """Whether it is a plain 1x1 convolution, of all channels."""
     return (conv.kernel_size, conv.stride, conv.padding, conv.groups) == ((1, 1), (1, 1), (0, 0), 1)
 
 

@@ -75,6 +75,7 @@ class Increments(nn.Module):
         self.cv2.conv.weight.data = torch.cat(parts, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C', H, W)."""
         whole = self.cv1(x)
         parts, state = [whole], whole[:, self.half :]
         for module, added in zip(self.m, self.added, strict=True):

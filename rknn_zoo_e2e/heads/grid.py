@@ -52,10 +52,12 @@ class Grid:
 
     @property
     def height(self) -> int:
+        """Rows of all levels together."""
         return sum(self.rows)
 
     @property
     def anchors(self) -> int:
+        """Anchors of all levels together."""
         return self.height * self.width
 
     def centres(self) -> Floats:

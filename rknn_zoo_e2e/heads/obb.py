@@ -85,6 +85,7 @@ class ObbTail(DetectTail):
         self.size = constant(rows([[1.0, 0, 1, 0], [0, 1, 0, 1]], first=2))
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """cx, cy, w, h (1, 4, H', W') of the rotated rectangle, normalised, and its angle (1, 1, H', W') in radians."""
         raw, ltrb = self.angle(features), self.distances(features)
         v = raw * 2 - 1 if self.bounded else (raw - MIDDLE_ANGLE) / self.limit
         cos, sin = self.rotation(v if self.bounded else v.clamp(-1, 1))

@@ -70,6 +70,7 @@ class PoseTail(DetectTail):
 
     @staticmethod
     def facts(head: nn.Module) -> dict[str, Any]:
+        """How many key points there are, and whether they have a visibility."""
         return {"kpt_shape": tuple(head.kpt_shape)}
 
     def stems_and_last(self) -> tuple[list[nn.Module], list[nn.Conv2d]]:
@@ -77,6 +78,7 @@ class PoseTail(DetectTail):
         return split_last(self.branches["pose_head"])
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The box, and the key points (1, points * values, H', W'), interleaved."""
         box, _ = super().box_and_extra(features)
         stemmed = [stem(x) for stem, x in zip(self.stems, features, strict=True)]
         points = self.offsets(stemmed) + self.points
@@ -92,4 +94,5 @@ class Pose26Tail(PoseTail):
     scale, origin = 1.0, 0.0
 
     def stems_and_last(self) -> tuple[list[nn.Module], list[nn.Conv2d]]:
+        """The stem of each level, and the convolution beside it that gives the key points."""
         return list(self.branches["pose_head"]), list(self.branches["kpts_head"])

@@ -50,6 +50,7 @@ class SoftmaxAttention(nn.Module):
         self.q, self.k, self.v = (constant(w.reshape(-1, w.shape[-1]), b.ravel()) for w, b in projections(attention))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C', H, W)."""
         b, c, h, w = x.shape
         values = self.v(x)
         q, k, v = (maps.view(b, self.heads, -1, h * w) for maps in (self.q(x), self.k(x), values))

@@ -28,6 +28,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Takes the time of the block for a stage."""
         start = time.perf_counter()
         yield
         self.spent[name].append(elapsed(start))

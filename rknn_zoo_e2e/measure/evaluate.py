@@ -72,8 +72,10 @@ def fed_validator(
     limit: int | None = None,
     on_picture: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[tuple[Any, int]]:
-    """Ultralytics' validator with what the model found on each picture, and their number; arguments and errors as of
-    :func:`evaluate`."""
+    """Ultralytics' validator with what the model found on each picture, and their number.
+
+    Arguments and errors are those of :func:`evaluate`.
+    """
     if find_spec("ultralytics") is None:
         raise UserError("ultralytics must be installed to evaluate.", f"Install it with: {install('convert')}")
     os.environ.setdefault("YOLO_VERBOSE", "False")

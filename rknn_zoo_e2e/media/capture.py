@@ -92,11 +92,13 @@ def cameras() -> list[int]:
 
 
 def read(capture: Any) -> tuple[bool, Pixels | None]:
-    """The next frame (h, w, 3) uint8 BGR of a ``cv2.VideoCapture``; (False, None) at the end, or where OpenCV gives up
-    on a damaged one."""
+    """The next frame (h, w, 3) uint8 BGR of a ``cv2.VideoCapture``.
+
+    (False, None) at the end, or where OpenCV gives up on a damaged one.
+    """
     try:
-        frame: tuple[bool, Pixels | None] = capture.read()
-        return frame
+        read: tuple[bool, Pixels | None] = capture.read()
+        return read
     except cv2.error:
         return False, None
 

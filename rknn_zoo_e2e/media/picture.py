@@ -66,6 +66,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https."""
 
     def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage) -> Any:
+        """Follows it if it leads to http or https. Raises :class:`Elsewhere` if it does not."""
         target = urljoin(req.full_url, headers.get("Location", ""))
         if target.partition(":")[0].lower() not in SCHEMES:
             raise Elsewhere

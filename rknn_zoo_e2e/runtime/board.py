@@ -89,6 +89,11 @@ class BoardRuntime:
             raise UserError(f"The NPU does not start with {path}; its runtime says why above.", DOCTOR)
 
     def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, which the vendor makes float32.
+
+        Raises:
+            UserError: the NPU failed.
+        """
         try:
             outputs: list[Floats] | None = self._lite.inference(inputs=[rgb[None]])
         except Exception as error:  # it checks its inputs and the device with exceptions of any kind
@@ -98,4 +103,5 @@ class BoardRuntime:
         return outputs
 
     def close(self) -> None:
+        """Gives the NPU's context back."""
         self._lite.release()

@@ -46,6 +46,11 @@ class OnnxRuntime:
             raise UserError(f"{path} cannot be loaded ({first_line(error)}).", AGAIN) from error
 
     def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: ONNX Runtime failed.
+        """
         x = rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255
         try:
             outputs: list[Floats] = self.session.run(None, {"images": x})
@@ -54,4 +59,5 @@ class OnnxRuntime:
             raise UserError(f"ONNX Runtime failed ({first_line(error)}).", AGAIN) from error
 
     def close(self) -> None:
+        """Lets go of the graph and its threads."""
         del self.session

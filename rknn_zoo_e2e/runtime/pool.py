@@ -83,6 +83,7 @@ class Pool(Generic[AnyRuntime]):
             self._idle.put(number)
 
     def close(self) -> None:
+        """Closes all that are open."""
         while self._open:
             self._open.popitem()[1].close()
 

@@ -144,6 +144,7 @@ class Predictor:
             ) from error
 
     def close(self) -> None:
+        """Lets the runtime go, with its processes and devices."""
         self._pool.close()
 
     def __enter__(self) -> Predictor:

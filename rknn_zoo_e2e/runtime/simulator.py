@@ -52,7 +52,13 @@ class SimulatorRuntime:
             raise
 
     def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: the toolkit failed or died.
+        """
         return self.toolkit.infer(rgb)
 
     def close(self) -> None:
+        """Ends the toolkit's process."""
         self.toolkit.__exit__()

@@ -19,6 +19,11 @@ class TorchRuntime:
         self.model, self.spec = load_source(source, imgsz)
 
     def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: PyTorch failed.
+        """
         import torch
 
         from rknn_zoo_e2e.heads.reference import reference_outputs
@@ -30,4 +35,5 @@ class TorchRuntime:
             raise UserError(f"PyTorch failed ({first_line(error)}).", "Try a smaller --imgsz.") from error
 
     def close(self) -> None:
+        """Lets go of the model."""
         del self.model

@@ -26,9 +26,14 @@ MAX_NORMALISED_COORDINATE = 1e3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
-    of ``classes`` only (all by default; one or several, ids or names, which a
-    :class:`~rknn_zoo_e2e.runtime.predictor.Predictor` turns into ids).
+    """Ultralytics' post-processing arguments.
+
+    Attributes:
+        conf: score a detection has to be above, 0..1.
+        iou: overlap with a better one up to which it is kept, 0..1.
+        max_det: how many are kept at most.
+        classes: those that are wanted, all by default; one or several, ids or names, which a
+            :class:`~rknn_zoo_e2e.runtime.predictor.Predictor` turns into ids.
 
     Raises:
         UsageError: values that mean nothing.
@@ -71,21 +76,28 @@ class Candidates(NamedTuple):
     class_ids: Indices
 
     def take(self, index: Indices) -> Candidates:
+        """Those at ``index``, in its order."""
         anchors, geometry = self.anchors.take(index), self.geometry.take(index, 1)
         return Candidates(anchors, geometry, self.scores.take(index), self.class_ids.take(index))
 
 
 def capped(scores: Floats) -> Floats:
-    """The scores themselves, 1 where rounding took them above it. Raises :class:`FloatingPointError` where one is no
-    number or none that can be meant."""
+    """The scores themselves, 1 where rounding took them above it.
+
+    Raises:
+        FloatingPointError: one is no number, or none that can be meant.
+    """
     if greatest(scores) <= 1:
         return scores
     return np.minimum(below(scores, MAX_SCORE, "scores above 1"), 1)
 
 
 def near(geometry: Floats) -> Floats:
-    """The normalised coordinates themselves. Raises :class:`FloatingPointError` where one is no number or nowhere near
-    the picture."""
+    """The normalised coordinates themselves.
+
+    Raises:
+        FloatingPointError: one is no number, or nowhere near the picture.
+    """
     if (
         not float(np.vdot(geometry, geometry)) < MAX_NORMALISED_COORDINATE**2
     ):  # their sum of squares bounds each, and is quick
@@ -94,8 +106,9 @@ def near(geometry: Floats) -> Floats:
 
 
 class Task:
-    """One task for one model: what its outputs are, and their decoding. What else is true of a task stands in
-    :mod:`rknn_zoo_e2e.tasks.registry`.
+    """One task for one model: what its outputs are, and their decoding.
+
+    What else is true of a task stands in :mod:`rknn_zoo_e2e.tasks.registry`.
 
     Args:
         spec: the model.

@@ -21,6 +21,7 @@ class ObbTask(Task):
 
     @property
     def extra(self) -> tuple[Channels, ...]:
+        """The angle."""
         return (Channels("angle", 1, "radians"),)
 
     def geometry(self, output: Raw, anchors: Indices) -> Floats:
@@ -30,12 +31,15 @@ class ObbTask(Task):
         return near(np.concatenate([box, radians])) * self.scale[[0, 1, 2, 3, angle]]
 
     def suppress(self, found: Candidates, thresholds: Thresholds) -> Indices:
+        """Indices of the candidates that overlap no better one, best first, at most ``max_det``."""
         return rotated_nms(found.geometry, found.scores, found.class_ids, thresholds.iou, thresholds.max_det)
 
     def sides(self, geometry: Floats) -> Floats:
+        """Widths and heights, (2, N)."""
         return geometry[2:4]
 
     def boxes(self, found: Candidates, letterbox: Letterbox) -> Floats:
+        """(N, 4) xyxy in source px of the upright rectangles around them, clipped to the picture."""
         around = corners(self.rotated(found, letterbox))
         return letterbox.clip(np.concatenate([around.min(1), around.max(1)], 1))
 
@@ -54,4 +58,5 @@ class ObbTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
+        """Adds the rotated boxes."""
         result.obb = self.rotated(found, letterbox)

@@ -25,11 +25,13 @@ class PoseTask(Task):
 
     @property
     def extra(self) -> tuple[Channels, ...]:
+        """The key points."""
         points, values = self.shape
         what = "x, y normalised to the input (0..1)" + (", visibility 0..1" if values == 3 else "") + ", interleaved"
         return (Channels("keypoints", points * values, what),)
 
     def input_scale(self) -> Floats:
+        """(C, 1) float32: also the key points' x and y to input px, their visibility as it is."""
         scale = super().input_scale()
         points, values = self.shape
         h, w = self.spec.imgsz
@@ -44,6 +46,7 @@ class PoseTask(Task):
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
+        """Adds the key points (N, K, 2 or 3), x and y in source px and clipped to the picture."""
         points = extra.reshape(-1, *self.shape)
         limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
         points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)

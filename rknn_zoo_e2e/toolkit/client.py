@@ -61,6 +61,7 @@ class Toolkit(Isolated):
         return outputs
 
     def last_words(self, message: str) -> str:
+        """The vendor's last line of error, where it only returned a code."""
         error = last_error(self.log) if "returned" in message else ""
         return f" ({error})" if error else ""
 

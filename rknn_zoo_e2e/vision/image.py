@@ -53,7 +53,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 class Fetched(Protocol):
     """A picture file that lies in memory; its text says where it is from."""
 
-    def open(self) -> BinaryIO: ...
+    def open(self) -> BinaryIO:
+        """The file, opened to read."""
+        ...
 
 
 def read_image(path: Path | Fetched) -> Pixels:

@@ -114,8 +114,10 @@ def covariance(obb: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def probiou(boxes: Floats, others: Floats, eps: float = 1e-7) -> Floats:
-    """Probabilistic IoU, (N,), of rotated boxes (5, N) with as many others, pair by pair (arXiv:2106.06072;
-    ultralytics.utils.metrics.batch_probiou)."""
+    """Probabilistic IoU, (N,), of rotated boxes (5, N) with as many others, pair by pair.
+
+    Formula: arXiv:2106.06072; ultralytics.utils.metrics.batch_probiou.
+    """
     a1, b1, c1 = covariance(boxes)
     a2, b2, c2 = covariance(others)
     dx, dy = boxes[:2] - others[:2]

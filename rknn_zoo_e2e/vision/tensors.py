@@ -29,15 +29,19 @@ class Quantized:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Of the values."""
         return self.values.shape
 
     def reshape(self, *shape: int) -> Quantized:
+        """The same values in another shape."""
         return replace(self, values=self.values.reshape(*shape))
 
     def take(self, index: Indices, axis: int) -> Quantized:
+        """The values at ``index`` along an axis."""
         return replace(self, values=self.values.take(index, axis))
 
     def max(self, axis: int) -> Quantized:
+        """The largest along an axis: its order is that of the real numbers, as the scale is positive."""
         return replace(self, values=self.values.max(axis))
 
     def __getitem__(self, index: Any) -> Quantized:
@@ -88,6 +92,7 @@ def ceiling(output: Raw, first: int, last: int, by_product: bool = False) -> Flo
 
 @cache
 def ones(count: int) -> Floats:
+    """(count,) float32, made once."""
     return np.ones(count, np.float32)
 
 
