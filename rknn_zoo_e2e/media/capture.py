@@ -97,8 +97,8 @@ def read(capture: Any) -> tuple[bool, Pixels | None]:
     (False, None) at the end, or where OpenCV gives up on a damaged one.
     """
     try:
-        read: tuple[bool, Pixels | None] = capture.read()
-        return read
+        answer: tuple[bool, Pixels | None] = capture.read()
+        return answer
     except cv2.error:
         return False, None
 
