@@ -190,11 +190,8 @@ class Bench:
 
     def score(self, row: Row, predictor: Predictor) -> None:
         """mAP by Ultralytics' validator."""
-
-        def follow(done: int, total: int) -> None:
-            self.progress.stage(row.name, "score", done / total)
-
-        found = evaluate(predictor, self.data / DATA[predictor.spec.task][0], "val", self.images, follow)
+        data = self.data / DATA[predictor.spec.task][0]
+        found = evaluate(predictor, data, "val", self.images, self.progress.of(row.name))
         row.images, row.metrics = found["images"], found["metrics"]
 
 

@@ -7,10 +7,12 @@ hang or run out of memory on what somebody trained, and what they took is given 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.bundle.model import ONNX
@@ -128,16 +130,18 @@ def ranges_of(enter: Progress, graphs: Collection[Path], pictures: Sequence[Path
     from rknn_zoo_e2e.quantization.precision import int8_tensors
     from rknn_zoo_e2e.quantization.ranges import measure_ranges
 
-    enter("calibrate")
-    found: dict[Path, Ranges] = {}
     total = len(graphs) * len(pictures)
-    for graph in graphs:
 
-        def follow(done: int, before: int = len(found) * len(pictures)) -> None:
-            enter("calibrate", (before + done) / total)
+    def read(begun: int) -> Iterator[np.ndarray]:
+        """The pictures, each told of when it is asked for."""
+        for index, path in enumerate(pictures):
+            enter("calibrate", (begun + index) / total)
+            yield read_image(path)
 
-        found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
-    return found
+    return {
+        graph: measure_ranges(graph, read(index * len(pictures)), int8_tensors(graph))
+        for index, graph in enumerate(graphs)
+    }
 
 
 def choose_checks(exported: Graphs, calibration: Calibration) -> list[Check]:

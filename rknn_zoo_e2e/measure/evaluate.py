@@ -7,7 +7,7 @@ the validator does the rest. The pictures are letterboxed to the model's input a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import parts_of, read_data
 from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
+from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
@@ -36,7 +37,7 @@ def evaluate(
     data: Path,
     split: str = "val",
     limit: int | None = None,
-    on_picture: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Metrics of a loaded model on an Ultralytics data set.
 
@@ -45,7 +46,7 @@ def evaluate(
         data: ``data.yaml``.
         split: which of its parts.
         limit: only this many pictures, the first ones.
-        on_picture: told (done, total).
+        progress: told the share of the pictures that is done; the stage is what the backend is called.
 
     Returns:
         ``{"images": N, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``, each 0..1.
@@ -53,7 +54,7 @@ def evaluate(
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
     """
-    with fed_validator(predictor, data, split, limit, on_picture) as (validator, total):
+    with fed_validator(predictor, data, split, limit, progress) as (validator, total):
         stats = validator.get_stats()
     metrics = {}
     for kind, letter in TASKS[predictor.spec.task].metrics.items():
@@ -70,7 +71,7 @@ def fed_validator(
     data: Path,
     split: str = "val",
     limit: int | None = None,
-    on_picture: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Iterator[tuple[Any, int]]:
     """Ultralytics' validator with what the model found on each picture, and their number.
 
@@ -89,7 +90,7 @@ def fed_validator(
         for index, batch in enumerate(loader):
             if index == total:
                 break
-            on_picture(index, total)
+            progress(predictor.backend, index / total)
             rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
             outputs = predictor.infer(rgb)
             batch = validator.preprocess(batch)
