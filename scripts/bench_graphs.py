@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import onnx
 import typer
 from peers import ZOO, Peer, Stock
@@ -51,6 +50,7 @@ from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.zoo import Source, resolve
 
 DataFolder = Annotated[
@@ -112,7 +112,7 @@ class PeerRuntime:
     def __init__(self, build: PlainBuild, peer: Peer) -> None:
         self.build, self.peer = build, peer
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         return self.peer.decode(self.build.infer(rgb))
 
     def close(self) -> None:

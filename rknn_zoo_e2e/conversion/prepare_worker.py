@@ -12,8 +12,6 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.bundle.model import ONNX
 from rknn_zoo_e2e.bundle.schema import HYBRID, LARGEST, check_model
@@ -29,6 +27,7 @@ from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.zoo import Source
@@ -132,7 +131,7 @@ def ranges_of(enter: Progress, graphs: Collection[Path], pictures: Sequence[Path
 
     total = len(graphs) * len(pictures)
 
-    def read(begun: int) -> Iterator[np.ndarray]:
+    def read(begun: int) -> Iterator[Pixels]:
         """The pictures, each told of when it is asked for."""
         for index, path in enumerate(pictures):
             enter("calibrate", (begun + index) / total)

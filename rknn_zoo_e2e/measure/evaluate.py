@@ -28,6 +28,7 @@ from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
 
 
@@ -72,8 +73,10 @@ def fed_validator(
     limit: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[Any, int]]:
-    """Ultralytics' validator with what the model found on each picture, and their number; arguments and errors as of
-    :func:`evaluate`."""
+    """Ultralytics' validator with what the model found on each picture, and their number.
+
+    Arguments and errors are those of :func:`evaluate`.
+    """
     if find_spec("ultralytics") is None:
         raise UserError("ultralytics must be installed to evaluate.", f"Install it with: {install('convert')}")
     os.environ.setdefault("YOLO_VERBOSE", "False")
@@ -179,7 +182,7 @@ def read_only_labels() -> Iterator[None]:
         yield
 
 
-def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
+def as_ultralytics(spec: ModelSpec, outputs: Sequence[Floats]) -> Any:
     """Our outputs as Ultralytics' model returns them, in input px: (1, C, A), or if NMS-free the best (1, 300, ...)."""
     import torch
     from ultralytics.nn.modules.head import Detect

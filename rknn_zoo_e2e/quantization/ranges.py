@@ -24,6 +24,7 @@ from onnx import TensorProto, helper
 from rknn_zoo_e2e.quantization.clipping import Sample
 from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 SATURATION = 7.0  # |x| beyond which the vendor takes a sigmoid for 0 or 1
 COPIES = {"MaxPool", "Slice", "Split", "Resize", "Reshape"}  # their values are their input's: no rounding in between
@@ -31,7 +32,7 @@ COPIES = {"MaxPool", "Slice", "Split", "Resize", "Reshape"}  # their values are 
 
 def measure_ranges(
     path: Path,
-    pictures: Iterable[np.ndarray],
+    pictures: Iterable[Pixels],
     clipped: Mapping[str, float] = MappingProxyType({}),
 ) -> Ranges:
     """Range of every float tensor of a graph over pictures.
