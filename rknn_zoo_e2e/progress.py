@@ -46,16 +46,17 @@ class Silent:
     """A :class:`Tracker` that tells nobody."""
 
     def expect(self, model: str, builds: Sequence[str]) -> None:
-        pass
+        """Nothing is shown."""
 
     def of(self, what: str) -> Progress:
+        """A :class:`Progress` that tells nobody."""
         return silent
 
     def done(self, what: str, result: str | UserError = "", reused: bool = False) -> None:
-        pass
+        """Nothing is shown."""
 
     def note(self, text: str) -> None:
-        pass
+        """Nothing is shown."""
 
 
 def following(function: Callable[[str, float], None]) -> Progress:
@@ -75,6 +76,7 @@ class Timed:
         self.entered: list[tuple[str, float]] = []
 
     def __call__(self, stage: str, share: float = 0.0, /) -> None:
+        """Passes it on; of a new stage the time is kept."""
         if not self.entered or stage != self.entered[-1][0]:
             self.entered.append((stage, time.monotonic()))
         self.progress(stage, share)

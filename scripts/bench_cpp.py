@@ -24,6 +24,7 @@ from native import Library, as_npu, essentials  # type: ignore[import-not-found]
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Array
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 SOURCE = (720, 1280)
@@ -36,7 +37,7 @@ CASES = {
 }
 
 
-def cells_of(size: int) -> np.ndarray:
+def cells_of(size: int) -> Array:
     """(3, A): x, y and stride of each cell, px."""
     levels = []
     for stride in (8, 16, 32):
@@ -45,7 +46,7 @@ def cells_of(size: int) -> np.ndarray:
     return np.concatenate(levels, 1)
 
 
-def outputs_of(spec: ModelSpec, rng: np.random.Generator) -> list[np.ndarray]:
+def outputs_of(spec: ModelSpec, rng: np.random.Generator) -> list[Array]:
     size, classes = spec.imgsz[0], len(spec.names)
     cells = cells_of(size)
     out = np.zeros((task_of(spec).outputs[0].count, cells.shape[1]), np.float32)

@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import onnx
 import typer
 from peers import ZOO, Peer, Stock
@@ -51,6 +50,7 @@ from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.zoo import Source, resolve
 
 DataFolder = Annotated[
@@ -112,7 +112,7 @@ class PeerRuntime:
     def __init__(self, build: PlainBuild, peer: Peer) -> None:
         self.build, self.peer = build, peer
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         return self.peer.decode(self.build.infer(rgb))
 
     def close(self) -> None:
@@ -190,11 +190,8 @@ class Bench:
 
     def score(self, row: Row, predictor: Predictor) -> None:
         """mAP by Ultralytics' validator."""
-
-        def follow(done: int, total: int) -> None:
-            self.progress.stage(row.name, "score", done / total)
-
-        found = evaluate(predictor, self.data / DATA[predictor.spec.task][0], "val", self.images, follow)
+        data = self.data / DATA[predictor.spec.task][0]
+        found = evaluate(predictor, data, "val", self.images, self.progress.of(row.name))
         row.images, row.metrics = found["images"], found["metrics"]
 
 

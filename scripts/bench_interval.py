@@ -29,10 +29,11 @@ from rknn_zoo_e2e.measure.evaluate import fed_validator
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS
+from rknn_zoo_e2e.vision.arrays import Array
 from rknn_zoo_e2e.zoo import catalogue
 
 MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric
-Statistics = dict[str, list[np.ndarray]]  # of each picture: what was found right, how sure, of which class
+Statistics = dict[str, list[Array]]  # of each picture: what was found right, how sure, of which class
 
 
 @dataclass
@@ -56,7 +57,7 @@ def statistics(predictor: Predictor, data: Path) -> Statistics:
         return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
 
 
-def mean_ap(found: Statistics, metric: str, pictures: np.ndarray) -> float:
+def mean_ap(found: Statistics, metric: str, pictures: Array) -> float:
     """mAP50-95 x 100 on some of the pictures, each as often as it is named."""
     from ultralytics.utils.metrics import ap_per_class  # not before evaluating has told Ultralytics to be quiet
 

@@ -41,6 +41,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.base import Task, Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Array, Floats
 from rknn_zoo_e2e.vision.image import SUFFIXES, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -53,10 +54,10 @@ CONFIDENCES = (0.25, 0.001)  # of demo and of eval
 class Sample:
     """One picture's outputs, normalised, and where it lay in the input."""
 
-    outputs: list[np.ndarray]
+    outputs: list[Floats]
     letterbox: Letterbox
 
-    def fresh(self) -> list[np.ndarray]:
+    def fresh(self) -> list[Floats]:
         """A copy of the outputs, to write to."""
         return [output.copy() for output in self.outputs]
 
@@ -75,7 +76,7 @@ def samples(model: str, folder: Path, data: Path, output: Output) -> tuple[Task,
     if not paths:
         raise UserError(f"There are no pictures in {labelled.parent}.", "Name their folder with --data.")
     if not cache.is_file():
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Array] = {}
         with load(bundle, backend="simulator") as predictor:
             for index, path in enumerate(paths):
                 output.note(f"{model}: simulate {index + 1}/{len(paths)}")
@@ -110,7 +111,7 @@ class Theirs:
     thresholds: Thresholds
     native: bool = True
 
-    def scaled(self, outputs: list[np.ndarray]) -> list[torch.Tensor]:
+    def scaled(self, outputs: list[Floats]) -> list[torch.Tensor]:
         """Coordinates in input px, in place (ultralytics.nn.backends.rknn)."""
         spec, first = self.task.spec, outputs[0]
         height, width = spec.imgsz
@@ -122,7 +123,7 @@ class Theirs:
             first[:, points + 1 :: values] *= height
         return [torch.from_numpy(output) for output in outputs]
 
-    def __call__(self, fresh: list[np.ndarray]) -> dict[str, Any]:
+    def __call__(self, fresh: list[Floats]) -> dict[str, Any]:
         spec, limits, shape = self.task.spec, self.thresholds, self.letterbox.source
         outputs = self.scaled(fresh)
         found = non_max_suppression(
@@ -179,7 +180,7 @@ def stable_sort() -> Iterator[None]:
         yield
 
 
-def median_ms(sample: Sample, *calls: Callable[[list[np.ndarray]], Any]) -> list[float]:
+def median_ms(sample: Sample, *calls: Callable[[list[Floats]], Any]) -> list[float]:
     """Each call's median over the runs, ms. They take turns of ten runs, so that a busy moment meets all of them, and
     every run gets outputs just written, as a runtime's are."""
     spent: list[list[float]] = [[] for _ in calls]
@@ -191,7 +192,8 @@ def median_ms(sample: Sample, *calls: Callable[[list[np.ndarray]], Any]) -> list
                 start = time.perf_counter()
                 call(outputs)
                 times.append(time.perf_counter() - start)
-    return (np.median(spent, 1) * 1000).tolist()
+    medians: list[float] = (np.median(spent, 1) * 1000).tolist()
+    return medians
 
 
 def compare(model: str, conf: float, native: bool, task: Task, made: list[Sample]) -> dict[str, Any]:
@@ -202,7 +204,7 @@ def compare(model: str, conf: float, native: bool, task: Task, made: list[Sample
     for sample in made:
         theirs = Theirs(task, sample.letterbox, thresholds, native)
 
-        def ours(outputs: list[np.ndarray], letterbox: Letterbox = sample.letterbox) -> Result:
+        def ours(outputs: list[Floats], letterbox: Letterbox = sample.letterbox) -> Result:
             return task.decode(outputs, letterbox, thresholds)
 
         with stable_sort():

@@ -42,6 +42,7 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
 from rknn_zoo_e2e.toolkit.weight_grids import better_grid, on_grid
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Pixels
 
 WEIGHTS = "weights"
 LEFT = {  # what a row leaves in fp32: tensors by name, or the weights
@@ -107,7 +108,7 @@ def rounding(graph: onnx.GraphProto, name: str, low: float, high: float) -> list
     ]
 
 
-def rounded_weights(weights: np.ndarray) -> np.ndarray:
+def rounded_weights(weights: Array) -> Array:
     """A convolution's weights (C, ...) as the toolkit is told to round them."""
     flat = weights.reshape(len(weights), -1).astype(np.float64)
     step, zero = better_grid(flat)
@@ -124,10 +125,10 @@ class Compared(OnnxRuntime):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.fp32, self.spec, self.last = fp32, spec, task_of(spec).extra_from
-        self.scores: list[np.ndarray] = []
-        self.boxes: list[np.ndarray] = []
+        self.scores: list[Array] = []
+        self.boxes: list[Array] = []
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         found = super().infer(rgb)
         y, wanted = (o[0].reshape(o[0].shape[1], -1) for o in (found, self.fp32.infer(rgb)))
         best = wanted[4 : self.last].argmax(0) + 4

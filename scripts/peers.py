@@ -18,6 +18,7 @@ from unittest.mock import patch
 import numpy as np
 
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Array, Floats
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -43,7 +44,7 @@ class Peer(ABC):
         return ()
 
     @abstractmethod
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         """The graph's outputs, float32, to this project's in layout flat."""
 
     def load(self, one_to_one: bool) -> Any:
@@ -98,7 +99,7 @@ class Stock(Peer):
         model = self.load(one_to_one=False)
         self.trace(_NormalizeCoords(model, height, width, spec.task, len(spec.names), spec.kpt_shape).eval(), path)
 
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         return list(outputs)
 
 
@@ -133,7 +134,7 @@ class ZooDetect(Zoo):
             outputs += [parts["mask_head"][level](x)] if "mask_head" in parts else []
         return outputs
 
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         kinds = 3 if self.spec.task == "detect" else 4
         box, scores, _, *coefficients = (outputs[kind::kinds] for kind in range(kinds))
         return [np.concatenate([boxes(box, flat(box)), flat(scores), *map(flat, coefficients)])[None]]
@@ -148,7 +149,7 @@ class ZooSegment(ZooDetect):
         proto = head.proto(features if isinstance(head.proto, Proto26) else features[0])
         return [*super().forward(head, features), proto]
 
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         return [*super().decode(outputs[:-1]), outputs[-1]]
 
 
@@ -184,7 +185,7 @@ class ZooPose(Zoo):
         starts = [name for node in graph.node for name in node.output if first.search(name)]
         return tuple((start, graph.output[-1].name) for start in starts)
 
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         *maps, points = outputs
         points = points[0] / np.array([*self.spec.imgsz[::-1], 1][: points.shape[2]])[:, None]
         box, scores = split(maps, len(self.spec.names))
@@ -205,7 +206,7 @@ class ZooObb(Zoo):
         self.radians = isinstance(head, OBB26)  # YOLO26 gives the angle itself
         return [*logits(head, features), angle if self.radians else angle.sigmoid()]
 
-    def decode(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
         *maps, angle = outputs
         angle = angle[0] if self.radians else (angle[0] - 0.25) * np.pi
         box, scores = split(maps, len(self.spec.names))
@@ -217,7 +218,8 @@ ZOO: dict[str, type[Zoo]] = {"detect": ZooDetect, "segment": ZooSegment, "pose":
 
 def branches(head: Any) -> dict[str, Any]:
     """The head's branches by Ultralytics' names, each one module a level."""
-    return head.one2one if head.end2end else head.one2many
+    found: dict[str, Any] = head.one2one if head.end2end else head.one2many
+    return found
 
 
 def logits(head: Any, features: Sequence[Any]) -> list[Any]:
@@ -229,18 +231,18 @@ def logits(head: Any, features: Sequence[Any]) -> list[Any]:
     return [torch.cat([box(x), scores(x)], 1) for box, scores, x in pairs]
 
 
-def flat(maps: Sequence[np.ndarray]) -> np.ndarray:
+def flat(maps: Sequence[Array]) -> Array:
     """(1, C, h, w) of each level to (C, A)."""
     return np.concatenate([x.reshape(x.shape[1], -1) for x in maps], 1)
 
 
-def split(maps: Sequence[np.ndarray], classes: int) -> tuple[np.ndarray, np.ndarray]:
+def split(maps: Sequence[Array], classes: int) -> tuple[Array, Array]:
     """Maps of box and class logits to (4 * bins, A) and (classes, A)."""
     both = flat(maps)
     return both[:-classes], both[-classes:]
 
 
-def boxes(maps: Sequence[np.ndarray], box: np.ndarray, angle: np.ndarray | float = 0.0) -> np.ndarray:
+def boxes(maps: Sequence[Array], box: Array, angle: Array | float = 0.0) -> Array:
     """Decoded boxes (4, A): cx, cy, w, h normalised.
 
     Args:
@@ -261,14 +263,16 @@ def boxes(maps: Sequence[np.ndarray], box: np.ndarray, angle: np.ndarray | float
     return np.concatenate([(np.concatenate(centres, 1) + shift) * cell, size * cell])
 
 
-def dfl(box: np.ndarray) -> np.ndarray:
+def dfl(box: Array) -> Array:
     """Mean of the softmax of each side's bins: (4 * bins, A) to (4, A) in cells."""
     x = box.reshape(4, -1, box.shape[1])
     if x.shape[1] == 1:
         return box
     weights = np.exp(x - x.max(1, keepdims=True))
-    return (weights * np.arange(x.shape[1])[:, None]).sum(1) / weights.sum(1)
+    mean: Array = (weights * np.arange(x.shape[1])[:, None]).sum(1) / weights.sum(1)
+    return mean
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+def sigmoid(x: Array) -> Array:
+    share: Array = 1 / (1 + np.exp(-x))
+    return share

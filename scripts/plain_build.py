@@ -23,6 +23,7 @@ from rknn_zoo_e2e.isolation.worker import in_words
 from rknn_zoo_e2e.toolkit.buildlog import readable
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.worker import check
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Pixels
 
 
 class PlainBuild:
@@ -51,9 +52,10 @@ class PlainBuild:
         """What the vendor printed so far."""
         return readable((Path(self.folder.name) / LOG).read_text(errors="replace"))
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         """One letterboxed picture (H, W, 3) uint8 RGB through the simulator: its raw outputs, float32."""
-        return self._call(_infer, rgb)
+        outputs: list[Floats] = self._call(_infer, rgb)
+        return outputs
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
@@ -114,7 +116,7 @@ def _build(job: BuildJob) -> dict[str, float]:
     return {"load": round(clock[1] - clock[0], 2), "build": round(clock[2] - clock[1], 2)}
 
 
-def _infer(rgb: np.ndarray) -> list[np.ndarray]:
+def _infer(rgb: Pixels) -> list[Array]:
     outputs = _rknn.inference([rgb[None]], data_format="nhwc")
     if outputs is None:
         raise RuntimeError("inference returned nothing")

@@ -30,11 +30,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from a source tree too
 
 from rknn_zoo_e2e.media import synthetic
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 IMGSZ = 320
 VAL_IMAGES = 200
@@ -87,7 +88,7 @@ def label(task: str, shape: synthetic.Shape, size: int) -> str:
     return " ".join([str(shape.class_id), *(f"{value:.6g}" for value in values)])
 
 
-def write_image(path: Path, picture: synthetic.Picture) -> None:
+def write_image(path: Path, picture: Pixels) -> None:
     """Write an (h, w, 3) uint8 RGB picture as JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):  # OpenCV wants BGR

@@ -14,6 +14,10 @@ find_python() {
     return 1
 }
 
+# What was installed, so that the quick loop need not ask pip again.
+installed() { cat "$1/installed" 2> /dev/null; }
+wanted() { echo "$1 $PWD" | cat - pyproject.toml | sha256sum; }
+
 make_venv() {
     local folder=$1 extras=$2 python
     python=$(find_python) || return 1
@@ -27,4 +31,5 @@ make_venv() {
         echo "Installing failed; the whole log is in $folder/install.log" >&2
         return 1
     fi
+    wanted "$extras" > "$folder/installed"
 }

@@ -57,7 +57,7 @@ def bus() -> Path:
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory) -> Path:
     """A folder with a bundle of every starter model for rk3566, made through the CLI, and what it reported."""
-    from test_cli import run
+    from support.cli import run
 
     folder = tmp_path_factory.mktemp("bundles")
     names = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")
@@ -70,8 +70,8 @@ def converted(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def resumed(tmp_path_factory):
     """Two starter models for three SoCs: Ctrl-C after two of six builds, then once more."""
-    from interrupted import SIX, Resumed, stop_after
-    from test_cli import run
+    from support.cli import run
+    from support.interrupted import SIX, Resumed, stop_after
 
     folder = tmp_path_factory.mktemp("resumed")
     args = ("convert", *SIX, "--calib-images", "4")
@@ -97,7 +97,7 @@ def home(tmp_path: Path, monkeypatch) -> Path:
 @pytest.fixture
 def mirror():
     """A server on this machine that stands for the Hub and for Ultralytics' releases."""
-    from mirror import Mirror
+    from support.mirror import Mirror
 
     server = Mirror()
     yield server

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_board import make_bundle
+from support.board import make_bundle
 from typer.testing import CliRunner
 
 from rknn_zoo_e2e import Result, UserError, load

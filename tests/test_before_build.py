@@ -8,15 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from support.cli import run
 
 from rknn_zoo_e2e.boards.soc import find_soc
 from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.schema import check_model
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.prepare_worker import check_buildable
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Identity, Source, catalogue
 
@@ -61,7 +63,7 @@ def test_what_a_bundle_cannot_hold_is_refused_before_the_build(tmp_path: Path, c
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_bundle_can_hold_is_not_refused():
+def test_what_a_bundle_can_hold_is_not_refused(tmp_path: Path):
     for spec in (
         SPEC,
         dataclasses.replace(SPEC, name="my model.v2 (行)", names=tuple(f"class {i}" for i in range(20_000))),
@@ -69,6 +71,10 @@ def test_what_a_bundle_can_hold_is_not_refused():
         dataclasses.replace(SPEC, task="segment", masks=32),
     ):
         check_buildable(spec, Source(Path("m.pt"), "m"), Options(socs=()))
+        (tmp_path / "onnx").write_bytes(b"onnx")
+        bundle = Bundle(tmp_path / "x_rknn_model", spec, "flat", "a" * 64, sha256(tmp_path / "onnx"))
+        write_bundle(bundle, {"model.onnx": tmp_path / "onnx"})
+        assert read_bundle(bundle.path).spec == spec
 
 
 @pytest.mark.parametrize("name", ["c:x.pt", "a\\b.pt", "a\nb.pt"])

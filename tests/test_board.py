@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 import zlib
@@ -12,20 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.board import SPEC, STANDIN, make_bundle, on_board
 
 from rknn_zoo_e2e import load
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import read_bundle
-from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
-from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.runtime.base import RuntimeGone
 from rknn_zoo_e2e.runtime.ordered import in_order
-from rknn_zoo_e2e.tasks.spec import ModelSpec
-
-STANDIN = Path(__file__).parent / "standin"
-SPEC = ModelSpec("tiny", "detect", ("a", "b"), (64, 96))
 
 
 @pytest.fixture
@@ -42,20 +34,6 @@ def board(monkeypatch):
     yield become
     for name in [name for name in sys.modules if name.split(".")[0] == "rknnlite"]:
         del sys.modules[name]
-
-
-def make_bundle(folder: Path, spec: ModelSpec, *socs: str) -> Path:
-    """A bundle whose .rknn nobody looks into."""
-    artifacts, made = [], {"model.onnx": b"no graph"}
-    for soc in socs:
-        name = f"{spec.name}-{soc}-int8.rknn"
-        made[name] = soc.encode()
-        (folder / name).write_bytes(made[name])
-        artifacts.append(Artifact(soc, "int8", name, sha256(folder / name), 6, "2.3.2", "", placement={}))
-    (folder / "model.onnx").write_bytes(b"no graph")
-    path = folder / f"{spec.name}_rknn_model"
-    write_bundle(Bundle(path, spec, "flat", "a" * 64, sha256(folder / "model.onnx"), artifacts, {}), made)
-    return path
 
 
 @pytest.fixture
@@ -224,13 +202,6 @@ def test_without_the_vendors_package_the_board_says_so(tiny, monkeypatch):
     monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     with pytest.raises(UserError, match=r"rknn-toolkit-lite2 is not installed.*\[board\]"):
         load(tiny)
-
-
-def on_board(*args: object, cwd: Path, soc: str = "rk3566", **environment: object) -> subprocess.CompletedProcess:
-    """The CLI in a process of its own, on a board."""
-    names = {f"RKNNLITE_STANDIN_{name}": str(value) for name, value in ({"SOC": soc} | environment).items()}
-    command = [sys.executable, STANDIN / "board.py", *args]
-    return subprocess.run([*map(str, command)], cwd=cwd, env=os.environ | names, capture_output=True, text=True)
 
 
 def test_the_demo_runs_on_the_npu(converted: Path, models: Path, tmp_path: Path):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.bundle import made
 
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, newest, read_bundle, read_ranges
@@ -22,23 +23,8 @@ from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.convert import what_may_help
 from rknn_zoo_e2e.cli.ui.tables import artifact_table
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.files.staging import staged
 from rknn_zoo_e2e.publishing.card import make_card
-from rknn_zoo_e2e.tasks.spec import ModelSpec
-
-
-def made(folder: Path, content: bytes = b"model", **spec) -> Bundle:
-    """A small bundle on disk."""
-    facts = {"name": "x", "task": "detect", "names": ("a", "größe: #1", "no"), "imgsz": (64, 96)} | spec
-    bundle = Bundle(
-        folder / "x_rknn_model", ModelSpec(**facts), "flat", "a" * 64, "b" * 64, origin={"license": "AGPL-3.0"}
-    )
-    file = folder / "source.rknn"
-    file.write_bytes(content)
-    bundle.artifacts = [Artifact("rk3566", "int8", "x.rknn", sha256(file), len(content), "2.3.2", "f")]
-    write_bundle(bundle, {"x.rknn": file, "model.onnx": b"onnx"})
-    return bundle
 
 
 def test_reads_back_what_was_written(tmp_path: Path):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickletools
 import random
 import zipfile
 from pathlib import Path
 
-import hostile
 import numpy as np
 import pytest
 import torch
+from support import hostile
 from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 
@@ -240,5 +239,8 @@ def test_changed_bytes_never_surprise(tmp_path: Path):
             changed[at] = moments.randrange(256)
         content = {"archive/data.pkl": bytes(changed)}
         path = rewritten(tmp_path / "x.pt", lambda members, content=content: members | content)
-        with contextlib.suppress(UserError):
-            load_source(Source(path, "x"))
+        try:
+            _, spec = load_source(Source(path, "x"))
+            assert spec.task == "detect" and spec.names, "what loads is a model"
+        except UserError as error:
+            assert error.what.startswith(f"{path} ") and error.fix

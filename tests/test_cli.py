@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.cli import cpu_seconds, run
 
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import catalogue
-
-COMMAND = [sys.executable, "-m", "rknn_zoo_e2e"]
-
-
-def run(*args: object, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
-    """The CLI in a process of its own, as users run it."""
-    return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, cwd=cwd, **kwargs)
-
-
-def cpu_seconds() -> float:
-    """Processor time of all finished children: unlike the clock's it does not grow while other programs run."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from interrupted import SIX
-from test_cli import COMMAND, run
+from support.cli import COMMAND, run
+from support.interrupted import SIX
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.conversion import cluster

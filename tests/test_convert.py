@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_cli import COMMAND, cpu_seconds, run
+from support.cli import COMMAND, cpu_seconds, run
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 

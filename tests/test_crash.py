@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
-from test_cli import COMMAND, run
+from support.cli import COMMAND, run
 
 from rknn_zoo_e2e.media.synthetic import draw_scene
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_board import SPEC, STANDIN, make_bundle, on_board
+from support.board import STANDIN, make_bundle, on_board
+from support.demo import demo, make_tiny
 
 from rknn_zoo_e2e.media.videowriter import VideoWriter
 from rknn_zoo_e2e.tasks.spec import ModelSpec
@@ -27,13 +28,7 @@ FRAMES = 300
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
-    """A folder with a bundle that sees an "a" in the middle of everything."""
-    folder = tmp_path_factory.mktemp("tiny")
-    out = np.zeros((1, 6, 126), np.float32)
-    out[0, :5, 7] = 0.5, 0.5, 0.2, 0.2, 0.9
-    make_bundle(folder, SPEC, "rk3588")
-    np.savez(folder / "t.npz", **{"any-0": out})
-    return folder
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def shade(number: int) -> tuple[int, int]:
@@ -60,11 +55,6 @@ def numbers(path: Path) -> list[int]:
             return found
         high, low = (round(float(np.median(part)) / 14) for part in (frame[5:20, 5:30], frame[5:20, 130:155]))
         found.append(high * 18 + low)
-
-
-def demo(tiny: Path, *args: object, cwd: Path, **environment: object) -> subprocess.CompletedProcess:
-    arguments = ("demo", *args, "--model", tiny / "tiny_rknn_model")
-    return on_board(*arguments, cwd=cwd, soc="rk3588", TENSORS=tiny / "t.npz", **environment)
 
 
 def test_a_video_keeps_its_frames_and_their_order(tiny, video, tmp_path):
@@ -301,7 +291,7 @@ def test_bench_measures_what_is_here(tiny, models, tmp_path):
 
 
 def test_bench_on_a_pc_says_what_it_cannot_measure(tmp_path, models):
-    from test_cli import run
+    from support.cli import run
 
     out = run("bench", "shapes", "--runs", 3, "--warmup", 1, "--json", cwd=tmp_path)
     document = json.loads(out.stdout)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_bundle import made
-from test_cli import run
+from support.bundle import made
+from support.cli import run
 
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.environment import Host, Package, fits, read_host, release, requirements

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_cli import run
+from support.cli import run
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media import synthetic

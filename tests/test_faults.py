@@ -13,11 +13,11 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_cli import COMMAND, run
+from support.cli import COMMAND, run
+from support.folders import left_over, small_disk, tree
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 
@@ -89,16 +89,6 @@ def begin(*args: object, cwd: Path, **kwargs) -> subprocess.Popen:
 
 def socs(names) -> list[str]:
     return [part for name in names for part in ("--soc", name)]
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file in a folder, and its content; folders have none."""
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
-
-
-def left_over(folder: Path) -> list[str]:
-    """Names of what no conversion should leave beside a bundle."""
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def command_lines() -> list[bytes]:
@@ -247,18 +237,6 @@ def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: P
     assert not list(small_tmp.iterdir()) and not list(hung_folder.iterdir())
     out = run("convert", "shapes", *socs(HUNG), *QUICK, "--jobs", 2, cwd=hung_folder)
     assert out.returncode == 0 and not left_over(hung_folder), out.stderr
-
-
-@contextmanager
-def small_disk(folder: Path, options: str) -> Iterator[Path]:
-    """A tmpfs; skips where none can be mounted."""
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], capture_output=True).returncode:
-        pytest.skip("mount is not allowed here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder])
 
 
 def test_a_full_disk_keeps_the_bundle_that_is_there(converted: Path, tmp_path: Path):

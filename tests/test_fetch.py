@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import resource
 import signal
@@ -15,22 +14,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from mirror import COMMIT, Mirror
-from test_cli import COMMAND, run
+from support.archives import zipped
+from support.cli import COMMAND, run
+from support.mirror import COMMIT, Mirror
 
 from rknn_zoo_e2e.files.lock import locked
-
-
-def zipped(*members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of (name, content, Unix mode)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, content, mode in members:
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            file.writestr(info, content, method)
-    return buffer.getvalue()
-
 
 # 25.6 MB: the client writes blocks of 10 MB.
 LARGE = zipped(("archive/data", bytes(range(256)) * 100_000, 0o644), method=zipfile.ZIP_STORED)

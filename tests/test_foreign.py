@@ -10,10 +10,9 @@ import urllib.request
 from _compat_pickle import IMPORT_MAPPING
 from pathlib import Path
 
-import foreign
-import hostile
 import pytest
 import torch
+from support import foreign, hostile
 from torch import nn
 from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.modules.head import Detect, Pose

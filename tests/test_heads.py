@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
+from support.untrained import BUILDERS, built
 
 from rknn_zoo_e2e.checkpoint.describe import spec_of
 from rknn_zoo_e2e.heads.dfl import TreeDFL
@@ -16,33 +16,6 @@ from rknn_zoo_e2e.heads.patch import patched
 from rknn_zoo_e2e.heads.quotient import QuotientDFL
 from rknn_zoo_e2e.heads.reference import check_decode, reference_outputs
 from rknn_zoo_e2e.tasks.registry import task_of
-
-BUILDERS = {"": DetectionModel, "-pose": PoseModel, "-seg": SegmentationModel, "-obb": OBBModel}
-
-
-def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Module:
-    """An untrained model whose last convolutions are scaled to give values of a trained one's spread (about 3)."""
-    torch.manual_seed(0)
-    model = BUILDERS[suffix](f"{family}n{suffix}.yaml", nc=classes, verbose=False, **kwargs)
-    head = model.model[-1]
-    model.args, model.task = {}, {"": "detect", "-seg": "segment"}.get(suffix, suffix[1:])
-    if getattr(head, "one2one_cv2", None) is not None:
-        head.end2end = True
-    model.fuse(verbose=False)
-    model.eval().requires_grad_(False)
-
-    def spread(conv, inputs, output):
-        wanted = 0.5 if conv.out_channels == 1 and suffix == "-obb" else 3  # YOLO26's angle is in radians
-        conv.weight *= wanted / output.std().clamp(min=1e-6)
-
-    last = [
-        m for n, m in head.named_modules() if type(m) is torch.nn.Conv2d and m.kernel_size == (1, 1) and "dfl" not in n
-    ]
-    hooks = [conv.register_forward_hook(spread) for conv in last]
-    model(torch.rand(1, 3, 320, 320))
-    for hook in hooks:
-        hook.remove()
-    return model
 
 
 def decoded(form: type, logits: torch.Tensor, bins: int) -> torch.Tensor:

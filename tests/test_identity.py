@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mirror import Mirror
 from PIL import Image
-from test_cli import run
-from test_fetch import zipped
+from support.archives import zipped
+from support.cli import run
+from support.mirror import Mirror
 
 from rknn_zoo_e2e.boards.soc import find_soc
 from rknn_zoo_e2e.bundle.reader import read_bundle

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_cli import COMMAND, run
+from support.cli import COMMAND, run
 
 from rknn_zoo_e2e.bundle import reader as bundles
 from rknn_zoo_e2e.bundle.reader import check_file, graph_of, newest, read_bundle

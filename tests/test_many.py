@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from interrupted import stop_after
 from rich.console import Console
-from test_cli import run
+from support.cli import run
+from support.interrupted import stop_after
 
 from rknn_zoo_e2e.boards.soc import SOCS, find_soc
 from rknn_zoo_e2e.bundle.reader import read_bundle

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import foreign
 import pytest
-from test_cli import run
+from support import foreign
+from support.cli import run
 
 from rknn_zoo_e2e.checkpoint.names import class_names
 

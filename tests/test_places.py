@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_cli import COMMAND, run
-from test_faults import left_over, small_disk, tree
+from support.cli import COMMAND, run
+from support.folders import left_over, small_disk, tree
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 

@@ -74,7 +74,7 @@ def test_clipping_costs_less_than_the_whole_range(size, freedom):
 
 def test_integer_npus_have_a_graph_of_their_own(tmp_path: Path):
     """One without a division, which they leave to the CPU, and with ranges of its own: their tail is INT16."""
-    from test_cli import run
+    from support.cli import run
 
     args = ("--soc", "rk3588", "--soc", "rv1106", "--layout", "grid", "--calib-images", 2, "--no-verify")
     out = run("convert", "shapes", *args, cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_rv1106_leaves_nothing_to_the_cpu(models: Path, tmp_path: Path):
     """Every task in layout grid, where the tail is INT16 and narrow channels meet wide ones."""
     import json
 
-    from test_cli import run
+    from support.cli import run
 
     names = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")
     args = ("--soc", "rv1106", "--layout", "grid", "--calib-images", 4, "--no-verify", "--json")
@@ -253,7 +253,7 @@ def converted_at(imgsz: str, name: str, soc: str, folder: Path, *args: object) -
     """What ``convert --json`` says of the one build."""
     import json
 
-    from test_cli import run
+    from support.cli import run
 
     out = run("convert", name, "--soc", soc, "--imgsz", imgsz, "--layout", "grid", "--json", *args, cwd=folder)
     assert out.returncode == 0, out.stderr

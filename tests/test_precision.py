@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from test_heads import built
+from support.untrained import built
 from torch import nn
 from ultralytics.nn.modules.block import PSABlock
 from ultralytics.nn.modules.head import Detect, Pose

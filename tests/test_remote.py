@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from media_server import camera, serving
 from PIL import Image
-from test_cli import run
-from test_demo import demo, tiny  # noqa: F401
+from support.cli import run
+from support.demo import demo, make_tiny
+from support.media_server import camera, serving
 
 from rknn_zoo_e2e.cli.media.sources import find_sources
 from rknn_zoo_e2e.errors import UserError
@@ -20,6 +20,11 @@ from rknn_zoo_e2e.media import picture
 from rknn_zoo_e2e.media.address import Address
 from rknn_zoo_e2e.media.picture import Picture
 from rknn_zoo_e2e.vision.image import read_image
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
@@ -168,7 +173,7 @@ def clean(out, folder: Path) -> str:
     return text
 
 
-def test_a_picture_of_an_address(tiny, server, tmp_path):  # noqa: F811
+def test_a_picture_of_an_address(tiny, server, tmp_path):
     server.users["Zqme"] = PASSWORD
     place = f"127.0.0.1:{server.port}"
     text = f"http://Zqme:{PASSWORD}@{place}/jpeg/user=Zqme/front door.jpg?token=Zqtoken#Zqfragment"
@@ -192,7 +197,7 @@ def test_bench_takes_a_picture_of_an_address(server, tmp_path):
 
 @pytest.mark.parametrize("variables", [{}, {"OPENCV_LOG_LEVEL": "VERBOSE", "OPENCV_FFMPEG_DEBUG": "1",
                                             "OPENCV_VIDEOIO_DEBUG": "1", "OPENCV_FFMPEG_LOGLEVEL": "56"}])  # fmt: skip
-def test_a_stream_with_secrets_everywhere(tiny, server, tmp_path, monkeypatch, variables):  # noqa: F811
+def test_a_stream_with_secrets_everywhere(tiny, server, tmp_path, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     server.users["Zqme"] = PASSWORD
@@ -208,7 +213,7 @@ def test_a_stream_with_secrets_everywhere(tiny, server, tmp_path, monkeypatch, v
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", ""])
-def test_a_camera_that_lets_nobody_in(tiny, tmp_path, status):  # noqa: F811
+def test_a_camera_that_lets_nobody_in(tiny, tmp_path, status):
     with camera(status) as port:
         text = f"RTSP://Zqme:{PASSWORD}@127.0.0.1:{port}/live/pwd:Zqpath?token=Zqtoken"
         environment = {"OPENCV_FFMPEG_LOGLEVEL": "56", "OPENCV_LOG_LEVEL": "VERBOSE"}

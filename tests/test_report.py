@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from support.cli import run
 
 from rknn_zoo_e2e.cli.ui import report
 from rknn_zoo_e2e.cli.ui.failures import explained

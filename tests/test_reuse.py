@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from support.cli import run
 
 from rknn_zoo_e2e.boards.soc import find_soc
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_cli import run
+from support.cli import run
 
 from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.conversion.export import export_onnx

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_board import SPEC, make_bundle
-from test_cli import run
+from support.board import SPEC, make_bundle
+from support.cli import run
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.boards.probe import board_soc

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import cpu_seconds, run
+from support.cli import cpu_seconds, run
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.conversion.options import Options
@@ -230,7 +230,8 @@ def test_no_thresholds(given):
 
 
 def test_thresholds_of_numpy():
-    Thresholds(np.float32(0.5), np.float64(0.5), np.int64(3), np.array([0, 1]))
+    given = Thresholds(np.float32(0.5), np.float64(0.5), np.int64(3), np.array([0, 1]))
+    assert given == Thresholds(0.5, 0.5, 3, (0, 1))
 
 
 SPEC = ModelSpec("m", "detect", ("person", "0,1", "a, b", "7", "Bus", "bus", "naïve"), (64, 64))

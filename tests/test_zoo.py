@@ -10,8 +10,8 @@ import onnx
 import pytest
 import torch
 import yaml
-from test_cli import run
-from test_heads import BUILDERS
+from support.cli import run
+from support.untrained import BUILDERS
 
 from rknn_zoo_e2e.bundle.model import METADATA
 from rknn_zoo_e2e.errors import UsageError

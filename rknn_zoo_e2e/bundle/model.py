@@ -103,6 +103,7 @@ class Bundle:
 
     @property
     def onnx(self) -> Path:
+        """The fp32 graph, which the ``onnx`` backend runs."""
         return self.path / ONNX
 
     def artifact(self, soc: str | None = None, precision: str | None = None) -> Artifact:

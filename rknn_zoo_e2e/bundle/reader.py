@@ -101,7 +101,7 @@ def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
     """
     path = check_file(bundle, artifact.calibration, artifact.calibration_sha256)
     try:
-        calibration = json.loads(path.read_text("utf-8"))
+        calibration: dict[str, Any] = json.loads(path.read_text("utf-8"))
         CALIBRATION(calibration, "the calibration")
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}).", "Build the bundle again with: e2erknn convert") from error

@@ -46,9 +46,11 @@ def parts_of(value: Any, known: bool) -> Iterable[Any]:
             raise NeedsClass(value.name)
         return ()
     if type(value) in (dict, OrderedDict):
-        return value.values()
+        values: Iterable[Any] = value.values()
+        return values
     if type(value) in (list, tuple, set, frozenset, torch.Size):
-        return value
+        items: Iterable[Any] = value
+        return items
     if isinstance(value, nn.Module):
         return layer_state(value)
     if isinstance(value, DATA):

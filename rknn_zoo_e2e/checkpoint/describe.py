@@ -8,14 +8,14 @@ from typing import Any
 from torch import nn
 from ultralytics.nn.modules.conv import Focus
 
-from rknn_zoo_e2e.bundle.schema import LARGEST_SIDE, NAME
+from rknn_zoo_e2e.bundle.schema import NAME
 from rknn_zoo_e2e.checkpoint.names import class_names
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.validation import shown
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.registry import tail_of
 from rknn_zoo_e2e.tasks.registry import TASKS
-from rknn_zoo_e2e.tasks.spec import ModelSpec, check_imgsz, check_names
+from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, ModelSpec, check_imgsz, check_names
 
 DEFAULT_SIZE = 640  # px, Ultralytics'
 

@@ -73,7 +73,8 @@ def plain_frozenset(items: Iterable[Any] = ()) -> frozenset[Any]:
 
 def encoded(text: Any, *_: Any) -> bytes:
     """In place of ``_codecs.encode``, by which protocol 2 writes bytes."""
-    return text.encode("latin1")
+    latin: bytes = text.encode("latin1")
+    return latin
 
 
 def no_bytes(*_: Any) -> bytes:

@@ -34,6 +34,7 @@ class Options(Ignored):
         self.values: dict[Any, Any] = {}
 
     def restore(self, state: Any) -> None:
+        """Keeps a dictionary of options; of anything else nothing is kept."""
         if type(state) is dict:
             self.values = state
 
@@ -50,6 +51,7 @@ class Dtype(Ignored):
         self.code, self.order = code, "<"
 
     def restore(self, state: Any) -> None:
+        """Keeps the byte order of numpy's state, the one thing the code does not say."""
         if type(state) is tuple and len(state) > 1 and state[1] == ">":
             self.order = ">"
 
@@ -104,4 +106,5 @@ def head_class() -> type[nn.Module]:
     """The class all YOLO heads of Ultralytics inherit from."""
     from ultralytics.nn.modules.head import Detect
 
-    return Detect
+    detect: type[nn.Module] = Detect
+    return detect

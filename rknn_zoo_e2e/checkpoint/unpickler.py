@@ -27,7 +27,7 @@ from rknn_zoo_e2e.checkpoint.refusals import Absurd, Misuse, RunsCode
 from rknn_zoo_e2e.checkpoint.stand_ins import Foreign, Ignored
 
 
-class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
+class Unpickler(pickle._Unpickler):
     """Python's own unpickler, with every opcode that calls or changes something replaced.
 
     Args:
@@ -36,7 +36,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         room: how many elements all tensors may have together.
     """
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
@@ -86,10 +86,12 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         return function(*args)
 
     def load_reduce(self) -> None:
+        """REDUCE: calls what lies below the arguments with them (:meth:`call`)."""
         args = self.stack.pop()
         self.stack[-1] = self.call(self.stack[-1], args)
 
     def load_newobj(self) -> None:
+        """NEWOBJ: makes an object of a class, always an empty one."""
         args, kind = self.stack.pop(), self.stack[-1]
         if isinstance(kind, Foreign):
             if kind.is_code(called=False):
@@ -103,6 +105,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise Misuse("a call of", kind)
 
     def load_newobj_ex(self) -> None:
+        """NEWOBJ_EX: the same; there are arguments by name, too, which are dropped."""
         self.stack.pop()  # arguments by name; those by place are left
         self.load_newobj()
 
@@ -110,6 +113,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         self.append(self.call(kind, args))
 
     def load_build(self) -> None:
+        """BUILD: gives an object its state, and runs nothing of the object's own for it."""
         state, instance = self.stack.pop(), self.stack[-1]
         if isinstance(instance, Ignored):
             instance.restore(state)
@@ -120,6 +124,7 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise Misuse("a change to", instance)
 
     def extend(self, values: list[Any]) -> None:
+        """Adds values to the list on top of the stack. Raises :class:`Misuse` where something else lies there."""
         filled = self.stack[-1]
         if type(filled) is list:
             filled.extend(values)
@@ -127,6 +132,11 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise Misuse("a change to", filled)
 
     def update(self, items: list[Any]) -> None:
+        """Adds items (key, value, key, ...) to the dictionary on top of the stack.
+
+        Raises:
+            Misuse: something else lies there.
+        """
         filled = self.stack[-1]
         if type(filled) in (dict, OrderedDict):
             filled.update(zip(checked_keys(items[::2]), items[1::2], strict=True))
@@ -134,27 +144,34 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise Misuse("a change to", filled)
 
     def load_append(self) -> None:
+        """APPEND: adds one value to a list."""
         self.extend([self.stack.pop()])
 
     def load_appends(self) -> None:
+        """APPENDS: adds all values down to the mark to a list."""
         self.extend(self.pop_mark())
 
     def load_setitem(self) -> None:
+        """SETITEM: adds one item to a dictionary."""
         value, key = self.stack.pop(), self.stack.pop()
         self.update([key, value])
 
     def load_setitems(self) -> None:
+        """SETITEMS: adds all items down to the mark to a dictionary."""
         self.update(self.pop_mark())
 
     def load_dict(self) -> None:
+        """DICT: makes a dictionary of all items down to the mark."""
         items = self.pop_mark()
         self.stack.append({})
         self.update(items)
 
     def load_frozenset(self) -> None:
+        """FROZENSET: makes one of all values down to the mark."""
         self.append(plain_frozenset(self.pop_mark()))
 
     def load_additems(self) -> None:
+        """ADDITEMS: adds all values down to the mark to a set."""
         items, filled = self.pop_mark(), self.stack[-1]
         if type(filled) is set:
             filled.update(checked_keys(items))

@@ -41,7 +41,7 @@ def evaluate_model(
         split = one_of(("val", "test", "train"), split, "a split")
         with load(model, backend, soc, precision, imgsz, on_stage=follow, trusted=trust) as predictor:
             name = predictor.backend
-            found = run(predictor, data, split, images, lambda done, total: follow(name, done / total))
+            found = run(predictor, data, split, images, follow)
             spec, artifact = predictor.spec, predictor.artifact
     measured = artifact if BACKENDS[name].runs_artifact else None
     document = {

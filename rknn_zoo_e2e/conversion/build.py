@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rknn_zoo_e2e.conversion.verify import Parity
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT, Flag
 from rknn_zoo_e2e.progress import Progress, Timed
@@ -17,6 +15,7 @@ from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
 from rknn_zoo_e2e.toolkit.versions import advised
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 
@@ -24,9 +23,9 @@ from rknn_zoo_e2e.vision.letterbox import Letterbox
 class Check:
     """One picture to verify with: its letterboxed input, where it lay, and its fp32 outputs."""
 
-    rgb: np.ndarray
+    rgb: Pixels
     letterbox: Letterbox
-    outputs: list[np.ndarray]
+    outputs: list[Floats]
 
 
 @dataclass(frozen=True)

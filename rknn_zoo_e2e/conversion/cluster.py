@@ -49,6 +49,7 @@ class Parcel:
 
     @classmethod
     def of(cls, build: Build) -> Parcel:
+        """A build to be sent away: its graph and pictures are read, and called by their names alone."""
         job = build.job
         paths = [job.onnx, *job.pictures]
         bare = replace(
@@ -159,7 +160,7 @@ class Cluster:
             raise UserError(f"{build.rknn} cannot be written ({error.strerror}).", TMPDIR_ADVICE) from error
         return result
 
-    def _wait(self, future: Any, name: str, cancelled: Flag) -> Any:
+    def _wait(self, future: Any, name: str, cancelled: Flag) -> tuple[BuildResult, bytes]:
         from distributed.scheduler import KilledWorker
 
         finished = threading.Event()
@@ -179,7 +180,8 @@ class Cluster:
                     f"Start workers with: dask worker {self.address}, and run the same command again.",
                 )
         try:
-            return future.result()
+            built: tuple[BuildResult, bytes] = future.result()
+            return built
         except KilledWorker as error:
             raise UserError(
                 f"{name} was given up: every worker that tried it died (often: out of memory).",

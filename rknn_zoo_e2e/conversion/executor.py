@@ -43,9 +43,11 @@ class Local:
         self.ahead = self.width - 1
 
     def check(self) -> None:
+        """Raises :class:`UserError` where the toolkit is missing."""
         require_toolkit()
 
     def run(self, build: Build, progress: Progress, cancelled: Flag) -> BuildResult:
+        """One build in a process of its own."""
         return run_build(build, progress, cancelled)
 
 

@@ -27,10 +27,12 @@ class Preparer(Isolated):
         Raises:
             UserError: the checkpoint is no model this tool converts, or reading or exporting it failed.
         """
-        return self.call("export", (source, options, work))
+        graphs: Graphs = self.call("export", (source, options, work))
+        return graphs
 
     def builds(
         self, graphs: Graphs, options: Options, socs: Sequence[Soc], calibration: Calibration | None
     ) -> list[Build]:
         """The builds to run for some SoCs; their files are beside the graphs."""
-        return self.call("builds", (graphs, options, list(socs), calibration))
+        builds: list[Build] = self.call("builds", (graphs, options, list(socs), calibration))
+        return builds

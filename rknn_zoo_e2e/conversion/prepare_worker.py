@@ -7,7 +7,7 @@ hang or run out of memory on what somebody trained, and what they took is given 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.zoo import Source
@@ -128,16 +129,18 @@ def ranges_of(enter: Progress, graphs: Collection[Path], pictures: Sequence[Path
     from rknn_zoo_e2e.quantization.precision import int8_tensors
     from rknn_zoo_e2e.quantization.ranges import measure_ranges
 
-    enter("calibrate")
-    found: dict[Path, Ranges] = {}
     total = len(graphs) * len(pictures)
-    for graph in graphs:
 
-        def follow(done: int, before: int = len(found) * len(pictures)) -> None:
-            enter("calibrate", (before + done) / total)
+    def read(begun: int) -> Iterator[Pixels]:
+        """The pictures, each told of when it is asked for."""
+        for index, path in enumerate(pictures):
+            enter("calibrate", (begun + index) / total)
+            yield read_image(path)
 
-        found[graph] = measure_ranges(graph, map(read_image, pictures), int8_tensors(graph), follow)
-    return found
+    return {
+        graph: measure_ranges(graph, read(index * len(pictures)), int8_tensors(graph))
+        for index, graph in enumerate(graphs)
+    }
 
 
 def choose_checks(exported: Graphs, calibration: Calibration) -> list[Check]:

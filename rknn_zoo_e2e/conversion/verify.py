@@ -11,6 +11,7 @@ from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Array, Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import iou, probiou
 
@@ -28,10 +29,10 @@ MAX_FIGURES = {"score_difference": 0.15, "keypoint_px": 8.0, "angle_degrees": 5.
 MIN_COSINE = 0.95  # of the scores, where no picture shows anything
 
 
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: Array, b: Array) -> float:
     """Cosine similarity of two arrays."""
     a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
 
 
 class Parity:
@@ -43,7 +44,7 @@ class Parity:
         self.found: list[dict[str, float]] = []
         self.expected, self.pictures = 0, 0
 
-    def add(self, reference: Sequence[np.ndarray], actual: Sequence[np.ndarray], letterbox: Letterbox) -> None:
+    def add(self, reference: Sequence[Floats], actual: Sequence[Floats], letterbox: Letterbox) -> None:
         """One picture's fp32 and built outputs, in either layout."""
         self.pictures += 1
         for output, one, two in zip(self.task.outputs, reference, actual, strict=True):
@@ -56,7 +57,7 @@ class Parity:
         expected = self.task.decode(reference, letterbox, EXPECTED_THRESHOLDS)
         self.match(expected, self.task.decode(actual, letterbox, FOUND_THRESHOLDS), letterbox.gain)
 
-    def match(self, expected: Result, actual: Result, gain: np.ndarray) -> None:
+    def match(self, expected: Result, actual: Result, gain: Floats) -> None:
         """Pairs each expected detection with the best-overlapping one of its class not yet taken.
 
         Args:
@@ -96,13 +97,13 @@ class Parity:
 def passed(report: dict[str, Any]) -> bool:
     """Whether a report meets the thresholds."""
     if not report["detections"]:
-        return report["cosine"]["scores"] >= MIN_COSINE
+        return bool(report["cosine"]["scores"] >= MIN_COSINE)
     return all(report.get(key, least) >= least for key, least in MIN_FIGURES.items()) and all(
         report.get(key, most) <= most for key, most in MAX_FIGURES.items()
     )
 
 
-def differences(expected: Result, i: int, actual: Result, j: int, gain: np.ndarray) -> dict[str, float]:
+def differences(expected: Result, i: int, actual: Result, j: int, gain: Floats) -> dict[str, float]:
     """How far detection ``j`` is from the expected ``i``, for what the task has; ``gain``: see :meth:`Parity.match`."""
     out = {"score_difference": abs(float(expected.scores[i] - actual.scores[j]))}
     if expected.keypoints is not None and actual.keypoints is not None:

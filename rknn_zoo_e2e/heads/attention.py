@@ -37,6 +37,7 @@ from rknn_zoo_e2e.boards.soc import BLOCK
 from rknn_zoo_e2e.heads.linear import constant
 from rknn_zoo_e2e.heads.own import convolution, is_own
 from rknn_zoo_e2e.heads.softmax import folded, projections
+from rknn_zoo_e2e.vision.arrays import Array
 
 FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
 # v is scaled by this power of two until the quotient, so that the sums over all keys stay far below fp16's 65504.
@@ -70,10 +71,10 @@ def spare_rows(height: int, width: int) -> int:
     return rows if rows <= height else 0
 
 
-def widened(heads: np.ndarray, value: float = 0.0) -> np.ndarray:
+def widened(heads: Array, value: float = 0.0) -> Array:
     """(heads, channels, ...) with one block of channels of ``value`` added to each head; flattened."""
     extra = np.full((heads.shape[0], FP16_BLOCK, *heads.shape[2:]), value)
-    wide = np.concatenate([heads, extra], 1)
+    wide: Array = np.concatenate([heads, extra], 1)
     return wide.reshape(-1, *heads.shape[2:])
 
 
@@ -122,6 +123,7 @@ class NpuAttention(nn.Module):
         return logits.view(-1, self.cells, 1).expand(-1, -1, FP16_BLOCK).transpose(-2, -1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
         b, _, h, w = x.shape
         v = self.v(x)
         rows, values = x, v
@@ -162,6 +164,7 @@ def is_known(attention: nn.Module) -> bool:
 
 
 def is_pointwise(conv: nn.Conv2d) -> bool:
+    """Whether it is a plain 1x1 convolution, of all channels."""
     return (conv.kernel_size, conv.stride, conv.padding, conv.groups) == ((1, 1), (1, 1), (0, 0), 1)
 
 

@@ -53,6 +53,7 @@ class Boundary(nn.Module):
         self.role, self.region = role, region
 
     def forward(self, x: Tensor) -> Tensor:
+        """Any tensor to itself; in an exported graph by an operator that carries role and region."""
         return _Mark.apply(x, self.role, self.region)
 
 

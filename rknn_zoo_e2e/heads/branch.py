@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 from rknn_zoo_e2e.heads.boundary import LEAVES, Boundary
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import fold
+from rknn_zoo_e2e.vision.arrays import Array
 
 
 def split_last(sequences: Sequence[nn.Sequential]) -> tuple[list[nn.Module], list[nn.Conv2d]]:
     """Ultralytics' ``nn.Sequential(stem..., Conv2d)`` of each level to (stems, last convolutions)."""
-    return [s[:-1] for s in sequences], [s[-1] for s in sequences]  # type: ignore[misc]
+    return [s[:-1] for s in sequences], [s[-1] for s in sequences]
 
 
 def leaves(branch: str, level: int) -> Boundary:
@@ -42,8 +44,8 @@ class Branch(nn.Module):
         name: str,
         last: Sequence[nn.Conv2d],
         grid: Grid,
-        matrix: Sequence[np.ndarray] | None = None,
-        bias: Sequence[np.ndarray] | None = None,
+        matrix: Sequence[Array] | None = None,
+        bias: Sequence[Array] | None = None,
         activation: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
@@ -69,7 +71,7 @@ class Branch(nn.Module):
 class StemmedBranch(nn.Module):
     """A :class:`Branch` after its trained stems."""
 
-    def __init__(self, name: str, sequences: Sequence[nn.Sequential], grid: Grid, **kwargs) -> None:
+    def __init__(self, name: str, sequences: Sequence[nn.Sequential], grid: Grid, **kwargs: Any) -> None:
         super().__init__()
         stems, last = split_last(sequences)
         self.stems, self.branch = nn.ModuleList(stems), Branch(name, last, grid, **kwargs)

@@ -52,7 +52,7 @@ def keeps_shape(bottleneck: nn.Module, channels: int) -> bool:
 def keeps_size(conv: nn.Conv2d) -> bool:
     """Whether the map a convolution gives is as large as the one it reads."""
     reach = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
-    return conv.stride == (1, 1) and conv.padding == tuple(r / 2 for r in reach)
+    return bool(conv.stride == (1, 1) and conv.padding == tuple(r / 2 for r in reach))
 
 
 class Increments(nn.Module):
@@ -75,6 +75,7 @@ class Increments(nn.Module):
         self.cv2.conv.weight.data = torch.cat(parts, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C', H, W)."""
         whole = self.cv1(x)
         parts, state = [whole], whole[:, self.half :]
         for module, added in zip(self.m, self.added, strict=True):

@@ -31,6 +31,7 @@ class Distances(nn.Module):
         self.logits = StemmedBranch("boxes", box_head, grid, **folded)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Feature maps (1, C, h, w) of each level to the distances."""
         return self.dfl(self.logits(features))
 
 
@@ -71,6 +72,7 @@ class DetectTail(nn.Module):
         return self.to_box(self.distances(features)) * self.cell + self.centres, []
 
     def forward(self, features: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+        """Feature maps (1, C, h, w) of each level to the output; tasks with several outputs give a tuple."""
         box, extra = self.box_and_extra(features)
         y = torch.cat([box, self.scores(features), *extra], 1)
         return y.reshape(1, y.shape[1], self.grid.anchors) if self.flat else y

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Floats
+
 # Where the finest level's own width does not divide the coarsest level: the nearest that does.
 PREFERRED_WIDTH = 80
 
@@ -50,23 +52,27 @@ class Grid:
 
     @property
     def height(self) -> int:
+        """Rows of all levels together."""
         return sum(self.rows)
 
     @property
     def anchors(self) -> int:
+        """Anchors of all levels together."""
         return self.height * self.width
 
-    def centres(self) -> np.ndarray:
+    def centres(self) -> Floats:
         """Anchor centres (2, height, width) float32: x, y, normalised to the input."""
         h, w = self.imgsz
         parts = []
         for s, (rows, cols) in zip(self.strides, self.levels, strict=True):
             y, x = np.meshgrid((np.arange(rows) + 0.5) * s / h, (np.arange(cols) + 0.5) * s / w, indexing="ij")
             parts.append(np.stack([x.ravel(), y.ravel()]))
-        return np.concatenate(parts, 1).reshape(2, self.height, self.width).astype(np.float32)
+        centres: Floats = np.concatenate(parts, 1).reshape(2, self.height, self.width).astype(np.float32)
+        return centres
 
-    def cell(self) -> np.ndarray:
+    def cell(self) -> Floats:
         """Size of one cell (2, height, width) float32: x, y, normalised to the input."""
         h, w = self.imgsz
         sizes = np.repeat(np.array(self.strides, np.float64), [r * c for r, c in self.levels])
-        return np.stack([sizes / w, sizes / h]).reshape(2, self.height, self.width).astype(np.float32)
+        cell: Floats = np.stack([sizes / w, sizes / h]).reshape(2, self.height, self.width).astype(np.float32)
+        return cell

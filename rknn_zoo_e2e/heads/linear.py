@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from rknn_zoo_e2e.boards.soc import BLOCK
+from rknn_zoo_e2e.vision.arrays import Array
 
 
-def constant(matrix: np.ndarray, bias: np.ndarray | None = None) -> nn.Conv2d:
+def constant(matrix: Array, bias: Array | None = None) -> nn.Conv2d:
     """A 1x1 convolution computing ``matrix @ x + bias`` at every cell.
 
     Args:
@@ -29,7 +30,7 @@ def padded(channels: int) -> int:
     return -(-channels // BLOCK) * BLOCK
 
 
-def fold(conv: nn.Conv2d, matrix: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
+def fold(conv: nn.Conv2d, matrix: Array, bias: Array) -> nn.Conv2d:
     """``matrix @ conv(x) + bias`` as one convolution, with zero channels added up to a whole block.
 
     Args:

@@ -15,15 +15,17 @@ from rknn_zoo_e2e.heads.branch import StemmedBranch
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import constant
+from rknn_zoo_e2e.vision.arrays import Array
 
 DEGREE = 6  # in the square: 2e-7 off over half a turn to either side, fp32's own rounding over a quarter
 MIDDLE_ANGLE = math.pi / 4  # Ultralytics' angles lie in [-pi/4, 3 pi/4), a quarter turn to either side of this
 
 
-def even_polynomial(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def even_polynomial(function: Callable[[Array], Array]) -> Array:
     """Coefficients c of sum c[k] t^k, t = v^2, near the best approximation of an even function on |v| <= 1."""
     fit = chebyshev.Chebyshev.interpolate(lambda t: function(np.sqrt(np.maximum(t, 1e-30))), DEGREE, [0, 1])
-    return fit.convert(kind=np.polynomial.Polynomial).coef
+    coefficients: Array = fit.convert(kind=np.polynomial.Polynomial).coef
+    return coefficients
 
 
 class Rotation(nn.Module):
@@ -50,7 +52,7 @@ class Rotation(nn.Module):
         return self.cos(powers), self.sin(powers) * v
 
 
-def rows(matrix: list[list[float]], first: int = 0) -> np.ndarray:
+def rows(matrix: list[list[float]], first: int = 0) -> Array:
     """A matrix as the rows from ``first`` on of one that makes cx, cy, w, h; the other rows are zero."""
     whole = np.zeros((4, len(matrix[0])))
     whole[first : first + len(matrix)] = matrix
@@ -83,6 +85,7 @@ class ObbTail(DetectTail):
         self.size = constant(rows([[1.0, 0, 1, 0], [0, 1, 0, 1]], first=2))
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """cx, cy, w, h (1, 4, H', W') of the rotated rectangle, normalised, and its angle (1, 1, H', W') in radians."""
         raw, ltrb = self.angle(features), self.distances(features)
         v = raw * 2 - 1 if self.bounded else (raw - MIDDLE_ANGLE) / self.limit
         cos, sin = self.rotation(v if self.bounded else v.clamp(-1, 1))

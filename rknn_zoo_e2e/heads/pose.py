@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rknn_zoo_e2e.heads.branch import Branch, leaves, split_last
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.vision.arrays import Array
 
 SILENT_LOGIT = -30.0  # sigmoid(-30) is 0 in fp16: silences the visibility of an x or y channel
 KEY_POINTS = "key_points"  # the name of both branches, which have their stems in common
@@ -50,7 +51,7 @@ class PoseTail(DetectTail):
         stems, last = self.stems_and_last()
         self.stems = nn.ModuleList([stems[0], *(leaving(stem, level) for level, stem in enumerate(stems[1:], 1))])
 
-        def interleaved(xy: np.ndarray) -> np.ndarray:
+        def interleaved(xy: Array) -> Array:
             """(2, ...) to (points * values, ...), zero for visibility."""
             one = np.concatenate([xy, np.zeros((values - 2, *xy.shape[1:]))])
             return np.concatenate([one] * points)
@@ -69,6 +70,7 @@ class PoseTail(DetectTail):
 
     @staticmethod
     def facts(head: nn.Module) -> dict[str, Any]:
+        """How many key points there are, and whether they have a visibility."""
         return {"kpt_shape": tuple(head.kpt_shape)}
 
     def stems_and_last(self) -> tuple[list[nn.Module], list[nn.Conv2d]]:
@@ -76,6 +78,7 @@ class PoseTail(DetectTail):
         return split_last(self.branches["pose_head"])
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The box, and the key points (1, points * values, H', W'), interleaved."""
         box, _ = super().box_and_extra(features)
         stemmed = [stem(x) for stem, x in zip(self.stems, features, strict=True)]
         points = self.offsets(stemmed) + self.points
@@ -91,4 +94,5 @@ class Pose26Tail(PoseTail):
     scale, origin = 1.0, 0.0
 
     def stems_and_last(self) -> tuple[list[nn.Module], list[nn.Conv2d]]:
+        """The stem of each level, and the convolution beside it that gives the key points."""
         return list(self.branches["pose_head"]), list(self.branches["kpts_head"])

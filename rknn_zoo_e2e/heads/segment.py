@@ -24,14 +24,17 @@ class SegmentTail(DetectTail):
 
     @staticmethod
     def facts(head: nn.Module) -> dict[str, Any]:
+        """How many prototypes there are."""
         return {"masks": int(getattr(head, "nm", 0))}
 
     def box_and_extra(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The box, and the weights of the prototypes (1, masks, H', W'), unbounded."""
         box, _ = super().box_and_extra(features)
         return box, [self.coefficients(features)]
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return super().forward(features), self.prototypes(features)  # type: ignore[return-value]
+        """Feature maps (1, C, h, w) of each level to the output and the prototypes (1, masks, h, w)."""
+        return super().forward(features), self.prototypes(features)
 
     def prototypes(self, features: Sequence[Tensor]) -> Tensor:
         """(1, masks, h, w), from the finest level."""
@@ -42,4 +45,5 @@ class Segment26Tail(SegmentTail):
     """YOLO26's prototypes look at all levels."""
 
     def prototypes(self, features: Sequence[Tensor]) -> Tensor:
+        """(1, masks, h, w), from all levels."""
         return self.proto(features)

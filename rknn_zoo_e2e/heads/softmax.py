@@ -11,9 +11,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from rknn_zoo_e2e.heads.linear import constant
+from rknn_zoo_e2e.vision.arrays import Array
 
 
-def folded(module: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+def folded(module: nn.Module) -> tuple[Array, Array]:
     """Weight (out, in / groups, kh, kw) and bias (out,) of an Ultralytics ``Conv`` without activation, fused or not."""
     conv = module.conv
     weight = conv.weight.detach().double().numpy()
@@ -27,7 +28,7 @@ def folded(module: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     return weight, bias
 
 
-def projections(attention: nn.Module) -> list[tuple[np.ndarray, np.ndarray]]:
+def projections(attention: nn.Module) -> list[tuple[Array, Array]]:
     """Weights (heads, channels of a head, in) and biases (heads, channels of a head) of queries, keys and values."""
     heads, key = int(attention.num_heads), int(attention.key_dim)
     weight, bias = folded(attention.qkv)
@@ -49,6 +50,7 @@ class SoftmaxAttention(nn.Module):
         self.q, self.k, self.v = (constant(w.reshape(-1, w.shape[-1]), b.ravel()) for w, b in projections(attention))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C', H, W)."""
         b, c, h, w = x.shape
         values = self.v(x)
         q, k, v = (maps.view(b, self.heads, -1, h * w) for maps in (self.q(x), self.k(x), values))

@@ -34,7 +34,9 @@ DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded")
 class Flag(Protocol):
     """As much of a :class:`threading.Event` as is needed to be told to stop."""
 
-    def is_set(self) -> bool: ...
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        ...
 
 
 class Isolated:
@@ -174,7 +176,7 @@ class Isolated:
             if over:
                 raise EOFError
             self._look()
-        message = self.link.recv()
+        message: Answer | Stage | Refused | Failed = self.link.recv()
         if isinstance(message, Refused):
             raise message.error
         if isinstance(message, Failed):

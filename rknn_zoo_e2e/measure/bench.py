@@ -13,6 +13,7 @@ import numpy as np
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.predictor import Predictor, elapsed
 from rknn_zoo_e2e.runtime.registry import BACKENDS
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.vision.image import Fetched, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -27,6 +28,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Takes the time of the block for a stage."""
         start = time.perf_counter()
         yield
         self.spent[name].append(elapsed(start))
@@ -53,7 +55,7 @@ def bench(
         ``detections``, the mean a picture.
     """
     on_board = BACKENDS[predictor.backend].has_npu
-    answers: dict[Path | Fetched, list[np.ndarray]] = {}
+    answers: dict[Path | Fetched, list[Floats]] = {}
     clock, found = Clock(), list[int]()
     for run in range(-warmup, runs):
         progress("stages", max(run, 0) / runs)
@@ -93,7 +95,7 @@ def bench(
     }
 
 
-def each_core(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, progress: Progress) -> list[Any]:
+def each_core(predictor: Predictor, rgb: Pixels, runs: int, warmup: int, progress: Progress) -> list[Any]:
     """Percentiles of inference, each context alone."""
     found = []
     for core in range(predictor.contexts):
@@ -107,7 +109,7 @@ def each_core(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, pro
     return found
 
 
-def pooled(predictor: Predictor, rgb: np.ndarray, runs: int, warmup: int, progress: Progress) -> float:
+def pooled(predictor: Predictor, rgb: Pixels, runs: int, warmup: int, progress: Progress) -> float:
     """Frames per second of all contexts together, from a decoded picture to its detections."""
     runs *= predictor.contexts
     start = 0.0

@@ -7,7 +7,7 @@ the validator does the rest. The pictures are letterboxed to the model's input a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,9 +24,11 @@ from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import parts_of, read_data
 from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
+from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
 
 
@@ -35,7 +37,7 @@ def evaluate(
     data: Path,
     split: str = "val",
     limit: int | None = None,
-    on_picture: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Metrics of a loaded model on an Ultralytics data set.
 
@@ -44,7 +46,7 @@ def evaluate(
         data: ``data.yaml``.
         split: which of its parts.
         limit: only this many pictures, the first ones.
-        on_picture: told (done, total).
+        progress: told the share of the pictures that is done; the stage is what the backend is called.
 
     Returns:
         ``{"images": N, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``, each 0..1.
@@ -52,7 +54,7 @@ def evaluate(
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
     """
-    with fed_validator(predictor, data, split, limit, on_picture) as (validator, total):
+    with fed_validator(predictor, data, split, limit, progress) as (validator, total):
         stats = validator.get_stats()
     metrics = {}
     for kind, letter in TASKS[predictor.spec.task].metrics.items():
@@ -69,10 +71,12 @@ def fed_validator(
     data: Path,
     split: str = "val",
     limit: int | None = None,
-    on_picture: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Iterator[tuple[Any, int]]:
-    """Ultralytics' validator with what the model found on each picture, and their number; arguments and errors as of
-    :func:`evaluate`."""
+    """Ultralytics' validator with what the model found on each picture, and their number.
+
+    Arguments and errors are those of :func:`evaluate`.
+    """
     if find_spec("ultralytics") is None:
         raise UserError("ultralytics must be installed to evaluate.", f"Install it with: {install('convert')}")
     os.environ.setdefault("YOLO_VERBOSE", "False")
@@ -86,7 +90,7 @@ def fed_validator(
         for index, batch in enumerate(loader):
             if index == total:
                 break
-            on_picture(index, total)
+            progress(predictor.backend, index / total)
             rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
             outputs = predictor.infer(rgb)
             batch = validator.preprocess(batch)
@@ -178,7 +182,7 @@ def read_only_labels() -> Iterator[None]:
         yield
 
 
-def as_ultralytics(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> Any:
+def as_ultralytics(spec: ModelSpec, outputs: Sequence[Floats]) -> Any:
     """Our outputs as Ultralytics' model returns them, in input px: (1, C, A), or if NMS-free the best (1, 300, ...)."""
     import torch
     from ultralytics.nn.modules.head import Detect

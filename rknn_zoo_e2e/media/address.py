@@ -132,8 +132,10 @@ def _split(text: str, signs: str) -> tuple[str, str]:
 
 
 def _end_of_login(rest: str) -> tuple[int, bool]:
-    """Where the @ is that ends user and password in what follows ``://``, -1 if there is none; and whether it may be
-    another."""
+    """Where the @ is that ends user and password in what follows ``://``, and whether it may be another.
+
+    It is -1 if there is none.
+    """
     place, tail = _split(rest, "/?#")
     standard = place.rfind("@")
     if "@" not in tail or is_certain(place[standard + 1 :]):

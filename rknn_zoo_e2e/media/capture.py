@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media.address import ADVICE, Address
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import open_regular
 
 # Ultralytics' (ultralytics.data.utils.VID_FORMATS) without gif, which is a picture here, and what cameras record to
@@ -91,11 +91,14 @@ def cameras() -> list[int]:
     return sorted(int(path.name[5:]) for path in Path("/dev").glob("video[0-9]*"))
 
 
-def read(capture: Any) -> tuple[bool, np.ndarray | None]:
-    """The next frame (h, w, 3) uint8 BGR of a ``cv2.VideoCapture``; (False, None) at the end, or where OpenCV gives up
-    on a damaged one."""
+def read(capture: Any) -> tuple[bool, Pixels | None]:
+    """The next frame (h, w, 3) uint8 BGR of a ``cv2.VideoCapture``.
+
+    (False, None) at the end, or where OpenCV gives up on a damaged one.
+    """
     try:
-        return capture.read()
+        answer: tuple[bool, Pixels | None] = capture.read()
+        return answer
     except cv2.error:
         return False, None
 
@@ -108,7 +111,7 @@ class Newest:
         frame: the first one.
     """
 
-    def __init__(self, capture: Any, frame: np.ndarray | None) -> None:
+    def __init__(self, capture: Any, frame: Pixels | None) -> None:
         self.capture, self.frame, self.ended = capture, frame, False
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._run, name="newest frame", daemon=True)
@@ -129,7 +132,7 @@ class Newest:
                 self.changed.notify()
             self.capture.release()
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
+    def read(self) -> tuple[bool, Pixels | None]:
         """Waits for a frame that was not given yet; (False, None) at the end."""
         with self.changed:
             self.changed.wait_for(lambda: self.frame is not None or self.ended)

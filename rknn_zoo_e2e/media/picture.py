@@ -66,6 +66,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https."""
 
     def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage) -> Any:
+        """Follows it if it leads to http or https. Raises :class:`Elsewhere` if it does not."""
         target = urljoin(req.full_url, headers.get("Location", ""))
         if target.partition(":")[0].lower() not in SCHEMES:
             raise Elsewhere
@@ -163,7 +164,7 @@ def opener(address: Address) -> urllib.request.OpenerDirector:
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if address.credentials:
         root = f"{address.without_login.partition('://')[0]}://{address.without_login.split('/')[2].split('?')[0]}/"
-        passwords.add_password(None, root, *address.credentials)  # type: ignore[arg-type]
+        passwords.add_password(None, root, *address.credentials)
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

@@ -41,6 +41,7 @@ class Redaction:
         self.masks = sorted(masks.items(), key=lambda pair: -len(pair[0]))
 
     def __call__(self, text: str) -> str:
+        """The text with every secret hidden."""
         for secret, instead in self.masks:
             text = text.replace(secret, instead)
         return text
@@ -53,10 +54,12 @@ def forms(text: str) -> set[str]:
 
 
 def python(text: str) -> str:
+    """A text as Python's ``repr`` has it, without the quotes."""
     return repr(text)[1:-1]
 
 
 def json_escaped(text: str) -> str:
+    """A text as JSON has it, without the quotes."""
     return json.dumps(text)[1:-1]
 
 

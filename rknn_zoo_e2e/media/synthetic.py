@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 # Every class is longer than wide, so that the direction of its rotated box is well defined.
 NAMES: tuple[str, ...] = ("triangle", "rectangle", "ellipse", "cross", "arrow")
@@ -112,7 +110,8 @@ def _background(rng: np.random.Generator, h: int, w: int) -> Floats:
         (x0, y0), (x1, y1) = (rng.uniform(-0.1, 1.1, (2, 2)) * (w, h)).astype(int).tolist()
         cv2.line(line, (x0, y0), (x1, y1), (255,), int(rng.integers(1, 4)), cv2.LINE_AA)
         picture[line > 0] += line[line > 0, None] / np.float32(255) * rng.uniform(-45, 45, 3).astype(np.float32)
-    return np.clip(picture, 0, 255)
+    clipped: Floats = np.clip(picture, 0, 255)
+    return clipped
 
 
 def _mask(polygon: Floats, h: int, w: int) -> Floats:
@@ -166,7 +165,7 @@ def _cover(a: Floats, b: Floats) -> float:
     return float(sides.prod() / min((a[2:] - a[:2]).prod(), (b[2:] - b[:2]).prod()))
 
 
-def draw_scene(seed: int, size: tuple[int, int] = (320, 320), pose: bool = False) -> tuple[Picture, list[Shape]]:
+def draw_scene(seed: int, size: tuple[int, int] = (320, 320), pose: bool = False) -> tuple[Pixels, list[Shape]]:
     """Draw a scene: the same seed, size and kind always give the same picture.
 
     Args:

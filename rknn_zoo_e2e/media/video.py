@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.media import capture
 from rknn_zoo_e2e.media.address import Address, read_address
 from rknn_zoo_e2e.media.capture import AGAIN, Newest, is_cut_off, open_camera, open_file, open_stream, read
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import check_size
 
 DEFAULT_FPS = 25.0  # where the source tells none
@@ -69,10 +69,10 @@ class VideoReader:
             return f"camera {self.place}", open_camera(self.place)
         return str(self.place), open_stream(self.place)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Pixels]:
         return self
 
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Pixels:
         if self._capture is None:
             raise StopIteration
         good, frame = (True, self._first) if self._first is not None else read(self._capture)
@@ -84,7 +84,8 @@ class VideoReader:
         self._read += 1
         if not self.live:
             self._ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        rgb: Pixels = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        return rgb
 
     def _check_end(self) -> None:
         """Raises :class:`UserError` if the frames ended before the video did."""

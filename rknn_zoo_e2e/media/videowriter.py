@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import write_error
 from rknn_zoo_e2e.media.capture import silence
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import part_of
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -42,7 +42,7 @@ class VideoWriter:
         self._size = (0, 0)
         self._writer: Any = None
 
-    def write(self, rgb: np.ndarray) -> None:
+    def write(self, rgb: Pixels) -> None:
         """Adds a frame (h, w, 3) uint8 RGB; one of another size than the first is letterboxed to that.
 
         Raises:

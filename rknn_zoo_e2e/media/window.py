@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
-
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 MAX_SCREEN_SHARE = 0.9  # of the screen that a frame may fill, as panels and the title take some
 
@@ -47,7 +46,7 @@ class Window:
         for key in ("q", "<Escape>"):
             self._root.bind(key, self.close)
 
-    def show(self, rgb: np.ndarray) -> bool:
+    def show(self, rgb: Pixels) -> bool:
         """Shows a frame (h, w, 3) uint8 RGB, scaled down to the screen. False once the user closed the window."""
         import cv2
         from PIL import Image

@@ -184,8 +184,10 @@ def draw_missing_sample(
 
 
 def compare(files: dict[str, Content], folders: Sequence[str], state: State) -> tuple[list[str], list[str]]:
-    """Paths that the repo does not have or has with another content, and files of our folders that no build has any
-    longer, such as another calibration's ranges.
+    """What changes: paths to upload, and paths to delete.
+
+    The first are those that the repo does not have or has with another content, the others files of our folders that no
+    build has any longer, such as another calibration's ranges.
     """
     changed = [path for path, content in sorted(files.items()) if not same(state.oids.get(path), content)]
     ours = tuple(f"{folder}/" for folder in folders)

@@ -16,6 +16,7 @@ from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.media.dataset import pictures_of
 from rknn_zoo_e2e.media.pictures import Pictures
 from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import AVIF_SUFFIXES, HEIF_SUFFIXES, SUFFIXES, check_readable, how_to_read, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -42,7 +43,7 @@ class Calibration:
     name: str
     digest: str
     pictures: tuple[str, ...]
-    read: Callable[[int], np.ndarray]
+    read: Callable[[int], Pixels]
     skipped: tuple[str, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class Calibration:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def letterboxed(self, index: int, imgsz: tuple[int, int]) -> np.ndarray:
+    def letterboxed(self, index: int, imgsz: tuple[int, int]) -> Pixels:
         """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
         image = self.read(index)
         return Letterbox.of(image, imgsz).apply(image)
@@ -168,7 +169,7 @@ def from_shapes(count: int, pose: bool) -> Calibration:
     )
 
 
-def _nth(paths: Sequence[Path], index: int) -> np.ndarray:
+def _nth(paths: Sequence[Path], index: int) -> Pixels:
     try:
         return read_image(paths[index])
     except UserError as error:
@@ -176,7 +177,7 @@ def _nth(paths: Sequence[Path], index: int) -> np.ndarray:
         raise UserError(what, "Run the same command again: another is taken for it.") from error
 
 
-def _draw(pose: bool, index: int) -> np.ndarray:
+def _draw(pose: bool, index: int) -> Pixels:
     from rknn_zoo_e2e.media.synthetic import draw_scene
 
     return draw_scene(FIRST_DRAWN_SEED + index, pose=pose)[0]

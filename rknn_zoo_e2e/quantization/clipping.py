@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rknn_zoo_e2e.toolkit.weight_grids import HIGH, LOW, on_grid
+from rknn_zoo_e2e.vision.arrays import Array
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.27, 0.22, 0.18, 0.15)  # of the measured range, to choose from
 PER_PICTURE = 16384  # values kept of each picture, besides the few beyond them
@@ -23,15 +24,15 @@ class Sample:
     """
 
     def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
-        self.tails: list[np.ndarray] = []
+        self.parts: list[Array] = []
+        self.tails: list[Array] = []
         self.weight = 1.0  # values each one of a part stands for
         self.random = np.random.default_rng(0)
         self.pictures = 0  # seen
         # Another one, so that the first pictures' parts are the same however many follow.
         self.places = np.random.default_rng(1)
 
-    def add(self, values: np.ndarray) -> None:
+    def add(self, values: Array) -> None:
         """Keeps what is needed of one picture's values, of any shape, the same for all pictures."""
         self.pictures += 1
         place = self.pictures - 1
@@ -60,11 +61,11 @@ class Sample:
         )
 
 
-def _error(values: np.ndarray, low: float, high: float, power: float) -> float:
+def _error(values: Array, low: float, high: float, power: float) -> float:
     return float((np.abs(values - quantise(values, low, high)) ** power).sum())
 
 
-def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def quantise(values: Array, low: float, high: float) -> Array:
     """Values as INT8 holds them: 256 steps from ``low`` to ``high``, 0 among them."""
     return on_grid(values, *grid_of(low, high))
 

@@ -13,7 +13,7 @@ channels' root mean square is 5), so tensors that are INT8 are clipped where the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,6 +24,7 @@ from onnx import TensorProto, helper
 from rknn_zoo_e2e.quantization.clipping import Sample
 from rknn_zoo_e2e.toolkit.graph import readers_of
 from rknn_zoo_e2e.toolkit.job import Ranges
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 SATURATION = 7.0  # |x| beyond which the vendor takes a sigmoid for 0 or 1
 COPIES = {"MaxPool", "Slice", "Split", "Resize", "Reshape"}  # their values are their input's: no rounding in between
@@ -31,9 +32,8 @@ COPIES = {"MaxPool", "Slice", "Split", "Resize", "Reshape"}  # their values are 
 
 def measure_ranges(
     path: Path,
-    pictures: Iterable[np.ndarray],
+    pictures: Iterable[Pixels],
     clipped: Mapping[str, float] = MappingProxyType({}),
-    on_picture: Callable[[int], None] = lambda done: None,
 ) -> Ranges:
     """Range of every float tensor of a graph over pictures.
 
@@ -42,7 +42,6 @@ def measure_ranges(
         pictures: letterboxed, (H, W, 3) uint8 RGB.
         clipped: tensors to clip where 8 bits lose least, and the power of the error that counts; the copies of one
             follow it. Without any the ranges are those of the vendor's own calibration.
-        on_picture: told how many are done.
     """
     import onnxruntime
 
@@ -54,13 +53,12 @@ def measure_ranges(
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-    for index, rgb in enumerate(pictures):
+    for rgb in pictures:
         values = session.run(None, {inputs: rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255})
         for sample, value in zip(samples.values(), values[2 * len(names) :], strict=True):
             sample.add(value)
         pairs = np.array(values[: 2 * len(names)], np.float64).reshape(len(names), 2)
         low, high = np.minimum(low, pairs[:, 0]), np.maximum(high, pairs[:, 1])
-        on_picture(index + 1)
     found = {name: (min(float(a), 0.0), max(float(b), 0.0)) for name, a, b in zip(names, low, high, strict=True)}
     found[inputs] = (0.0, 1.0)
     for name, sample in samples.items():

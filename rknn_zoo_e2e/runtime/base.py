@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 
 class Runtime(Protocol):
@@ -18,7 +17,7 @@ class Runtime(Protocol):
 
     backend: str
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         """A letterboxed picture (H, W, 3) uint8 RGB to the outputs in the task's order, float32. One call at a time.
 
         Raises:

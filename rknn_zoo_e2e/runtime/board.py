@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from importlib.util import find_spec
 
-import numpy as np
-
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.boards.soc import SOCS
@@ -15,6 +13,7 @@ from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.base import Prepared
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 DOCTOR = "See what is missing with: e2erknn doctor"
 
@@ -89,9 +88,14 @@ class BoardRuntime:
             self.close()
             raise UserError(f"The NPU does not start with {path}; its runtime says why above.", DOCTOR)
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, which the vendor makes float32.
+
+        Raises:
+            UserError: the NPU failed.
+        """
         try:
-            outputs = self._lite.inference(inputs=[rgb[None]])
+            outputs: list[Floats] | None = self._lite.inference(inputs=[rgb[None]])
         except Exception as error:  # it checks its inputs and the device with exceptions of any kind
             raise UserError(f"The NPU's runtime failed ({first_line(error)}).", DOCTOR) from error
         if outputs is None:
@@ -99,4 +103,5 @@ class BoardRuntime:
         return outputs
 
     def close(self) -> None:
+        """Gives the NPU's context back."""
         self._lite.release()

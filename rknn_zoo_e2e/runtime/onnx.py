@@ -13,6 +13,7 @@ from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.base import Prepared
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 AGAIN = "Build it again with: e2erknn convert"
 
@@ -44,12 +45,19 @@ class OnnxRuntime:
         except Exception as error:  # onnxruntime's exceptions share no base of their own
             raise UserError(f"{path} cannot be loaded ({first_line(error)}).", AGAIN) from error
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: ONNX Runtime failed.
+        """
         x = rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255
         try:
-            return self.session.run(None, {"images": x})
+            outputs: list[Floats] = self.session.run(None, {"images": x})
+            return outputs
         except Exception as error:
             raise UserError(f"ONNX Runtime failed ({first_line(error)}).", AGAIN) from error
 
     def close(self) -> None:
+        """Lets go of the graph and its threads."""
         del self.session

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 
-AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
+AnyRuntime = TypeVar("AnyRuntime", bound=Runtime, covariant=True)
 
 MAX_FAILURES_IN_A_ROW = 6  # failures in a row, of opening or of answering, after which there are no more attempts
 
@@ -83,6 +83,7 @@ class Pool(Generic[AnyRuntime]):
             self._idle.put(number)
 
     def close(self) -> None:
+        """Closes all that are open."""
         while self._open:
             self._open.popitem()[1].close()
 

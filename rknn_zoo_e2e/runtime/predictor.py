@@ -11,13 +11,14 @@ import numpy as np
 
 from rknn_zoo_e2e.bundle.model import Artifact
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.runtime.base import RuntimeGone
+from rknn_zoo_e2e.runtime.base import Runtime, RuntimeGone
 from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
@@ -40,7 +41,7 @@ class Predictor:
     def __init__(
         self,
         spec: ModelSpec,
-        pool: Pool,
+        pool: Pool[Runtime],
         thresholds: Thresholds,
         artifact: Artifact | None = None,
         one_thread: bool = False,
@@ -66,7 +67,7 @@ class Predictor:
         """How many threads calling it keep all of its contexts busy."""
         return self.contexts + SPARE_THREADS
 
-    def __call__(self, image: np.ndarray | str | Path) -> Result:
+    def __call__(self, image: Pixels | str | Path) -> Result:
         """Detections in a picture; may be called by several threads at once.
 
         A runtime that fails is opened anew, and the picture run again; the result says so.
@@ -93,7 +94,7 @@ class Predictor:
         result.ms, result.retried = ms | {"post": elapsed(start)}, failure
         return result
 
-    def _ask(self, rgb: np.ndarray) -> tuple[list[np.ndarray], float, str]:
+    def _ask(self, rgb: Pixels) -> tuple[list[Floats], float, str]:
         """The raw outputs, the milliseconds they took, and how the runtime failed before, "" if it did not."""
         failure = ""
         for left in reversed(range(1 + self.contexts)):  # all may have failed at once, and the next one is new
@@ -117,22 +118,22 @@ class Predictor:
             ) from error
         return outputs, spent, failure
 
-    def map(self, images: Iterable[np.ndarray | str | Path]) -> Iterator[Result]:
+    def map(self, images: Iterable[Pixels | str | Path]) -> Iterator[Result]:
         """Detections of many pictures, in their order, all cores busy; each as by a call."""
         return in_order(self, images, self.threads)
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         """The raw outputs for a letterboxed picture (H, W, 3) uint8 RGB; fails as a call does."""
         return self._ask(rgb)[0]
 
-    def infer_on(self, context: int, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer_on(self, context: int, rgb: Pixels) -> list[Floats]:
         """As :meth:`infer`, on one context (from 0) and with nothing checked or tried again: to measure it alone.
 
         Nothing else may use this predictor meanwhile.
         """
         return self._pool.runtime(context).infer(rgb)
 
-    def decode(self, outputs: list[np.ndarray], letterbox: Letterbox) -> Result:
+    def decode(self, outputs: list[Floats], letterbox: Letterbox) -> Result:
         """Raw outputs to detections in source px. Raises :class:`UserError` where they mean nothing."""
         try:
             return self.task.decode(outputs, letterbox, self.thresholds)
@@ -143,6 +144,7 @@ class Predictor:
             ) from error
 
     def close(self) -> None:
+        """Lets the runtime go, with its processes and devices."""
         self._pool.close()
 
     def __enter__(self) -> Predictor:

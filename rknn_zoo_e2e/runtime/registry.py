@@ -54,7 +54,8 @@ class Backend:
         Raises:
             UserError: the bundle has none, or it cannot be run here.
         """
-        return resolve_name(self.bundles)(bundle, soc, precision, progress)
+        prepared: Prepared = resolve_name(self.bundles)(bundle, soc, precision, progress)
+        return prepared
 
     def open_checkpoint(self, source: Source, imgsz: tuple[int, int] | None) -> CheckpointRuntime:
         """A checkpoint, loaded.
@@ -65,7 +66,8 @@ class Backend:
         Raises:
             UserError: it is none, or it cannot be run here.
         """
-        return resolve_name(self.checkpoints)(source, imgsz)
+        runtime: CheckpointRuntime = resolve_name(self.checkpoints)(source, imgsz)
+        return runtime
 
 
 BACKENDS: dict[str, Backend] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PIL import Image
 
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
@@ -13,6 +12,7 @@ from rknn_zoo_e2e.runtime.base import Prepared
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.versions import check_same
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 
 def prepare(bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
@@ -51,8 +51,14 @@ class SimulatorRuntime:
             self.close()
             raise
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: the toolkit failed or died.
+        """
         return self.toolkit.infer(rgb)
 
     def close(self) -> None:
+        """Ends the toolkit's process."""
         self.toolkit.__exit__()

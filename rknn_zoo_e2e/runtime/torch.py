@@ -6,6 +6,7 @@ import numpy as np
 
 from rknn_zoo_e2e.checkpoint.source import load_source
 from rknn_zoo_e2e.errors import UserError, first_line
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -17,7 +18,12 @@ class TorchRuntime:
     def __init__(self, source: Source, imgsz: tuple[int, int] | None = None) -> None:
         self.model, self.spec = load_source(source, imgsz)
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
+        """A letterboxed picture (H, W, 3) uint8 RGB to the outputs, float32.
+
+        Raises:
+            UserError: PyTorch failed.
+        """
         import torch
 
         from rknn_zoo_e2e.heads.reference import reference_outputs
@@ -29,4 +35,5 @@ class TorchRuntime:
             raise UserError(f"PyTorch failed ({first_line(error)}).", "Try a smaller --imgsz.") from error
 
     def close(self) -> None:
+        """Lets go of the model."""
         del self.model

@@ -12,6 +12,7 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.vision.arrays import Floats, Indices
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
 from rknn_zoo_e2e.vision.tensors import Raw, below, ceiling, finite, greatest, least, part
@@ -25,9 +26,14 @@ MAX_NORMALISED_COORDINATE = 1e3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Ultralytics' post-processing arguments: score above ``conf``, overlap up to ``iou``, at most ``max_det`` boxes,
-    of ``classes`` only (all by default; one or several, ids or names, which a
-    :class:`~rknn_zoo_e2e.runtime.predictor.Predictor` turns into ids).
+    """Ultralytics' post-processing arguments.
+
+    Attributes:
+        conf: score a detection has to be above, 0..1.
+        iou: overlap with a better one up to which it is kept, 0..1.
+        max_det: how many are kept at most.
+        classes: those that are wanted, all by default; one or several, ids or names, which a
+            :class:`~rknn_zoo_e2e.runtime.predictor.Predictor` turns into ids.
 
     Raises:
         UsageError: values that mean nothing.
@@ -64,27 +70,34 @@ class Candidates(NamedTuple):
         class_ids: (N,) int64, its class.
     """
 
-    anchors: np.ndarray
-    geometry: np.ndarray
-    scores: np.ndarray
-    class_ids: np.ndarray
+    anchors: Indices
+    geometry: Floats
+    scores: Floats
+    class_ids: Indices
 
-    def take(self, index: np.ndarray) -> Candidates:
+    def take(self, index: Indices) -> Candidates:
+        """Those at ``index``, in its order."""
         anchors, geometry = self.anchors.take(index), self.geometry.take(index, 1)
         return Candidates(anchors, geometry, self.scores.take(index), self.class_ids.take(index))
 
 
-def capped(scores: np.ndarray) -> np.ndarray:
-    """The scores themselves, 1 where rounding took them above it. Raises :class:`FloatingPointError` where one is no
-    number or none that can be meant."""
+def capped(scores: Floats) -> Floats:
+    """The scores themselves, 1 where rounding took them above it.
+
+    Raises:
+        FloatingPointError: one is no number, or none that can be meant.
+    """
     if greatest(scores) <= 1:
         return scores
     return np.minimum(below(scores, MAX_SCORE, "scores above 1"), 1)
 
 
-def near(geometry: np.ndarray) -> np.ndarray:
-    """The normalised coordinates themselves. Raises :class:`FloatingPointError` where one is no number or nowhere near
-    the picture."""
+def near(geometry: Floats) -> Floats:
+    """The normalised coordinates themselves.
+
+    Raises:
+        FloatingPointError: one is no number, or nowhere near the picture.
+    """
     if (
         not float(np.vdot(geometry, geometry)) < MAX_NORMALISED_COORDINATE**2
     ):  # their sum of squares bounds each, and is quick
@@ -93,8 +106,9 @@ def near(geometry: np.ndarray) -> np.ndarray:
 
 
 class Task:
-    """One task for one model: what its outputs are, and their decoding. What else is true of a task stands in
-    :mod:`rknn_zoo_e2e.tasks.registry`.
+    """One task for one model: what its outputs are, and their decoding.
+
+    What else is true of a task stands in :mod:`rknn_zoo_e2e.tasks.registry`.
 
     Args:
         spec: the model.
@@ -125,7 +139,7 @@ class Task:
         scores = Channels("scores", len(self.spec.names), "0..1")
         return (Output("output0", (box, scores, *self.extra)),)
 
-    def input_scale(self) -> np.ndarray:
+    def input_scale(self) -> Floats:
         """(C, 1) float32 that turns output0's normalised channels into input px, 1 where a channel is none."""
         h, w = self.spec.imgsz
         scale = np.ones((self.outputs[0].count, 1), np.float32)
@@ -163,7 +177,7 @@ class Task:
         sides = self.sides(found.geometry)
         return found if least(sides) > 0 else found.take((sides > 0).all(0).nonzero()[0])
 
-    def geometry(self, output: Raw, anchors: np.ndarray) -> np.ndarray:
+    def geometry(self, output: Raw, anchors: Indices) -> Floats:
         """What suppression looks at, of some anchors: (4, N) float32 x1, y1, x2, y2 in input px.
 
         Raises:
@@ -175,15 +189,15 @@ class Task:
         out[:2] -= half
         return out
 
-    def sides(self, geometry: np.ndarray) -> np.ndarray:
+    def sides(self, geometry: Floats) -> Floats:
         """Widths and heights, (2, N)."""
         return geometry[2:] - geometry[:2]
 
-    def read(self, output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
+    def read(self, output: Raw, first: int, last: int, anchors: Indices) -> Floats:
         """(channels, N) float32 of some anchors, coordinates in input px."""
         return part(output, first, last, anchors) * self.scale[first:last]
 
-    def suppress(self, found: Candidates, thresholds: Thresholds) -> np.ndarray:
+    def suppress(self, found: Candidates, thresholds: Thresholds) -> Indices:
         """Indices of the candidates that overlap no better one, best first."""
         return nms(found.geometry, found.scores, found.class_ids, thresholds.iou)
 
@@ -216,14 +230,14 @@ class Task:
                 self.finish(result, extra.T, found, outputs, letterbox)
         return result
 
-    def boxes(self, found: Candidates, letterbox: Letterbox) -> np.ndarray:
+    def boxes(self, found: Candidates, letterbox: Letterbox) -> Floats:
         """(N, 4) xyxy in source px, clipped to the picture."""
         return letterbox.boxes(found.geometry.T)
 
     def finish(
         self,
         result: Result,
-        extra: np.ndarray,
+        extra: Floats,
         found: Candidates,
         outputs: Sequence[Raw],
         letterbox: Letterbox,

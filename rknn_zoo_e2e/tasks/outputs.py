@@ -34,6 +34,7 @@ class Output:
 
     @property
     def count(self) -> int:
+        """Channels of all kinds together."""
         return sum(c.count for c in self.channels)
 
 

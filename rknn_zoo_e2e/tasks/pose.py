@@ -9,6 +9,7 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
 
@@ -24,11 +25,13 @@ class PoseTask(Task):
 
     @property
     def extra(self) -> tuple[Channels, ...]:
+        """The key points."""
         points, values = self.shape
         what = "x, y normalised to the input (0..1)" + (", visibility 0..1" if values == 3 else "") + ", interleaved"
         return (Channels("keypoints", points * values, what),)
 
-    def input_scale(self) -> np.ndarray:
+    def input_scale(self) -> Floats:
+        """(C, 1) float32: also the key points' x and y to input px, their visibility as it is."""
         scale = super().input_scale()
         points, values = self.shape
         h, w = self.spec.imgsz
@@ -38,11 +41,12 @@ class PoseTask(Task):
     def finish(
         self,
         result: Result,
-        extra: np.ndarray,
+        extra: Floats,
         found: Candidates,
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
+        """Adds the key points (N, K, 2 or 3), x and y in source px and clipped to the picture."""
         points = extra.reshape(-1, *self.shape)
         limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
         points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)

@@ -78,7 +78,8 @@ def task_of(spec: ModelSpec) -> Task:
     """The adapter for a model. Raises :class:`UserError` for a task this tool does not do."""
     if spec.task not in TASKS:
         raise UserError(f"Task {spec.task!r} cannot be converted.", f"Use a model for one of: {', '.join(TASKS)}.")
-    return resolve_name(TASKS[spec.task].adapter)(spec)
+    task: Task = resolve_name(TASKS[spec.task].adapter)(spec)
+    return task
 
 
 register(

@@ -9,6 +9,7 @@ import numpy as np
 
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision import drawing
+from rknn_zoo_e2e.vision.arrays import Floats, Indices, Pixels
 from rknn_zoo_e2e.vision.masks import Mask
 from rknn_zoo_e2e.vision.rotated import corners
 
@@ -32,12 +33,12 @@ class Result:
 
     spec: ModelSpec
     shape: tuple[int, int]
-    boxes: np.ndarray
-    scores: np.ndarray
-    class_ids: np.ndarray
-    keypoints: np.ndarray | None = None
+    boxes: Floats
+    scores: Floats
+    class_ids: Indices
+    keypoints: Floats | None = None
     masks: list[Mask] | None = None
-    obb: np.ndarray | None = None
+    obb: Floats | None = None
     ms: dict[str, float] = field(default_factory=dict)
     retried: str = ""
 
@@ -48,7 +49,7 @@ class Result:
         """Class name of one detection."""
         return self.spec.names[int(self.class_ids[index])]
 
-    def draw(self, image: np.ndarray) -> np.ndarray:
+    def draw(self, image: Pixels) -> Pixels:
         """The source picture (h, w, 3) uint8 RGB with the detections drawn on a copy: masks lowest, labels on top."""
         canvas = image.copy()
         if self.masks is not None:
@@ -85,6 +86,7 @@ class Result:
         return {"detections": detections, "ms": {k: round(v, 2) for k, v in self.ms.items()}}
 
 
-def rounded(array: np.ndarray, digits: int) -> list:
+def rounded(array: Floats, digits: int) -> list[Any]:
     """Nested lists of floats that print short (float32 would show its own noise)."""
-    return array.astype(np.float64).round(digits).tolist()
+    lists: list[Any] = array.astype(np.float64).round(digits).tolist()
+    return lists

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.masks import instance_masks
 from rknn_zoo_e2e.vision.tensors import Raw
@@ -19,14 +18,17 @@ class SegmentTask(Task):
 
     @property
     def extra(self) -> tuple[Channels, ...]:
+        """The weights of the prototypes."""
         return (Channels("coefficients", self.spec.masks, "weights of the prototypes, unbounded"),)
 
     @property
     def outputs(self) -> tuple[Output, ...]:
+        """The boxes with their weights, and the prototypes."""
         protos = Channels("prototypes", self.spec.masks, "logits over the input, a quarter of its size")
         return (*super().outputs, Output("output1", (protos,)))
 
     def check(self, outputs: Sequence[Raw]) -> None:
+        """Raises :class:`ValueError`, too, where the prototypes are no map of the input's proportions."""
         super().check(outputs)
         height, width = outputs[1].shape[-2:]
         if len(outputs[1].shape) != 4 or height * self.spec.imgsz[1] != width * self.spec.imgsz[0]:
@@ -35,10 +37,11 @@ class SegmentTask(Task):
     def finish(
         self,
         result: Result,
-        extra: np.ndarray,
+        extra: Floats,
         found: Candidates,
         outputs: Sequence[Raw],
         letterbox: Letterbox,
     ) -> None:
+        """Adds the masks."""
         protos = outputs[1].reshape(*outputs[1].shape[1:])
         result.masks = instance_masks(protos, extra, result.boxes, letterbox)

@@ -8,14 +8,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Isolated
 from rknn_zoo_e2e.toolkit.buildlog import last_error, readable
 from rknn_zoo_e2e.toolkit.job import BuildJob, Built
 from rknn_zoo_e2e.toolkit.versions import check_version
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
 
@@ -40,7 +39,8 @@ class Toolkit(Isolated):
 
     def __enter__(self) -> Toolkit:
         require_toolkit()
-        return super().__enter__()
+        super().__enter__()
+        return self
 
     @property
     def log(self) -> str:
@@ -52,13 +52,16 @@ class Toolkit(Isolated):
 
     def build(self, job: BuildJob) -> Built:
         """Runs a build; the simulator is ready afterwards."""
-        return self.call("build", job)
+        built: Built = self.call("build", job)
+        return built
 
-    def infer(self, rgb: np.ndarray, stage: str = "infer") -> list[np.ndarray]:
+    def infer(self, rgb: Pixels, stage: str = "infer") -> list[Floats]:
         """One letterboxed picture (H, W, 3) uint8 RGB through the simulator: its raw outputs, float32."""
-        return self.call("infer", rgb, stage)
+        outputs: list[Floats] = self.call("infer", rgb, stage)
+        return outputs
 
     def last_words(self, message: str) -> str:
+        """The vendor's last line of error, where it only returned a code."""
         error = last_error(self.log) if "returned" in message else ""
         return f" ({error})" if error else ""
 

@@ -30,8 +30,10 @@ def after(graph: onnx.GraphProto, first: str, last: str) -> set[str]:
 
 
 def before(graph: onnx.GraphProto, last: str, firsts: set[str]) -> set[str]:
-    """Tensors and weights ``last`` is computed from, not counting what is only by way of ``firsts``; itself included,
-    and those of ``firsts`` that are met."""
+    """Tensors and weights ``last`` is computed from, itself included, down to those of ``firsts`` that are met.
+
+    Those are included, too; what reaches ``last`` only by way of them is not.
+    """
     makers, found, behind = makers_of(graph), {last}, [last]
     while behind:
         name = behind.pop()

@@ -16,6 +16,8 @@ import onnx
 import yaml
 from onnx import numpy_helper
 
+from rknn_zoo_e2e.vision.arrays import Array
+
 LOW, HIGH = -128, 127
 MIN_STEP = 1e-12  # step of a channel of zeros
 
@@ -47,7 +49,7 @@ def choose_grids(graph: Path, data: Path, config: Path) -> None:
     data.write_bytes(pickle.dumps(left))
 
 
-def better_grid(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def better_grid(weights: Array) -> tuple[Array, Array]:
     """Steps and zero points (C,) on which each channel of weights (C, N) has the smaller square error."""
     low, high = np.minimum(weights.min(1), 0), np.maximum(weights.max(1), 0)
     spanning = np.maximum((high - low) / (HIGH - LOW), MIN_STEP)
@@ -57,12 +59,13 @@ def better_grid(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(choice, symmetric, spanning), np.where(choice, centre, zero)
 
 
-def square_error(weights: np.ndarray, step: np.ndarray, zero: np.ndarray) -> np.ndarray:
+def square_error(weights: Array, step: Array, zero: Array) -> Array:
     """What each channel of weights (C, N) loses on its grid, (C,)."""
-    return np.square(on_grid(weights, step[:, None], zero[:, None]) - weights).sum(1)
+    lost: Array = np.square(on_grid(weights, step[:, None], zero[:, None]) - weights).sum(1)
+    return lost
 
 
-def on_grid(values: np.ndarray, step: np.ndarray | float, zero: np.ndarray | float) -> np.ndarray:
+def on_grid(values: Array, step: Array | float, zero: Array | float) -> Array:
     """Values as INT8 holds them: the nearest of 256 steps, of which number ``zero`` of -128..127 is 0."""
-    rounded: np.ndarray = (np.clip(np.round(values / step) + zero, LOW, HIGH) - zero) * step
+    rounded: Array = (np.clip(np.round(values / step) + zero, LOW, HIGH) - zero) * step
     return rounded

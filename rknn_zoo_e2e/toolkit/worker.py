@@ -112,6 +112,7 @@ class Session:
 
     @property
     def verbs(self) -> dict[str, Callable[[Any], object]]:
+        """What the parent may ask for."""
         return {"build": self.build, "infer": self.infer}
 
     def fresh(self) -> Any:
@@ -134,6 +135,11 @@ class Session:
         check(rknn.load_onnx(str(job.onnx)), "load_onnx")
 
     def build(self, job: BuildJob) -> Built:
+        """Builds, writes the ``.rknn`` if one is wanted, and readies the simulator.
+
+        Raises:
+            LibraryError: a call of the toolkit failed.
+        """
         import rknn.api  # noqa: F401 - a slow import, in no stage of ours
 
         self.enter("load")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rknn_zoo_e2e.vision.arrays import Floats, Indices, Pixels
 from rknn_zoo_e2e.vision.masks import Mask
 
 # Colours told apart on photographs, RGB (Ultralytics' palette, so that pictures look familiar).
@@ -30,7 +31,7 @@ def colour(index: int) -> tuple[int, int, int]:
     return PALETTE[int(index) % len(PALETTE)]
 
 
-def thickness(image: np.ndarray) -> int:
+def thickness(image: Pixels) -> int:
     """Line width in px that suits the picture."""
     return max(round(sum(image.shape[:2]) / 2 * 0.003), 2)
 
@@ -41,9 +42,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def labels(
-    canvas: np.ndarray, anchors: np.ndarray, names: Sequence[str], scores: np.ndarray, class_ids: np.ndarray
-) -> None:
+def labels(canvas: Pixels, anchors: Floats, names: Sequence[str], scores: Floats, class_ids: Indices) -> None:
     """Class name and score beside each detection's anchor point (N, 2), px; none that would cover an earlier one's."""
     height, width = canvas.shape[:2]
     face = font(max(thickness(canvas) * 5, 11))
@@ -62,7 +61,7 @@ def labels(
 
 
 @lru_cache(1024)
-def tag(text: str, rgb: tuple[int, int, int], face: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> np.ndarray:
+def tag(text: str, rgb: tuple[int, int, int], face: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Pixels:
     """A label (h, w, 3) uint8 RGB: a line of text on its colour."""
     left, top, right, bottom = (int(v) for v in face.getbbox(text))
     picture = Image.new("RGB", (max(right - left, 1) + 7, max(bottom - top, 1) + 7), rgb)
@@ -71,26 +70,27 @@ def tag(text: str, rgb: tuple[int, int, int], face: ImageFont.FreeTypeFont | Ima
     return np.asarray(picture)
 
 
-def boxes(canvas: np.ndarray, xyxy: np.ndarray, class_ids: np.ndarray) -> None:
+def boxes(canvas: Pixels, xyxy: Floats, class_ids: Indices) -> None:
     """Rectangles (N, 4) in px."""
     for box, class_id in zip(xyxy, class_ids, strict=True):
         x1, y1, x2, y2 = (int(v) for v in box.round())
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(class_id), thickness(canvas), cv2.LINE_AA)
 
 
-def outlines(canvas: np.ndarray, polygons: np.ndarray, class_ids: np.ndarray) -> None:
+def outlines(canvas: Pixels, polygons: Floats, class_ids: Indices) -> None:
     """Closed outlines (N, P, 2) in px."""
     for polygon, class_id in zip(polygons, class_ids, strict=True):
         points = polygon.round().clip(-MAX_DRAWN_COORDINATE, MAX_DRAWN_COORDINATE).astype(np.int32)
         cv2.polylines(canvas, [points], True, colour(class_id), thickness(canvas), cv2.LINE_AA)
 
 
-def topmost(polygons: np.ndarray) -> np.ndarray:
+def topmost(polygons: Floats) -> Floats:
     """The corner (N, 2) of each outline (N, P, 2) that is highest in the picture."""
-    return polygons[np.arange(len(polygons)), polygons[..., 1].argmin(1)]
+    top: Floats = polygons[np.arange(len(polygons)), polygons[..., 1].argmin(1)]
+    return top
 
 
-def skeletons(canvas: np.ndarray, keypoints: np.ndarray, skeleton: Iterable[tuple[int, int]]) -> None:
+def skeletons(canvas: Pixels, keypoints: Floats, skeleton: Iterable[tuple[int, int]]) -> None:
     """Key points (N, K, 2 or 3) x, y in px and visibility 0..1, and the lines that join the pairs of ``skeleton``."""
     width = thickness(canvas)
     for points in keypoints:
@@ -103,7 +103,7 @@ def skeletons(canvas: np.ndarray, keypoints: np.ndarray, skeleton: Iterable[tupl
             cv2.circle(canvas, tuple(map(int, xy[index])), width + 2, colour(index), -1, cv2.LINE_AA)
 
 
-def masks(canvas: np.ndarray, crops: Sequence[Mask], class_ids: np.ndarray, opacity: float = 0.5) -> None:
+def masks(canvas: Pixels, crops: Sequence[Mask], class_ids: Indices, opacity: float = 0.5) -> None:
     """Masks filled half transparent."""
     for mask, class_id in zip(crops, class_ids, strict=True):
         height, width = mask.crop.shape

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import write_error
+from rknn_zoo_e2e.vision.arrays import Array, Pixels
 
 AVIF = find_spec("PIL._avif") is not None  # in Pillow's wheels from 11.3
 HEIF = find_spec("pi_heif") is not None  # the extra "heic"
@@ -52,10 +53,12 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 class Fetched(Protocol):
     """A picture file that lies in memory; its text says where it is from."""
 
-    def open(self) -> BinaryIO: ...
+    def open(self) -> BinaryIO:
+        """The file, opened to read."""
+        ...
 
 
-def read_image(path: Path | Fetched) -> np.ndarray:
+def read_image(path: Path | Fetched) -> Pixels:
     """The first frame of a picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
     It takes 7 bytes of memory a pixel while it reads, 8 where it turns: 2 GB for the largest.
@@ -70,11 +73,11 @@ def read_image(path: Path | Fetched) -> np.ndarray:
 def check_readable(path: Path) -> None:
     """Raises :class:`UserError` where :func:`read_image` does; a JPEG is only decoded at an eighth of its size."""
     with opened(path) as image:
-        image.draft(None, (image.width // 8, image.height // 8))  # type: ignore[arg-type] # None: in its own mode
+        image.draft(None, (image.width // 8, image.height // 8))  # None: in its own mode
         upright(image)
 
 
-def upright(image: Image.Image) -> np.ndarray:
+def upright(image: Image.Image) -> Pixels:
     """An opened picture as (h, w, 3) uint8 RGB, turned by its EXIF orientation."""
     ImageOps.exif_transpose(image, in_place=True)
     return to_rgb(image)
@@ -166,7 +169,7 @@ def check_size(name: object, width: int, height: int) -> None:
         raise UserError(f"{name} has {width} x {height} pixels, more than {most}.", SCALE_DOWN)
 
 
-def to_rgb(image: Image.Image) -> np.ndarray:
+def to_rgb(image: Image.Image) -> Pixels:
     """Any Pillow mode but F to (h, w, 3) uint8 RGB: transparency is left out, 16 bits become 8.
 
     Raises:
@@ -182,7 +185,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return out
 
 
-def _strip(image: Image.Image) -> np.ndarray:
+def _strip(image: Image.Image) -> Array:
     """A part of a picture as what ``to_rgb`` makes of it, or one channel of that."""
     if image.mode.startswith("I"):  # 16-bit grey; convert("RGB") would clip at 255
         grey = np.asarray(image)
@@ -192,7 +195,7 @@ def _strip(image: Image.Image) -> np.ndarray:
     return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGB"))
 
 
-def save_image(path: Path, rgb: np.ndarray) -> None:
+def save_image(path: Path, rgb: Pixels) -> None:
     """Writes (h, w, 3) uint8 RGB as JPEG; whole or not at all."""
     part, content = part_of(path), io.BytesIO()
     Image.fromarray(rgb).save(content, "JPEG", quality=92)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Floats, Pixels
+
 PAD_VALUE = 114  # Ultralytics' grey
 
 
@@ -42,16 +44,16 @@ class Letterbox:
         return self.inner[1] / self.source[1], self.inner[0] / self.source[0]
 
     @property
-    def gain(self) -> np.ndarray:
+    def gain(self) -> Floats:
         """The same, (2,) float32."""
         return np.array(self.gains, np.float32)
 
     @classmethod
-    def of(cls, rgb: np.ndarray, imgsz: tuple[int, int]) -> Letterbox:
+    def of(cls, rgb: Pixels, imgsz: tuple[int, int]) -> Letterbox:
         """For a picture (h, w, 3)."""
         return cls.fit((rgb.shape[0], rgb.shape[1]), imgsz)
 
-    def apply(self, rgb: np.ndarray) -> np.ndarray:
+    def apply(self, rgb: Pixels) -> Pixels:
         """Source picture (h, w, 3) uint8 to the input (H, W, 3) uint8."""
         height, width = self.inner
         if (height, width) != rgb.shape[:2]:
@@ -60,22 +62,22 @@ class Letterbox:
         out[self.top : self.top + height, self.left : self.left + width] = rgb
         return out
 
-    def points(self, xy: np.ndarray) -> np.ndarray:
+    def points(self, xy: Floats) -> Floats:
         """Points (..., 2) in input px to source px, not clipped."""
-        moved: np.ndarray = xy - np.array([self.left, self.top], np.float32)
+        moved: Floats = xy - np.array([self.left, self.top], np.float32)
         return moved / self.gain
 
-    def boxes(self, xyxy: np.ndarray) -> np.ndarray:
+    def boxes(self, xyxy: Floats) -> Floats:
         """Boxes (N, 4) in input px to source px, clipped to the picture."""
         corner, size = (self.left, self.top), self.source[::-1]
         start, scale, limit = np.array([corner + corner, self.gains + self.gains, size + size], np.float32)
         return clip((xyxy - start) / scale, limit)
 
-    def clip(self, xyxy: np.ndarray) -> np.ndarray:
+    def clip(self, xyxy: Floats) -> Floats:
         """Boxes (N, 4) in source px, clipped to the picture."""
         return clip(xyxy, np.array(self.source[::-1] * 2, xyxy.dtype))
 
 
-def clip(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
+def clip(values: Floats, limit: Floats) -> Floats:
     """From 0 to the limit."""
     return np.minimum(np.maximum(values, np.float32(0)), limit)

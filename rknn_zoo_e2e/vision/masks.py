@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Flags, Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw, finite, real
 
@@ -22,22 +23,22 @@ class Mask:
 
     left: int
     top: int
-    crop: np.ndarray
+    crop: Flags
 
-    def full(self, height: int, width: int) -> np.ndarray:
+    def full(self, height: int, width: int) -> Flags:
         """(height, width) bool over the whole source picture."""
         out = np.zeros((height, width), bool)
         out[self.top : self.top + self.crop.shape[0], self.left : self.left + self.crop.shape[1]] = self.crop
         return out
 
-    def polygons(self) -> list[np.ndarray]:
+    def polygons(self) -> list[Floats]:
         """Outlines of its parts, each (N, 2) float32 in source px, largest first; parts under three points left out."""
         contours, _ = cv2.findContours(self.crop.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         parts = sorted((c[:, 0] for c in contours if len(c) > 2), key=cv2.contourArea, reverse=True)
         return [(p + np.array([self.left, self.top])).astype(np.float32) for p in parts]
 
 
-def instance_masks(protos: Raw, coefficients: np.ndarray, boxes: np.ndarray, letterbox: Letterbox) -> list[Mask]:
+def instance_masks(protos: Raw, coefficients: Floats, boxes: Floats, letterbox: Letterbox) -> list[Mask]:
     """Masks of the instances at source resolution.
 
     Args:

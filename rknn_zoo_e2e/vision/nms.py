@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Flags, Floats, Indices
+
 BLOCK_BOXES = 128  # rotated candidates at a time: small matrices stay in the cache
 FEW_BOXES = 200  # upright candidates for which OpenCV, one pair after the other, is quicker
 MAX_PAIRS = 1_000_000  # pairs of them that may touch, beyond which memory (60 bytes each) is dearer than OpenCV's time
@@ -13,15 +15,16 @@ MAX_PAIRS = 1_000_000  # pairs of them that may touch, beyond which memory (60 b
 CLASS_OFFSET = np.float32(7680)
 
 
-def iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+def iou(box: Floats, others: Floats) -> Floats:
     """Intersection over union of one box (4,) with others (N, 4), xyxy in any one unit."""
     top_left, bottom_right = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     inter = np.prod(np.clip(bottom_right - top_left, 0, None), 1)
     area = np.prod(others[:, 2:] - others[:, :2], 1)
-    return inter / np.maximum(np.prod(box[2:] - box[:2]) + area - inter, 1e-9)
+    overlap: Floats = inter / np.maximum(np.prod(box[2:] - box[:2]) + area - inter, 1e-9)
+    return overlap
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.ndarray:
+def nms(boxes: Floats, scores: Floats, class_ids: Indices, threshold: float) -> Indices:
     """Class-aware greedy suppression.
 
     Args:
@@ -43,7 +46,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, threshold:
     return greedy(apart, scores, threshold)
 
 
-def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray] | None:
+def overlapping(boxes: Floats, threshold: float) -> tuple[Indices, Indices] | None:
     """The pairs of boxes whose IoU is above ``threshold``, as two index arrays, the lower index first.
 
     An overlap above t is wider than t times either box, so the second of two boxes in the order of their left edges
@@ -77,7 +80,7 @@ def overlapping(boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nda
     return np.minimum(first, second), np.maximum(first, second)
 
 
-def standing(count: int, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+def standing(count: int, better: Indices, worse: Indices) -> Flags:
     """(count,) bool: what greedy suppression keeps, given each pair of which only one may stay.
 
     A box with no better one left stays, and those it beats go; what they would have beaten is free again.
@@ -92,27 +95,29 @@ def standing(count: int, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
     return stays
 
 
-def greedy(xywh: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+def greedy(xywh: Floats, scores: Floats, threshold: float) -> Indices:
     """Indices kept of boxes (4, N) left, top, w, h, best first."""
     # OpenCV takes a list of boxes several times faster than an array of them.
     return np.array(cv2.dnn.NMSBoxes(xywh.T.tolist(), scores.tolist(), 0.0, threshold), np.int64)
 
 
-def best_first(scores: np.ndarray) -> np.ndarray:
+def best_first(scores: Floats) -> Indices:
     """Indices by falling score, equal ones in the order given."""
     return (-scores).argsort(kind="stable")
 
 
-def covariance(obb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def covariance(obb: Floats) -> tuple[Floats, Floats, Floats]:
     """Gaussian covariance terms a, b, c, (N,) each, of rotated boxes (5, N) cx, cy, w, h, radians."""
     w2, h2 = obb[2] ** 2 / 12, obb[3] ** 2 / 12
     cos, sin = np.cos(obb[4]), np.sin(obb[4])
     return w2 * cos**2 + h2 * sin**2, w2 * sin**2 + h2 * cos**2, (w2 - h2) * cos * sin
 
 
-def probiou(boxes: np.ndarray, others: np.ndarray, eps: float = 1e-7) -> np.ndarray:
-    """Probabilistic IoU, (N,), of rotated boxes (5, N) with as many others, pair by pair (arXiv:2106.06072;
-    ultralytics.utils.metrics.batch_probiou)."""
+def probiou(boxes: Floats, others: Floats, eps: float = 1e-7) -> Floats:
+    """Probabilistic IoU, (N,), of rotated boxes (5, N) with as many others, pair by pair.
+
+    Formula: arXiv:2106.06072; ultralytics.utils.metrics.batch_probiou.
+    """
     a1, b1, c1 = covariance(boxes)
     a2, b2, c2 = covariance(others)
     dx, dy = boxes[:2] - others[:2]
@@ -123,10 +128,11 @@ def probiou(boxes: np.ndarray, others: np.ndarray, eps: float = 1e-7) -> np.ndar
     dets = np.clip(a1 * b1 - c1**2, 0, None) * np.clip(a2 * b2 - c2**2, 0, None)
     t3 = 0.5 * np.log(det / (4 * np.sqrt(dets) + eps) + eps)
     distance = np.clip(t1 + t2 + t3, eps, 100.0)
-    return 1 - np.sqrt(1 - np.exp(-distance) + eps)
+    overlap: Floats = 1 - np.sqrt(1 - np.exp(-distance) + eps)
+    return overlap
 
 
-def rotated_nms(obb: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, threshold: float, limit: int) -> np.ndarray:
+def rotated_nms(obb: Floats, scores: Floats, class_ids: Indices, threshold: float, limit: int) -> Indices:
     """Class-aware suppression by probabilistic IoU, as Ultralytics' (a box goes if any better one overlaps it).
 
     Args:

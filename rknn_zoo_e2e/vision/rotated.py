@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Floats
 
-def corners(obb: np.ndarray) -> np.ndarray:
+
+def corners(obb: Floats) -> Floats:
     """(N, 5) cx, cy, w, h, radians to corners (N, 4, 2) in the same unit, in order around the box."""
     cos, sin = np.cos(obb[:, 4]), np.sin(obb[:, 4])
     along = np.stack([obb[:, 2] / 2 * cos, obb[:, 2] / 2 * sin], 1)
@@ -15,7 +17,7 @@ def corners(obb: np.ndarray) -> np.ndarray:
     return np.stack([centre + a * along + b * across for a, b in turns], 1)
 
 
-def regularize(obb: np.ndarray) -> np.ndarray:
+def regularize(obb: Floats) -> Floats:
     """The same rectangles (N, 5) with the angle in [0, pi/2) (ultralytics.utils.ops.regularize_rboxes)."""
     out, angle = obb.copy(), obb[:, 4]
     turned = angle % np.pi >= np.pi / 2

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Indices
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -21,39 +23,43 @@ class Quantized:
         values: int8 or uint8, any shape.
     """
 
-    values: np.ndarray
+    values: Array
     scale: float
     zero_point: int
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Of the values."""
         return self.values.shape
 
     def reshape(self, *shape: int) -> Quantized:
+        """The same values in another shape."""
         return replace(self, values=self.values.reshape(*shape))
 
-    def take(self, index: np.ndarray, axis: int) -> Quantized:
+    def take(self, index: Indices, axis: int) -> Quantized:
+        """The values at ``index`` along an axis."""
         return replace(self, values=self.values.take(index, axis))
 
     def max(self, axis: int) -> Quantized:
+        """The largest along an axis: its order is that of the real numbers, as the scale is positive."""
         return replace(self, values=self.values.max(axis))
 
     def __getitem__(self, index: Any) -> Quantized:
         return replace(self, values=self.values[index])
 
 
-Raw = np.ndarray | Quantized  # one output of a model: (1, C, A) or (1, C, H, W)
+Raw = Array | Quantized  # one output of a model: (1, C, A) or (1, C, H, W)
 NOT_FINITE = "values that are not finite numbers"
 
 
-def real(output: Raw) -> np.ndarray:
+def real(output: Raw) -> Floats:
     """All values of ``output``, of the same shape, as float32."""
     if isinstance(output, Quantized):
         return (output.values.astype(np.float32) - output.zero_point) * np.float32(output.scale)
     return output.astype(np.float32, copy=False)
 
 
-def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
+def part(output: Raw, first: int, last: int, anchors: Indices) -> Floats:
     """Channels ``first`` to ``last - 1`` of some anchors, (channels, N) float32.
 
     Args:
@@ -62,7 +68,7 @@ def part(output: Raw, first: int, last: int, anchors: np.ndarray) -> np.ndarray:
     return real(output[first:last].take(anchors, 1))
 
 
-def ceiling(output: Raw, first: int, last: int, by_product: bool = False) -> np.ndarray:
+def ceiling(output: Raw, first: int, last: int, by_product: bool = False) -> Floats:
     """An upper bound of channels ``first`` to ``last - 1`` at each anchor, (A,) float32.
 
     Used to skip anchors whose class scores cannot reach the threshold, before their exact maximum is computed.
@@ -78,18 +84,19 @@ def ceiling(output: Raw, first: int, last: int, by_product: bool = False) -> np.
         FloatingPointError: a score is NaN. Infinite ones are found later, where anchors above the threshold are read.
     """
     if by_product and last - first > 1 and isinstance(output, np.ndarray) and output.dtype == np.float32:
-        total = np.dot(ones(last - first), output[first:last])
+        total: Floats = np.dot(ones(last - first), output[first:last])
         if least(total) >= 0:
             return total
     return below(highest(output, first, last), np.inf, NOT_FINITE)
 
 
 @cache
-def ones(count: int) -> np.ndarray:
+def ones(count: int) -> Floats:
+    """(count,) float32, made once."""
     return np.ones(count, np.float32)
 
 
-def highest(output: Raw, first: int, last: int) -> np.ndarray:
+def highest(output: Raw, first: int, last: int) -> Floats:
     """The maximum of channels ``first`` to ``last - 1`` at each anchor, (A,) float32; NaN where one of them is NaN.
 
     Args:
@@ -103,24 +110,24 @@ def highest(output: Raw, first: int, last: int) -> np.ndarray:
     return real(bits.view(np.float16) if bits.max(initial=0) < 0x8000 else scores.max(0))
 
 
-def greatest(values: np.ndarray) -> float:
+def greatest(values: Floats) -> float:
     """The maximum: NaN if one value is NaN, -inf if there is none. On few values three times as fast as ``max``."""
     return values.item(values.argmax()) if values.size else -np.inf
 
 
-def least(values: np.ndarray) -> float:
+def least(values: Floats) -> float:
     """The minimum: NaN if one value is NaN, inf if there is none. On few values three times as fast as ``min``."""
     return values.item(values.argmin()) if values.size else np.inf
 
 
-def below(values: np.ndarray, limit: float, what: str) -> np.ndarray:
+def below(values: Floats, limit: float, what: str) -> Floats:
     """Returns ``values``. Raises :class:`FloatingPointError` (``what``) if one is NaN or not below ``limit``."""
     if (top := greatest(values)) < limit:
         return values
     raise FloatingPointError(what if np.isfinite(top) else NOT_FINITE)
 
 
-def finite(values: np.ndarray) -> np.ndarray:
+def finite(values: Floats) -> Floats:
     """Returns ``values``. Raises :class:`FloatingPointError` if one is NaN or infinite."""
     if not np.isfinite(values).all():
         raise FloatingPointError(NOT_FINITE)

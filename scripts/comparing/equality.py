@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 # What may differ between two builds of one commit, by key of metadata.yaml and of the JSON documents.
 VOLATILE = frozenset({"date", "versions", "seconds", "stages", "sha256", "log_sha256", "fingerprint"})
@@ -37,7 +38,7 @@ def compare_bytes(old: bytes, new: bytes) -> Verdict:
     return verdict([f"{count:,} bytes differ"] if (count := len(unequal(old, new))) else [])
 
 
-def unequal(one: bytes, two: bytes) -> np.ndarray:
+def unequal(one: bytes, two: bytes) -> NDArray[Any]:
     """Positions at which two files of one size differ."""
     return np.flatnonzero(np.frombuffer(one, np.uint8) != np.frombuffer(two, np.uint8))
 
@@ -106,14 +107,14 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
         yield f"{where or 'all of it'}: {json.dumps(old)[:60]} -> {json.dumps(new)[:60]}"
 
 
-def compare_arrays(old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]) -> Verdict:
+def compare_arrays(old: Mapping[str, NDArray[Any]], new: Mapping[str, NDArray[Any]]) -> Verdict:
     """Raw outputs by name, equal in every bit of every value."""
     if not old or list(old) != list(new):
         return Verdict(False, f"{len(old)} arrays -> {len(new)}, or called otherwise")
     return verdict([said for name in old if (said := array_difference(name, old[name], new[name]))])
 
 
-def array_difference(name: str, old: np.ndarray, new: np.ndarray) -> str:
+def array_difference(name: str, old: NDArray[Any], new: NDArray[Any]) -> str:
     """How two arrays differ, "" if they do not."""
     if (old.shape, old.dtype) != (new.shape, new.dtype):
         return f"{name}: {old.dtype} {old.shape} -> {new.dtype} {new.shape}"

@@ -98,7 +98,8 @@ def unnamed(tensor: onnx.TensorProto) -> bytes:
     copy = onnx.TensorProto()
     copy.CopyFrom(tensor)
     copy.ClearField("name")
-    return copy.SerializeToString()
+    content: bytes = copy.SerializeToString()
+    return content
 
 
 def map_strings(document: Any, change: Callable[[str], str]) -> Any:

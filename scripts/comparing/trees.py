@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import typer
 import yaml
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTERS = ("shapes", "shapes-pose", "shapes-seg", "shapes-obb")  # calibrated with what they draw
@@ -87,7 +88,8 @@ class Built:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        return yaml.safe_load(self.read("metadata.yaml"))
+        metadata: dict[str, Any] = yaml.safe_load(self.read("metadata.yaml"))
+        return metadata
 
     def read(self, name: str) -> bytes:
         """A file of the bundle, empty where it is not there."""
@@ -110,7 +112,7 @@ class Built:
     def artifact(self, soc: str) -> dict[str, Any]:
         return next((a for a in self.metadata["artifacts"] if a["soc"] == soc), {})
 
-    def outputs(self, soc: str) -> dict[str, np.ndarray]:
+    def outputs(self, soc: str) -> dict[str, NDArray[Any]]:
         path = self.folder / f"{soc}.npz"
         return dict(np.load(path)) if path.exists() else {}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Material:
         return sorted(self.weights.glob("*.pt"))
 
     @cached_property
-    def scene(self) -> np.ndarray:
+    def scene(self) -> Pixels:
         from rknn_zoo_e2e.media.synthetic import draw_scene
 
         return draw_scene(7, (160, 200))[0]

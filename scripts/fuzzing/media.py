@@ -7,11 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
-
 from fuzzing.harness import Attempt
 from fuzzing.material import Material
 from fuzzing.mutations import scrambled
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 PICTURES = 8  # bad ones a folder
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F")
@@ -30,7 +29,7 @@ def pictures(rng: Random, material: Material, folder: Path) -> Attempt:
     return Attempt(["demo", str(folder), "-m", model, "--backend", "onnx", *rng.choice(([], ["--json"]))], PICTURES)
 
 
-def _picture(rng: Random, scene: np.ndarray) -> bytes:
+def _picture(rng: Random, scene: Pixels) -> bytes:
     """A picture file of any size, mode and format."""
     from PIL import Image
 

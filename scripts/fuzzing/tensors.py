@@ -11,6 +11,7 @@ import numpy as np
 from fuzzing.harness import Attempt
 from fuzzing.material import Material
 from rknn_zoo_e2e.bundle.reader import read_bundle
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Pixels
 
 TENSORS = 50  # bad ones an attempt
 
@@ -28,16 +29,16 @@ class Given:
     backend = "simulator"
 
     def __init__(self) -> None:
-        self.outputs: list[np.ndarray] = []
+        self.outputs: list[Array] = []
 
-    def infer(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def infer(self, rgb: Pixels) -> list[Floats]:
         return self.outputs
 
     def close(self) -> None:
         pass
 
 
-def decode_all(spec: Any, seed: int, image: np.ndarray) -> None:
+def decode_all(spec: Any, seed: int, image: Pixels) -> None:
     """Raises AssertionError where detections are not in the picture, or a value that is no number went unnoticed."""
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.runtime.pool import Pool

@@ -7,9 +7,9 @@ import subprocess
 
 import numpy as np
 import pytest
+from agreement import agree
 from native import RUNNER, Found, as_npu, essentials
 from recording import LAYOUTS
-from test_cpp_decode import agree
 
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of

@@ -8,13 +8,13 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import hostile
 import pytest
 import torch
 import yaml
 from bundles import SPEC, cli, make
 from huggingface_hub import ModelCard
 from server import Blob, Hub
+from support import hostile
 
 from rknn_zoo_e2e.bundle import schema
 from rknn_zoo_e2e.bundle.reader import read_bundle

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from bundles import SHAPES, SPEC, cli, make
-from mirror import Mirror
-from test_cli import run
+from support.cli import run
+from support.mirror import Mirror
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError

@@ -27,6 +27,7 @@ from rknn_zoo_e2e.runtime.base import RuntimeGone
 from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Pixels
 from rknn_zoo_e2e.vision.image import SCALE_DOWN, pixels, read_image, save_image
 
 LARGE_PICTURE = 16_000_000  # pixels; larger ones are worked on one at a time, as each takes 7 to 10 bytes a pixel
@@ -101,7 +102,7 @@ class Annotator:
                     return
         self.progress.done("pictures")
 
-    def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], np.ndarray] | UserError:
+    def _picture(self, job: tuple[Source, Path | None]) -> tuple[dict[str, Any], Pixels] | UserError:
         source, target = job
         assert isinstance(source.place, (Path, Picture))
         try:
@@ -114,13 +115,13 @@ class Annotator:
                 if target:
                     save_image(target, image)
                     entry["drawn"] = str(target)
-                return entry, image if self.window else np.empty(0)
+                return entry, image if self.window else np.empty(0, np.uint8)
         except UserError as error:
             return error
         except MemoryError:
             return UserError(f"{source.shown} needs more memory than there is.", SCALE_DOWN)
 
-    def _tell(self, entry: dict[str, Any], drawn: np.ndarray) -> None:
+    def _tell(self, entry: dict[str, Any], drawn: Pixels) -> None:
         """What came of one picture."""
         if self.keep:
             self.images.append(entry)

@@ -6,12 +6,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-import numpy as np
-
 from rknn_zoo_e2e.media.video import VideoReader
 from rknn_zoo_e2e.runtime.ordered import in_order
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.result import Result
+from rknn_zoo_e2e.vision.arrays import Pixels
 
 
 class Frames:
@@ -21,10 +20,10 @@ class Frames:
         self._times: deque[float] = deque(maxlen=30)
         self._first = 0.0
 
-    def of(self, predictor: Predictor, reader: VideoReader, draw: bool) -> Iterator[tuple[Result, np.ndarray]]:
+    def of(self, predictor: Predictor, reader: VideoReader, draw: bool) -> Iterator[tuple[Result, Pixels]]:
         """Each frame's detections and the frame with them drawn (``draw``) or as it is."""
 
-        def work(frame: np.ndarray) -> tuple[Result, np.ndarray]:
+        def work(frame: Pixels) -> tuple[Result, Pixels]:
             result = predictor(frame)
             return result, result.draw(frame) if draw else frame
 

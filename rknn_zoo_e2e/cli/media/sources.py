@@ -42,6 +42,7 @@ class Source:
 
     @property
     def video(self) -> bool:
+        """Whether it is read frame by frame: a file, a camera or a stream."""
         return self.kind == "video"
 
     @property
@@ -56,8 +57,10 @@ class Source:
 
 
 def find_sources(sources: Sequence[str]) -> list[Source]:
-    """Files as given, folders' pictures and videos, glob patterns' matches, cameras, streams, and pictures fetched from
-    their addresses; each once and in order.
+    """The sources that words of a command line mean, each once and in order.
+
+    They are files as given, folders' pictures and videos, glob patterns' matches, cameras, streams, and pictures
+    fetched from their addresses.
 
     Raises:
         UserError: a source that does not exist, no picture or video at all, or a camera or stream among others.

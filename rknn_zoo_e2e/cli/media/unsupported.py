@@ -21,6 +21,7 @@ class Unsupported:
     fix: str
 
     def matches(self, text: str) -> bool:
+        """Whether the source is of this kind."""
         return re.match(self.pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 

@@ -28,9 +28,11 @@ class Advice:
     errors: tuple[int, ...] = ()
 
     def fits(self, error: Exception) -> bool:
+        """Whether it is meant for the error."""
         return isinstance(error, self.kind) and (not self.errors or getattr(error, "errno", None) in self.errors)
 
     def told_of(self, error: Exception) -> UserError:
+        """What the user is told of an error that it fits."""
         name = getattr(error, "filename", None)
         file, path = name if isinstance(name, str) else "A file", str(name)[:SHOWN_PATH]
         return UserError(self.what.format(file=file, path=path, reason=getattr(error, "strerror", None)), self.fix)

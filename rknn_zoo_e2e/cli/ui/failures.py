@@ -26,10 +26,12 @@ class Commands(TyperGroup):
     """The commands; what is wrong with options is told without the secrets of an address that was given for one."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
+        """Reads the options before the command's name."""
         with masking_usage():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
+        """Reads the command's own options and runs it."""
         with masking_usage():
             return super().invoke(ctx)
 

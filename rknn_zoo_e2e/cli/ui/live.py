@@ -65,6 +65,7 @@ class BuildTable:
         return sum(row.state in ("built", "reused") for row in self.rows.values())
 
     def expect(self, model: str, builds: Sequence[str]) -> None:
+        """Adds a row for each build that will follow."""
         with self.table_lock:
             self.rows |= {build: Row(model, build.removeprefix(f"{model}-")) for build in builds}
 
@@ -80,9 +81,11 @@ class BuildTable:
             self.lines.stage(what, stage, share)
 
     def of(self, what: str) -> Progress:
+        """What is told of the stages of one of them (a build, or a model)."""
         return partial(self.stage, what)
 
     def done(self, what: str, result: str | UserError = "", reused: bool = False) -> None:
+        """A build is finished: new or reused, with its result in words, or with why it failed."""
         with self.table_lock:
             row = self.rows[what]
             row.end = time.monotonic()
@@ -94,6 +97,7 @@ class BuildTable:
             self.lines.done(what, result, reused)
 
     def note(self, text: str) -> None:
+        """A line above the table."""
         if self.live:
             self.table.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
@@ -127,6 +131,7 @@ class BuildTable:
 
     @staticmethod
     def cells(row: Row) -> tuple[Text | ProgressBar, ...]:
+        """What a row shows, in the order of the columns."""
         now = time.monotonic()
         seconds = f"{(row.end or now) - row.start:.0f}" if row.start else ""
         over = row.state not in ("under way", "waiting")

@@ -66,8 +66,7 @@ class Output:
             stderr().print(printable(text), markup=False, soft_wrap=True)
 
     def emit(self, document: Any, *shown: RenderableType) -> None:
-        """The result: the document with ``--json``, else what people read. A string is printed as it is, never
-        wrapped."""
+        """The result: the document with ``--json``, else what people read; a string as it is, not wrapped."""
         if self.json:
             self.emitted = True
             print(json.dumps(document, ensure_ascii=False), file=self._results or sys.stdout, flush=True)

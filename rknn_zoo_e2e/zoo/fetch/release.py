@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import get_session
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 from huggingface_hub.file_download import http_get
-from tqdm.auto import tqdm  # type: ignore[import-untyped]
+from tqdm.auto import tqdm
 
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.progress import Progress

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-SHAPES = Path(__file__).parent.parent / "models/weights/shapes.pt"
+SHAPES = Path(__file__).parents[2] / "models/weights/shapes.pt"
 
 
 class Calls:

@@ -17,10 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from uuid import UUID
 
-import hostile
 import numpy as np
 import torch
 from torch import nn
+
+from support import hostile
 
 WEIGHTS = hostile.SHAPES.parent
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from test_cli import COMMAND
+from support.cli import COMMAND
 
 SIX = ("shapes", "shapes-pose", *(part for soc in ("rk3566", "rk3588", "rv1106") for part in ("--soc", soc)))
 
