@@ -6,7 +6,7 @@
 # No Docker engine has built it yet; scripts/check_dockerfile.sh runs its steps in a fresh Debian.
 FROM debian:bookworm-slim
 
-# An index with torch for the CPU only, as on pytorch.org ("Get started": Linux, Pip, CPU). Without it torch is PyPI's, which
+# An index with torch for the CPU only, as on pytorch.org ("Get started": Linux, Pip, CPU). Empty, torch is PyPI's, which
 # does not start without the CUDA libraries it brings.
 ARG TORCH_INDEX=""
 
@@ -16,7 +16,8 @@ RUN apt-get update && \
     rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/e2erknn
 ENV PATH=/opt/e2erknn/bin:/usr/local/bin:/usr/bin:/bin
-RUN [ -z "$TORCH_INDEX" ] || pip install --no-cache-dir torch==2.4.0 torchvision==0.19.0 --index-url "$TORCH_INDEX"
+# First and by number: the newest that rknn-toolkit2 allows, which Debian's pip finds by downloading all newer ones.
+RUN pip install --no-cache-dir torch==2.4.0 torchvision==0.19.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY . /src
 RUN pip install --no-cache-dir "/src[convert]"
 
