@@ -32,7 +32,8 @@ def evaluate(
         model: bundle folder, ``hf:owner/name``, zoo name or ``.pt`` file.
         data: ``data.yaml`` of an Ultralytics data set.
         backend: as for :func:`~rknn_zoo_e2e.load`.
-        soc, precision: which artifact of a bundle.
+        soc: which SoC's artifact of a bundle; by default this board's, else its first.
+        precision: of which precision; by default its first.
         split: "val", "test" or "train".
         images: only the first so many pictures; all by default.
         imgsz: input side or (height, width) in px for backend "torch"; the training size by default.
