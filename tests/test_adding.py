@@ -1,4 +1,4 @@
-"""A task, a backend and a SoC that this project has not, added from outside by the steps of docs/architecture.md."""
+"""A task, a backend and a SoC that this project has not, added from outside by the steps of docs/adding.md."""
 
 from __future__ import annotations
 
@@ -185,12 +185,13 @@ def test_a_backend_is_measured_and_named_in_cards(bundle: Path, tmp_path: Path):
 
 
 def test_a_soc_is_found_and_listed(tmp_path: Path):
+    last = [*SOCS][-1]
     SOCS["rk4444"] = Soc("rk4444", cores=4, tail="fp16")
     assert find_soc("RK4444").cores == 4
     assert [soc.name for soc in Options.of("rk3566,rk4444").socs] == ["rk3566", "rk4444"]
     with pytest.raises(UsageError) as caught:
         find_soc("nonsense")
-    assert caught.value.fix.endswith(", rv1126b, rk4444.")
+    assert caught.value.fix.endswith(f", {last}, rk4444.")
     compatible = tmp_path / "proc/device-tree/compatible"
     compatible.parent.mkdir(parents=True)
     compatible.write_text("maker,board\0rockchip,rk4444\0")

@@ -1,5 +1,5 @@
 """A family this project has not: a head class derived from one of Ultralytics', registered for the tail that decodes it
-by the steps of docs/architecture.md."""
+by the steps of docs/adding.md."""
 
 from __future__ import annotations
 

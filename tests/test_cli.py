@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from support.cli import cpu_seconds, run
 
+from rknn_zoo_e2e.tasks.registry import TASKS
+from rknn_zoo_e2e.zoo import catalogue
+
 
 @pytest.mark.parametrize(
     "command",
@@ -77,7 +80,7 @@ def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path)
 
 def test_list_shows_what_is_here(tmp_path: Path):
     rows = json.loads(run("list", "--json", cwd=tmp_path).stdout)
-    assert len(rows) == 64 and {r["task"] for r in rows} == {"detect", "pose", "segment", "obb"}
+    assert [r["name"] for r in rows] == [*catalogue()] and {r["task"] for r in rows} == {*TASKS}
     assert [r["name"] for r in rows if r["local"] and r["family"] == "shapes"] == [
         "shapes",
         "shapes-pose",

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.boards.environment import TOOLKITS, fits, read_host, requirements, version_of
 
 # (where, what of it is used): a module or class, its attributes; "name(argument)" is a function with that argument.
@@ -113,6 +114,14 @@ def test_the_metadata_names_the_pythons_it_allows():
     named = {c.rpartition(" ")[2] for c in meta.get_all("Classifier") if re.search(r"Python :: 3\.\d+$", c)}
     allowed = {f"3.{minor}" for minor in range(30) if fits(f"3.{minor}", meta["Requires-Python"])}
     assert named == allowed == {"3.10", "3.11", "3.12"} and f"3.{sys.version_info.minor}" in named
+
+
+def test_the_version_stands_in_one_place():
+    """A wheel takes it from there; an editable install that is older than the last release has to be made again."""
+    root = Path(__file__).parent.parent
+    assert metadata.version("rknn-zoo-e2e") == __version__, "Install it again: bash scripts/test.sh"
+    assert __version__ not in (root / "pyproject.toml").read_text("utf-8")
+    assert f"\n## {__version__}\n" in (root / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_the_default_toolkit_is_one_that_was_tried():

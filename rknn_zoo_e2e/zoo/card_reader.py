@@ -1,7 +1,7 @@
 """Reads model cards from ``models/*.yaml`` and checks them key by key.
 
-A family's file names a ``base`` (``models/base/*.yaml``) it inherits from; a task of it overrides the family, a size
-its task, key by key. ``{name}`` in a source's file is the model's name.
+A family's file names a ``base`` (``models/base/*.yaml``) it inherits from, of its tasks those that it names too; a task
+overrides the family, a size its task, key by key. ``{name}`` in a source's file is the model's name.
 """
 
 from __future__ import annotations
@@ -119,7 +119,12 @@ def read_with_base(path: Path) -> dict[str, Any]:
         raise CardError(f"{path.name}: {error}") from error
     check(SOME_MAPPING, data, path.name)
     base = data.pop("base", None)
-    return data if base is None else merged(read_with_base(path.parent / "base" / f"{base}.yaml"), data)
+    if base is None:
+        return data
+    inherited = read_with_base(path.parent / "base" / f"{base}.yaml")
+    if isinstance(named := data.get("tasks"), dict):
+        inherited["tasks"] = {task: common for task, common in inherited.get("tasks", {}).items() if task in named}
+    return merged(inherited, data)
 
 
 def read_family(path: Path, sets: tuple[str, ...]) -> Iterator[ModelCard]:
