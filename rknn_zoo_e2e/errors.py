@@ -10,6 +10,16 @@ class UserError(Exception):
         what: what is wrong, a sentence.
         fix: what to do next, a sentence.
         detail: further lines for ``--debug`` (a vendor log, a traceback), empty by default.
+
+    Example:
+        >>> from rknn_zoo_e2e import UserError, load
+        >>> try:
+        ...     load("shapes_rknn_model", backend="onnx", soc="rk3588")
+        ... except UserError as error:
+        ...     print(error.what)
+        ...     print(error.fix)
+        shapes_rknn_model holds no artifact for rk3588 (it holds rk3566 int8).
+        Build it with: e2erknn convert shapes --soc rk3588
     """
 
     exit_code = 1

@@ -12,6 +12,7 @@ Ultralytics suppresses overlaps even where the head needs none of it (YOLO26): `
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -24,10 +25,10 @@ from rknn_zoo_e2e.errors import UserError
 
 
 def single(
-    bundle: str | Path,
+    bundle: str | os.PathLike[str],
     soc: str | None = None,
     precision: str | None = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
 ) -> Path:
     """The folder to give to ``ultralytics.YOLO``: a bundle with one artifact, whole, on its own.
 
@@ -43,6 +44,11 @@ def single(
     Raises:
         UserError: no such artifact, a damaged one, layout grid, no SoC given where this is no board, or something else
             (an older build too) where the folder should go.
+
+    Example:
+        >>> from rknn_zoo_e2e.ultralytics import single
+        >>> print(single("shapes_rknn_model"))  # it holds one artifact: nothing to narrow
+        shapes_rknn_model
     """
     whole = read_bundle(Path(bundle))
     if whole.layout != "flat":

@@ -195,14 +195,14 @@ def test_folders_made_for_nothing_are_gone_again(tmp_path: Path):
 
 
 def test_eval_waits_with_its_figures_and_loses_nobody_elses(converted: Path, tmp_path: Path):
-    from rknn_zoo_e2e.cli.eval import keep_figures
-    from rknn_zoo_e2e.cli.ui.output import Output
+    from rknn_zoo_e2e.measure.evaluation import Evaluation
 
     path = Path(shutil.copytree(converted / "shapes_rknn_model", tmp_path / "shapes_rknn_model"))
-    (artifact,) = read_bundle(path).artifacts
+    bundle = read_bundle(path)
+    (artifact,) = bundle.artifacts
     found = {"images": 1, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}
-    arguments = (Output(), str(path), artifact, "onnx", tmp_path / "coco.yaml", found)
-    thread = threading.Thread(target=keep_figures, args=arguments)
+    evaluation = Evaluation(str(path), tmp_path / "coco.yaml", bundle.spec, "onnx", artifact, found)
+    thread = threading.Thread(target=evaluation.keep)
     with locked(path, "convert", lambda text: None):
         thread.start()
         time.sleep(0.5)

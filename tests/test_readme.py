@@ -70,14 +70,19 @@ ELSEWHERE = {
 
 def commands(page: Path) -> list[str]:
     """The lines of a page's blocks without a language, without what is said of them behind a #."""
-    blocks = re.findall(r"^```\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    lines = (re.sub(r"(^|\s+)#.*", "", line) for block in blocks for line in block.splitlines())
+    lines = (re.sub(r"(^|\s+)#.*", "", line) for block in blocks(page, "") for line in block.splitlines())
     return [line for line in lines if line]
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """A page's blocks of code in one language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [code for its, code in found if its == language]
+
+
 def snippet(page: Path) -> str:
-    [code] = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    return code
+    """A page's first Python; what talks to the Hub is run as the docstrings' examples are (tests/hub/test_api.py)."""
+    return blocks(page, "python")[0]
 
 
 def typed(command: str, folder: Path, *program: object, **environment: object) -> str:

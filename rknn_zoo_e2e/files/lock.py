@@ -1,13 +1,14 @@
 """The one lock of this package: one process, and one thread of it, changes a bundle or fetches a file at a time.
 
 It is the kernel's ``flock`` on a file that exists only while the lock is held. The filelock package would not do:
-it leaves its file behind, refuses a file that belongs to another user, and cannot tell who holds the lock. On Windows,
-where nothing is built, there is no lock.
+it leaves its file behind, refuses a file that belongs to another user, and cannot tell who holds the lock. Windows has
+no ``flock``: what changes a bundle there says that it is not locked, and goes on. Nothing is built there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -38,7 +39,7 @@ def locked(
     Args:
         target: a folder; it need not exist.
         doing: the command that changes it, which other processes show while they wait.
-        say: called once if there is something to wait for, or if this file system has no locks.
+        say: called once if there is something to wait for, or if there are no locks here.
         name: what is being changed, for that message; the folder's name by default.
         check: called before each try to get the lock; an exception it raises ends the wait.
 
@@ -73,14 +74,14 @@ def exclusive(
     no_locks: Callable[[OSError], None],
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[bool]:
-    """Holds the lock whose file is ``path`` during the block; yields whether there is one (not on Windows, say).
+    """Holds the lock whose file is ``path`` during the block; yields whether there is one.
 
     The kernel ends the lock with its process, however that ends. A process forked meanwhile neither keeps nor ends it.
 
     Args:
         doing: the command that holds it, written into the file.
         wait_for: called once, with the holder in words, if another process or thread has the lock.
-        no_locks: called if this file system has no locks.
+        no_locks: called if this system or file system has no locks.
         check: called before each try; an exception it raises ends the wait.
 
     Raises:
@@ -103,6 +104,7 @@ def _acquire(
 ) -> int | None:
     """The descriptor that holds the lock, None where there are no locks."""
     if fcntl is None:
+        no_locks(OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)))
         return None
     told = False
     while True:

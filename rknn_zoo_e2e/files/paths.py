@@ -32,6 +32,7 @@ def user_path(given: object, option: str) -> Path:
         return path
 
 
-def expanded(text: str) -> str:
+def expanded(given: str | os.PathLike[str]) -> str:
     """Replaces a leading ``~`` in what may also be a model's name or an address: with a ``~`` it can only be a path."""
+    text = os.fspath(given) if isinstance(given, os.PathLike) else str(given)
     return os.path.expanduser(text) if text.startswith("~") else text

@@ -100,7 +100,8 @@ def exchange(stage: Path, target: Path) -> None:
     if not target.exists():
         stage.rename(target)
         return
-    with contextlib.suppress(AttributeError, OSError):  # not Linux, or not possible on this file system
+    # Not Linux (on Windows CDLL wants a name, hence TypeError), or not possible on this file system.
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
         if renameat2(AT_FDCWD, os.fsencode(stage), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
             return

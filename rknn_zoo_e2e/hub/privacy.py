@@ -58,7 +58,7 @@ def names() -> tuple[str, ...]:
     """Names of this user and this machine, where they say something."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as in a container
+    except (OSError, KeyError, ImportError):  # a user without a name, as in a container; on Windows there is no pwd
         user = ""
     host = socket.gethostname()
     found = {user, host, host.partition(".")[0]}

@@ -15,6 +15,13 @@ from typing import IO
 
 from rknn_zoo_e2e.isolation.ownership import hold, let_go
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HAS_LIFELINES = hasattr(fcntl, "F_SETSIG")  # Linux alone
+
 
 @contextmanager
 def lifeline() -> Iterator[IO[bytes]]:
@@ -34,8 +41,6 @@ def die_with(descriptor: int) -> None:
     Args:
         descriptor: the inherited end of a :func:`lifeline`. Nothing is ever written into the pipe.
     """
-    import fcntl
-
     os.set_inheritable(descriptor, False)
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)

@@ -17,7 +17,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import IO, Any, ClassVar, Protocol
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.isolation.lifeline import lifeline
+from rknn_zoo_e2e.isolation.lifeline import HAS_LIFELINES, lifeline
 from rknn_zoo_e2e.isolation.messages import Answer, Failed, Refused, Stage
 from rknn_zoo_e2e.isolation.workfolder import TMPDIR_ADVICE, work_folder
 from rknn_zoo_e2e.progress import Progress, silent
@@ -73,6 +73,9 @@ class Isolated:
         self.stage, self.share, self.moved = "start", 0.0, time.monotonic()
 
     def __enter__(self) -> Any:
+        if not HAS_LIFELINES:
+            fix = "Use Linux, in a container or a virtual machine say; a bundle runs anywhere with --backend onnx."
+            raise UserError(f"{self.who} runs on Linux only.", fix)
         self.progress(self.stage, 0.0)
         self.owner = os.getpid()
         with ExitStack() as stack:

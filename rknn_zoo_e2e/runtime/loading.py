@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,7 @@ def find_bundle(
 
 
 def load(
-    model: str | Path | None = None,
+    model: str | os.PathLike[str] | None = None,
     backend: str = "auto",
     soc: str | None = None,
     precision: str | None = None,
@@ -79,6 +80,13 @@ def load(
     Raises:
         UsageError: an argument means nothing.
         UserError: no such model, or the backend cannot run it here.
+
+    Example:
+        >>> from rknn_zoo_e2e import load
+        >>> with load("shapes_rknn_model", backend="onnx") as predictor:
+        ...     result = predictor("sample.jpg")
+        >>> result.label(0)
+        'triangle'
     """
     return open_model(LoadOptions.of(model, backend, soc, precision, imgsz, thresholds, cores, on_stage, trusted))
 

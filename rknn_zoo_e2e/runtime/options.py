@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
 from rknn_zoo_e2e.errors import UsageError
@@ -50,7 +49,7 @@ class LoadOptions:
     @classmethod
     def of(
         cls,
-        model: str | Path | None = None,
+        model: str | os.PathLike[str] | None = None,
         backend: str = "auto",
         soc: str | None = None,
         precision: str | None = None,
@@ -67,7 +66,7 @@ class LoadOptions:
         Raises:
             UsageError: something means nothing.
         """
-        name = None if model is None else expanded(str(model))
+        name = None if model is None else expanded(model)
         backend = one_of(("auto", *BACKENDS), backend, "a backend")
         soc = find_soc(str(soc)).name if soc else None
         precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")

@@ -36,6 +36,14 @@ class Predictor:
     Args:
         pool: what runs it.
         one_thread: whether BLAS uses one thread (:attr:`~rknn_zoo_e2e.tasks.base.Task.one_thread`).
+
+    Example:
+        >>> from rknn_zoo_e2e import load
+        >>> with load("shapes_rknn_model", backend="onnx", cores=2) as predictor:
+        ...     one = predictor("sample.jpg")
+        ...     many = list(predictor.map(["sample.jpg"] * 4))  # two at a time, results in order
+        >>> [len(result) == len(one) for result in many]
+        [True, True, True, True]
     """
 
     def __init__(

@@ -37,6 +37,14 @@ class Thresholds:
 
     Raises:
         UsageError: values that mean nothing.
+
+    Example:
+        >>> from rknn_zoo_e2e import Thresholds, load
+        >>> thresholds = Thresholds(conf=0.5, classes="arrow")
+        >>> with load("shapes_rknn_model", backend="onnx", thresholds=thresholds) as predictor:
+        ...     result = predictor("sample.jpg")
+        >>> {result.label(i) for i in range(len(result))}, bool(result.scores.min() > 0.5)
+        ({'arrow'}, True)
     """
 
     conf: float = 0.25

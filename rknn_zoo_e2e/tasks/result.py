@@ -29,6 +29,18 @@ class Result:
         obb: (N, 5) float32 cx, cy, w, h in source px and radians in [0, pi/2); obb only.
         ms: milliseconds by stage (pre, infer, post).
         retried: how the runtime failed before it was opened anew for this picture, "" if it did not.
+
+    Example:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from rknn_zoo_e2e import load
+        >>> rgb = np.asarray(Image.open("sample.jpg"))
+        >>> with load("shapes_rknn_model", backend="onnx") as predictor:
+        ...     result = predictor(rgb)
+        >>> len(result), result.label(0), result.boxes.shape
+        (7, 'triangle', (7, 4))
+        >>> result.draw(rgb).shape == rgb.shape
+        True
     """
 
     spec: ModelSpec

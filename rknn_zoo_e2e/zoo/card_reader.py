@@ -114,7 +114,7 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def read_with_base(path: Path) -> dict[str, Any]:
     """A file's mapping with what it inherits from its ``base``. Raises :class:`CardError` where it cannot be read."""
     try:
-        data = read_yaml(path, LARGEST_CARD_FILE)
+        data: dict[str, Any] = read_yaml(path, LARGEST_CARD_FILE)
     except (OSError, ValueError) as error:
         raise CardError(f"{path.name}: {error}") from error
     check(SOME_MAPPING, data, path.name)

@@ -305,3 +305,12 @@ def test_without_the_client_the_command_says_so(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("rknn_zoo_e2e.hub.client.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"huggingface_hub is not installed.*pip install .*\[hub\]'"):
         load("hf:me/tiny")
+
+
+def test_where_there_are_no_locks_pull_says_so(hub: Hub, tmp_path: Path):
+    """As on Windows, see tests/no_linux."""
+    publish([make(tmp_path)], "me/tiny", Wishes(draw=False))
+    hiding = Path(__file__).parent.parent / "no_linux"
+    out = cli("pull", "me/tiny", "-o", "out", cwd=tmp_path, PYTHONPATH=hiding)
+    assert out.returncode == 0 and "let no other e2erknn change tiny_rknn_model meanwhile" in out.stderr, out.stderr
+    assert read_bundle(tmp_path / "out/tiny_rknn_model").artifacts[0].soc == "rk3566"

@@ -1,0 +1,145 @@
+"""``convert`` as a function, and what it returns."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rknn_zoo_e2e.bundle.model import Artifact
+from rknn_zoo_e2e.conversion.options import Options
+from rknn_zoo_e2e.conversion.pipeline import convert as run
+from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.files.paths import expanded
+from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
+from rknn_zoo_e2e.zoo import resolve
+
+
+@dataclass(frozen=True, eq=False)
+class Converted(os.PathLike[str]):
+    """What :func:`convert` made. It stands for the bundle's folder wherever a path may.
+
+    It has whatever a :class:`~pathlib.Path` has, and equals that of its folder: ``convert`` used to return one.
+
+    Attributes:
+        path: the bundle's folder.
+        artifacts: those that were asked for, in the order of the bundle; new or built before.
+    """
+
+    path: Path
+    artifacts: tuple[Artifact, ...]
+
+    @property
+    def parity(self) -> dict[str, dict[str, Any]]:
+        """Agreement with fp32 by SoC (``passed``, ``recall``, ``mean_iou`` ...); empty where it was not verified."""
+        return {artifact.soc: artifact.parity for artifact in self.artifacts}
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that was verified agrees with fp32."""
+        return not self.disagreeing
+
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """SoCs whose artifact disagrees with fp32 more than it should."""
+        return tuple(soc for soc, parity in self.parity.items() if not parity.get("passed", True))
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Path:
+        return self.path / name
+
+    def __eq__(self, other: object) -> bool:
+        return self.path == (other.path if isinstance(other, Converted) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copy and pickle ask for before there is a path
+            raise AttributeError(name)
+        return getattr(self.path, name)
+
+
+def convert(
+    model: str | os.PathLike[str],
+    socs: str | Sequence[str],
+    precision: str = "int8",
+    imgsz: int | str | Sequence[int] | None = None,
+    calib: str | os.PathLike[str] | None = None,
+    calib_images: int | None = None,
+    layout: str = "flat",
+    out: str | os.PathLike[str] = ".",
+    verify: bool = True,
+    overwrite: bool = False,
+    time_limit: float = TIME_LIMIT,
+    trusted: bool = False,
+    check: bool = False,
+) -> Converted:
+    """Builds a bundle and says what came of it; what is there already and unchanged is not built again.
+
+    A build that disagrees with fp32 is written all the same; the result says so, and a warning. It is an error only
+    with ``check``, as with :func:`subprocess.run`; up to version 0.1 it always was.
+
+    Args:
+        model: zoo name or ``.pt`` file.
+        socs: Rockchip SoCs, ["rk3566", "rk3588"] or "rk3566,rk3588".
+        precision: "int8" or "fp16".
+        imgsz: input side or (height, width) in px, the training size by default; a text as the command takes it too.
+        calib: folder, data.yaml or list of pictures like those the model will see.
+        calib_images: how many of them to calibrate with; None for 40, or all if there are fewer.
+        layout: "flat" (Ultralytics' order) or "grid".
+        out: folder the bundle goes into.
+        verify: compare with fp32; fp16 needs ``calib`` for it, or a model of the zoo.
+        overwrite: replace a bundle made from something else.
+        time_limit: seconds a stage may go without progress.
+        trusted: whether code in the ``.pt`` may run.
+        check: whether a build that disagrees with fp32 is an error.
+
+    Returns:
+        The bundle's folder as a path, with its artifacts and their agreement with fp32.
+
+    Raises:
+        UsageError: an argument means nothing.
+        UserError: it was refused or a build failed; with ``check`` also where a build disagrees with fp32.
+
+    Example:
+        >>> from rknn_zoo_e2e import convert
+        >>> result = convert("shapes", "rk3566", calib_images=8)  # a starter model, trained on drawn shapes
+        >>> print(result)
+        shapes_rknn_model
+        >>> [artifact.file for artifact in result.artifacts]
+        ['shapes-rk3566-int8.rknn']
+        >>> result.passed, result.parity["rk3566"]["recall"] > 0.9
+        (True, True)
+    """
+    options = Options.of(
+        socs,
+        precision,
+        imgsz,
+        calib,
+        calib_images,
+        layout,
+        out=out,
+        verify=verify,
+        overwrite=overwrite,
+        time_limit=time_limit,
+    )
+    done = run(resolve(expanded(model), trusted=trusted), options)
+    for error in done.failed.values():
+        raise error
+    assert done.bundle is not None
+    result = Converted(done.bundle.path, tuple(done.wanted))
+    if not result.passed:
+        disagrees = UserError(f"{result} disagrees with fp32.", f"See: e2erknn inspect {result}")
+        if check:
+            raise disagrees
+        warnings.warn(str(disagrees), stacklevel=2)
+    return result
