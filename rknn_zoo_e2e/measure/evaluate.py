@@ -6,6 +6,7 @@ the validator does the rest. The pictures are letterboxed to the model's input a
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def fed_validator(
     import torch
 
     spec = predictor.spec
-    with work_folder() as folder, read_only_labels():
+    with work_folder() as folder, read_only_labels(), silenced():
         validator = make_validator(spec, data, split, folder)
         loader = validator.dataloader
         total = len(loader) if limit is None else min(limit, len(loader))
@@ -97,6 +98,19 @@ def fed_validator(
             with torch.no_grad():
                 validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)
         yield validator, total
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keeps Ultralytics' lines and bars away: where it was imported before, they would go to the caller's stdout."""
+    from ultralytics.utils import LOGGER
+
+    before = LOGGER.level
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(before)
 
 
 def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any:

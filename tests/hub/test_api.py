@@ -7,6 +7,8 @@ import doctest
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from importlib import import_module
@@ -75,6 +77,17 @@ def here(made: Path, tmp_path: Path, monkeypatch) -> Path:
     folder = Path(shutil.copytree(made, tmp_path / "here"))
     monkeypatch.chdir(folder)
     return folder
+
+
+def test_evaluating_prints_nothing_of_ultralytics(here: Path):
+    """Also in a program that uses Ultralytics itself, whose lines and bars go to stdout."""
+    code = (
+        "import ultralytics.models.yolo, ultralytics.utils as u; level = u.LOGGER.level\n"
+        "from rknn_zoo_e2e import evaluate\nevaluate('shapes_rknn_model', 'shapes/data.yaml', 'onnx', images=2)\n"
+        "assert u.LOGGER.level == level"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    assert (out.returncode, out.stdout) == (0, ""), out.stderr
 
 
 @pytest.mark.parametrize("name", PUBLIC)
