@@ -21,6 +21,14 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for builds, of real models or of the C++ part, is slow, whichever test has them made."""
+    builds = {"converted", "resumed", "weights", "data"}
+    for item in items:
+        if builds & set(getattr(item, "fixturenames", ())) or item.path.is_relative_to(ROOT / "tests" / "cpp"):
+            item.add_marker(pytest.mark.slow)
+
+
 def shared_folder(variable: str) -> Path:
     """The folder an environment variable names; skips without it, fails where it is promised."""
     folder = os.environ.get(variable)

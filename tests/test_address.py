@@ -167,6 +167,7 @@ def leaked(secrets: list[str], text: str) -> list[str]:
     return [chunk for secret in secrets for chunk in re.findall(r"Zq[A-Za-z0-9]{5,8}", secret) if chunk in text]
 
 
+@pytest.mark.slow
 @given(addresses())
 @settings(max_examples=600, deadline=None)
 @example(("rtsp://Zqabcde:Zqfghij/1@ZqKLMNO?x@cam/live?t=Zqpqrst@b", ["Zqabcde", "Zqfghij/1@ZqKLMNO?x", "Zqpqrst@b"]))
@@ -199,6 +200,7 @@ def test_no_secret_is_in_what_is_shown(made):
     assert leaked(hidden, "\n".join(said)) == []
 
 
+@pytest.mark.slow
 @given(addresses())
 @settings(max_examples=300, deadline=None)
 def test_no_secret_gets_through_the_masks(made):
@@ -247,6 +249,7 @@ def test_what_may_be_shown_is_not_hidden(text):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_machine")
 @given(addresses())
 @settings(max_examples=200, deadline=None)

@@ -94,6 +94,7 @@ def check(result: Result, limits: Thresholds) -> None:
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.data(), tasks(), thresholds, st.sampled_from(SOURCES))
 def test_detections_can_be_or_there_is_an_error(data, task, limits, source):

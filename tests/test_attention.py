@@ -219,6 +219,7 @@ def test_patch_leaves_a_model_without_attention_alone():
         assert list(model.modules()) == modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["yolo11n", "yolo26n"])
 def test_exported_graph_keeps_the_regions(tmp_path: Path, family):
     model = DetectionModel(f"{family}.yaml", verbose=False).eval().fuse(verbose=False)

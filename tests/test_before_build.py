@@ -63,6 +63,7 @@ def test_what_a_bundle_cannot_hold_is_refused_before_the_build(tmp_path: Path, c
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_bundle_can_hold_is_not_refused(tmp_path: Path):
     for spec in (
         SPEC,

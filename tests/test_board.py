@@ -70,6 +70,7 @@ def test_one_context_a_core(board, tiny, tmp_path, soc, cores, masks):
         np.testing.assert_allclose(predictor(numbered(0)).boxes[0, [0, 2]], [0, 10], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_cores_are_faster_and_frames_stay_in_order(board, tiny, tmp_path):
     """30 ms a call: three cores give at least 2.8 times one; 500 frames, their results in order."""
     board("rk3588", TENSORS=tensors(tmp_path / "t.npz", 500), DELAY=30)
@@ -204,6 +205,7 @@ def test_without_the_vendors_package_the_board_says_so(tiny, monkeypatch):
         load(tiny)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_on_the_npu(converted: Path, models: Path, tmp_path: Path):
     """Answered by the simulator: the same detections as with the simulator itself."""
     arguments = ("demo", models / "sample.jpg", "--model", converted / "shapes_rknn_model", "--json")
@@ -216,6 +218,7 @@ def test_the_demo_runs_on_the_npu(converted: Path, models: Path, tmp_path: Path)
     assert documents[0]["images"][0]["detections"] == documents[1]["images"][0]["detections"]
 
 
+@pytest.mark.slow
 def test_a_still_picture_is_quick(converted: Path, models: Path, tmp_path: Path):
     """From the start of the process to the first result, torch-free: processor time, as the clock may be others'."""
     bundle = converted / "shapes_rknn_model"

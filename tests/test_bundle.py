@@ -164,6 +164,7 @@ ABSURD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ABSURD)
 def test_absurd_metadata_is_refused(tmp_path: Path, kind):
     path = made(tmp_path).path
@@ -285,6 +286,7 @@ def test_graphs_with_data_elsewhere_are_refused(tmp_path: Path, where):
         check_file(bundle, "model.onnx", bundle.onnx_sha256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\x3a\xff", b"\x0b" * 9, b"\xff" * 20, b"\x08\x01" * 2_000_001])
 def test_what_is_no_graph_is_refused(tmp_path: Path, content):
     bundle = made(tmp_path)
@@ -306,6 +308,7 @@ def places(value: object, place: tuple = ()) -> Iterator[tuple]:
         yield from places(value[key], (*place, key))
 
 
+@pytest.mark.slow
 def test_changed_metadata_never_surprises(tmp_path: Path):
     """Whatever stands anywhere in it, a bundle is refused in print, or all that is made of its metadata can be."""
     run = {"backend": "onnx", "data": "d", "images": 1, "metrics": {"box": {"map50": 0.5, "map": 0.4}}}

@@ -226,6 +226,7 @@ def test_what_loads_and_cannot_run_is_named(tmp_path: Path, kind):
     assert "\x1b" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_changed_bytes_never_surprise(tmp_path: Path):
     """Whatever happens to a checkpoint's structure, it loads or is refused; the numbers in it too."""
     with zipfile.ZipFile(SHAPES) as file:

@@ -12,6 +12,7 @@ from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import catalogue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -52,6 +53,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("args", "hint"), REFUSED)
 def test_wrong_use_is_refused_before_any_work(tmp_path: Path, args, hint):
     start = cpu_seconds()
@@ -68,6 +70,7 @@ def test_errors_are_two_sentences_and_one_document(tmp_path: Path):
     assert out.stderr.strip().splitlines() == [f"Error: {error['what']}", error["fix"]]
 
 
+@pytest.mark.slow
 def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path):
     (tmp_path / "mine.pt").write_bytes((models / "weights/shapes.pt").read_bytes() + b"trained further")
     out = run("convert", "mine.pt", "--soc", "rk3566", cwd=tmp_path)
@@ -78,6 +81,7 @@ def test_a_custom_model_needs_calibration_pictures(tmp_path: Path, models: Path)
         assert out.returncode != 0 and expected in out.stderr, out.stderr
 
 
+@pytest.mark.slow
 def test_list_shows_what_is_here(tmp_path: Path):
     rows = json.loads(run("list", "--json", cwd=tmp_path).stdout)
     assert [r["name"] for r in rows] == [*catalogue()] and {r["task"] for r in rows} == {*TASKS}
@@ -91,12 +95,14 @@ def test_list_shows_what_is_here(tmp_path: Path):
     assert run("list", "resnet", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_info_tells_what_a_checkpoint_is(tmp_path: Path):
     facts = json.loads(run("info", "shapes-pose", "--json", cwd=tmp_path).stdout)
     assert facts["task"] == "pose" and facts["outputs"]["output0"]["keypoints"] == 21
     assert facts["metrics"]["pose"]["map"] > 0.8 and facts["license"] == "AGPL-3.0"
 
 
+@pytest.mark.slow
 def test_demo_refuses_what_it_cannot_use(tmp_path: Path):
     assert run("demo", "nope.jpg", cwd=tmp_path).returncode == 2
     (tmp_path / "x.jpg").write_bytes(b"no picture")
@@ -104,6 +110,7 @@ def test_demo_refuses_what_it_cannot_use(tmp_path: Path):
     assert out.returncode == 1 and "x.jpg is not a picture" in out.stderr
 
 
+@pytest.mark.slow
 def test_demo_on_the_checkpoint_itself(tmp_path: Path, models: Path):
     out = run("demo", models / "sample.jpg", "--model", "shapes", "--json", cwd=tmp_path)
     document = json.loads(out.stdout)
@@ -111,6 +118,7 @@ def test_demo_on_the_checkpoint_itself(tmp_path: Path, models: Path):
     assert Path(tmp_path / document["images"][0]["drawn"]).is_file()
 
 
+@pytest.mark.slow
 def test_a_bad_picture_in_a_folder_is_skipped(tmp_path: Path, models: Path):
     folder = tmp_path / "pictures"
     folder.mkdir()

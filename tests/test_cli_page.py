@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from cli_page import COMMANDS, PAGE, help_of, page
 
 
+@pytest.mark.slow
 def test_the_page_is_what_help_prints():
     assert PAGE.read_text("utf-8") == page(), "Write it anew: python scripts/cli_page.py"
 

@@ -24,6 +24,8 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 QUICK = ("--calib-images", "4")
 # A build is tried on a second worker, not on a third.

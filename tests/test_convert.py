@@ -17,6 +17,8 @@ from support.cli import COMMAND, cpu_seconds, run
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--calib-images", "8")
 
 

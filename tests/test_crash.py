@@ -20,6 +20,8 @@ from support.cli import COMMAND, run
 
 from rknn_zoo_e2e.media.synthetic import draw_scene
 
+pytestmark = pytest.mark.slow
+
 PICTURES, EVERY = int(os.environ.get("E2ERKNN_PICTURES", "220")), 100
 
 

@@ -174,6 +174,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_wrong_is_said(home: Path, kind):
     text, said = REFUSED[kind]

@@ -57,6 +57,7 @@ def numbers(path: Path) -> list[int]:
         found.append(high * 18 + low)
 
 
+@pytest.mark.slow
 def test_a_video_keeps_its_frames_and_their_order(tiny, video, tmp_path):
     out = demo(tiny, video, "--json", cwd=tmp_path, DELAY=2)
     assert out.returncode == 0, out.stderr
@@ -67,6 +68,7 @@ def test_a_video_keeps_its_frames_and_their_order(tiny, video, tmp_path):
     assert "FPS" in demo(tiny, video, "--no-save", cwd=tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_video_plays(tiny, video, tmp_path):
     names = {"RKNNLITE_STANDIN_SOC": "rk3588", "RKNNLITE_STANDIN_TENSORS": str(tiny / "t.npz")}
     command = [sys.executable, str(STANDIN / "board.py"), "demo", str(video), "--model", str(tiny / "tiny_rknn_model")]
@@ -108,6 +110,7 @@ class Stream(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_a_stream_that_ends_leaves_what_it_gave(tiny, tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -120,6 +123,7 @@ def test_a_stream_that_ends_leaves_what_it_gave(tiny, tmp_path):
     assert "secret" not in written.name and 15 <= len(numbers(written)) <= 40
 
 
+@pytest.mark.slow
 def test_what_is_no_video_is_named_in_two_sentences(tiny, video, tmp_path):
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:3000])
     (tmp_path / "text.mp4").write_text("no video")
@@ -136,6 +140,7 @@ def test_what_is_no_video_is_named_in_two_sentences(tiny, video, tmp_path):
     assert not list(tmp_path.glob("e2erknn-demo/*"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_both_goes_on_past_what_is_broken(tiny, video, models, tmp_path):
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -158,6 +163,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 def test_files_may_be_called_anything(tiny, models, tmp_path):
     """Lines stay lines and terminals are told nothing; every picture is drawn under a name of its own."""
     folder = tmp_path / "odd"
@@ -205,6 +211,7 @@ def test_the_smallest_and_the_thinnest_pictures_are_drawn(tiny, tmp_path):
         assert cv2.imread(str(tmp_path / image["drawn"])).shape == (height, width, 3)
 
 
+@pytest.mark.slow
 def test_a_source_is_never_drawn_over(tiny, models, tmp_path):
     picture = (models / "sample.jpg").read_bytes()
     (tmp_path / "in").mkdir()
@@ -216,6 +223,7 @@ def test_a_source_is_never_drawn_over(tiny, models, tmp_path):
         (tmp_path / "in" / "a-2.jpg").unlink()
 
 
+@pytest.mark.slow
 def test_an_npu_that_is_gone_ends_the_work(tiny, models, tmp_path):
     """What was done is kept and told, what was not is said in two sentences."""
     (tmp_path / "in").mkdir()
@@ -246,6 +254,7 @@ def test_options_that_would_find_nothing_are_refused(tiny, models, tmp_path, arg
     assert out.returncode == 2 and said in out.stderr.replace("\n", " ") and "Traceback" not in out.stderr
 
 
+@pytest.mark.slow
 def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
     """12 megapixels, 100 instances: at most 400 MB above what the imports take."""
     rng = np.random.default_rng(0)
@@ -277,6 +286,7 @@ def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
     assert int(done.stderr.splitlines()[-1]) < 400
 
 
+@pytest.mark.slow
 def test_bench_measures_what_is_here(tiny, models, tmp_path):
     arguments = ("bench", tiny / "tiny_rknn_model", "--runs", 20)
     out = on_board(*arguments, "--json", cwd=tmp_path, soc="rk3588", TENSORS=tiny / "t.npz", DELAY=20)
@@ -290,6 +300,7 @@ def test_bench_measures_what_is_here(tiny, models, tmp_path):
     assert "core 2 alone" in table.stdout and "3 cores together" in table.stdout
 
 
+@pytest.mark.slow
 def test_bench_on_a_pc_says_what_it_cannot_measure(tmp_path, models):
     from support.cli import run
 

@@ -372,6 +372,7 @@ def another_toolkit(folder: Path, version: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "state", "what", "refused", "fix"),
     [

@@ -15,6 +15,8 @@ from support.cli import run
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media import synthetic
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 12
 
 

@@ -16,6 +16,8 @@ from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.zoo import Source
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["shapes", "shapes-pose", "shapes-seg", "shapes-obb"])
 def test_fp16_tail_survives_logits_of_thousands(models: Path, tmp_path: Path, name):

@@ -21,6 +21,8 @@ from support.folders import left_over, small_disk, tree
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 
+pytestmark = pytest.mark.slow
+
 FAULTS = Path(__file__).parent / "faults"
 SLEEPER = b"sleep\x0086399\0"  # what a hanging fault starts, and leaves to others to end
 QUICK = ("--calib-images", "2", "--no-verify")

@@ -42,6 +42,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if "refs" not in p.parts}
 
 
+@pytest.mark.slow
 def test_from_hugging_face_then_from_the_cache(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
     mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
     code, document, _ = fetch(mirror, tmp_path, "yolov8n")
@@ -68,6 +69,7 @@ def test_the_release_where_the_hub_has_not_the_file(mirror: Mirror, tmp_path: Pa
     assert {Path(m["path"]).read_bytes() for m in document["models"]} == {checkpoint}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/Ultralytics/YOLO11/yolo11x.pt", "/releases/v8.4.0/yolo11x.pt"])
 def test_a_cut_connection_is_resumed(mirror: Mirror, tmp_path: Path, path: str):
     mirror.files[path] = LARGE
@@ -78,6 +80,7 @@ def test_a_cut_connection_is_resumed(mirror: Mirror, tmp_path: Path, path: str):
     assert first is None and second is not None and int(second[6:-1]) >= 10_000_000
 
 
+@pytest.mark.slow
 def test_a_release_is_resumed_by_the_next_run(mirror: Mirror, tmp_path: Path):
     path = "/releases/v8.4.0/yolov8x-seg.pt"
     mirror.files[path] = LARGE
@@ -109,6 +112,7 @@ def test_several_side_by_side_and_one_that_fails(mirror: Mirror, tmp_path: Path,
     assert list(document["failed"]) == ["yolo11x"] and "answers 500" in error and error.count("Error:") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_silent_server(mirror: Mirror, tmp_path: Path):
     path = "/releases/v8.4.0/yolov8x-seg.pt"
     mirror.files[path] = LARGE
@@ -142,6 +146,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -161,6 +166,7 @@ def test_an_error_nobody_foresaw_is_told_as_itself(mirror: Mirror, tmp_path: Pat
         assert said in json.loads(out.stdout)["error"]["what"]
 
 
+@pytest.mark.slow
 def test_another_fetch_of_the_same_is_waited_for_and_named(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
     mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
     folder = tmp_path / "cache/e2erknn/fetched"
@@ -191,6 +197,7 @@ def test_faults_name_the_way_out(mirror: Mirror, tmp_path: Path, env, what, fix)
     assert not files(tmp_path / "cache") and "hf_expired" not in error
 
 
+@pytest.mark.slow
 def test_the_hub_sends_something_else_than_it_has_on_record(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
     path = "/Ultralytics/YOLO11/yolo11n.pt"
     mirror.files[path], mirror.promised[path] = checkpoint[:-1] + b"!", hashlib.sha256(checkpoint).hexdigest()
@@ -201,6 +208,7 @@ def test_the_hub_sends_something_else_than_it_has_on_record(mirror: Mirror, tmp_
     assert fetch(mirror, tmp_path, "yolo11n")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/Ultralytics/YOLO11/yolo11n.pt", "/releases/v8.4.0/yolo11n.pt"])
 def test_what_came_first_is_what_comes_later(mirror: Mirror, tmp_path: Path, checkpoint: bytes, path: str):
     mirror.files[path] = checkpoint
@@ -228,6 +236,7 @@ def test_a_full_disk(mirror: Mirror, tmp_path: Path, checkpoint: bytes, path: st
     assert not [name for name in files(tmp_path) if name.endswith(".pt")]
 
 
+@pytest.mark.slow
 def test_a_name_of_the_zoo_fetches_by_itself(mirror: Mirror, tmp_path: Path, models: Path, checkpoint: bytes):
     mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
     out = run("demo", models / "sample.jpg", "--json", cwd=tmp_path, env=mirror.env(tmp_path))
@@ -235,6 +244,7 @@ def test_a_name_of_the_zoo_fetches_by_itself(mirror: Mirror, tmp_path: Path, mod
     assert len(json.loads(out.stdout)["images"][0]["detections"]) >= 3
 
 
+@pytest.mark.slow
 def test_wrong_names(mirror: Mirror, tmp_path: Path):
     for name, hint in (("yolo11n-sge", "yolo11n-seg"), ("coco182", "coco128"), ("yolo99*", "e2erknn list")):
         out = run("fetch", name, cwd=tmp_path, env=mirror.env(tmp_path))
@@ -248,6 +258,7 @@ def pictures(models: Path) -> list[tuple[str, bytes, int]]:
     return [("coco128/LICENSE", b"text", 0o644), *((name, content, 0o644) for name in names)]
 
 
+@pytest.mark.slow
 def test_coco128_calibrates_official_models(mirror: Mirror, tmp_path: Path, checkpoint: bytes, pictures, monkeypatch):
     from rknn_zoo_e2e.conversion.options import Options
     from rknn_zoo_e2e.conversion.pictures import calibration_for
@@ -291,6 +302,7 @@ def test_a_hostile_archive_leaves_nothing(tmp_path: Path, pictures, name, mode, 
     assert list(tmp_path.rglob("*")) == [archive.parent]
 
 
+@pytest.mark.slow
 def test_a_damaged_or_empty_archive(mirror: Mirror, tmp_path: Path, pictures):
     from rknn_zoo_e2e.errors import UserError
     from rknn_zoo_e2e.zoo.fetch.archive import unpack_pictures
@@ -310,6 +322,7 @@ def test_a_damaged_or_empty_archive(mirror: Mirror, tmp_path: Path, pictures):
     assert fetch(mirror, tmp_path, "coco128")[0] == 0
 
 
+@pytest.mark.slow
 def test_no_network_and_no_pictures(mirror: Mirror, tmp_path: Path, checkpoint: bytes):
     mirror.files["/Ultralytics/YOLOv8/yolov8n.pt"] = checkpoint
     fetch(mirror, tmp_path, "yolov8n")

@@ -89,6 +89,7 @@ HELPED = {
 }  # by trust
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_no_advice_leads_in_a_circle(tmp_path: Path, kind):
     path = REFUSALS[kind](tmp_path)
@@ -140,6 +141,7 @@ MISPLACED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("kind", MISPLACED)
 def test_a_heads_forward_is_let_in_nowhere_else(tmp_path: Path, kind, protocol):
@@ -156,6 +158,7 @@ def test_nor_beside_the_model(tmp_path: Path, value):
         load_model(foreign.save(tmp_path / "x.pt", foreign.starter(), best=value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("kind", foreign.LEFTOVERS)
 def test_what_nobody_reads_is_left_out(tmp_path: Path, kind, protocol):
@@ -164,6 +167,7 @@ def test_what_nobody_reads_is_left_out(tmp_path: Path, kind, protocol):
     assert told(path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("function", [os.system, exec, subprocess.Popen, open, urllib.request.urlopen, input])
 def test_code_that_nobody_reads_is_refused_all_the_same(tmp_path: Path, function, protocol):
@@ -282,6 +286,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_models_with_other_heads_are_named(tmp_path: Path, name):
     from ultralytics.nn import tasks

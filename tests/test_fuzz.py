@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FUZZ = [sys.executable, str(ROOT / "scripts" / "fuzz.py")]
 KINDS = (

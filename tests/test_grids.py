@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ Path("table.json").write_text(json.dumps({k: v for k, v in table.items() if k.en
 """
 
 
+@pytest.mark.slow
 def test_the_toolkit_quantises_on_them(converted: Path, tmp_path: Path):
     import onnx
     from onnx import numpy_helper

@@ -70,6 +70,7 @@ def test_grid_holds_every_anchor_once(imgsz):
     np.testing.assert_allclose(first_row[1], 4, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imgsz", [(320, 320), (640, 640), (480, 640)])
 @pytest.mark.parametrize("suffix", BUILDERS)
 @pytest.mark.parametrize("family", ["yolov8", "yolo11", "yolo26"])
@@ -127,6 +128,7 @@ def test_patch_restores_the_model_even_after_an_error():
     assert before.shape == (1, 7, 2100)
 
 
+@pytest.mark.slow
 def test_shared_checkpoints_decode_as_ultralytics(weights):
     from rknn_zoo_e2e.checkpoint.source import load_source
     from rknn_zoo_e2e.zoo import Source

@@ -27,6 +27,8 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import OWN, Identity, catalogue, resolve
 from rknn_zoo_e2e.zoo.identity import identity_of_bundle
 
+pytestmark = pytest.mark.slow
+
 sys.path.insert(0, str(Path(__file__).parent / "hub"))
 
 SPEC = ModelSpec("m", "detect", ("a",), (64, 64))

@@ -42,6 +42,7 @@ def until(process: subprocess.Popen, words: str) -> list[str]:
     raise AssertionError(f"{words!r} never came: {lines}")
 
 
+@pytest.mark.slow
 def test_two_converts_of_one_bundle_at_once_share_it(tmp_path: Path):
     """The second waits, takes over what the first has built, and adds what only it was asked for."""
     first = begin("convert", "shapes", "--soc", "rk3566", *FAST, cwd=tmp_path)
@@ -61,6 +62,7 @@ def test_two_converts_of_one_bundle_at_once_share_it(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["shapes_rknn_model"]
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_does_not_block(tmp_path: Path):
     first = begin("convert", "shapes", "--soc", "rk3566", *FAST, cwd=tmp_path)
     until(first, "shapes: load")
@@ -73,6 +75,7 @@ def test_the_lock_of_a_killed_process_does_not_block(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["shapes_rknn_model"]
 
 
+@pytest.mark.slow
 def test_only_one_at_a_time_is_let_in(tmp_path: Path):
     """Threads stand in for processes: each opens the lock's file for itself."""
     inside, most = 0, 0
@@ -133,6 +136,7 @@ def test_a_holder_that_does_not_say_what_it_does(tmp_path: Path, content: bytes)
     assert said == ["Waiting for another e2erknn, which is changing x ..."]
 
 
+@pytest.mark.slow
 def test_a_process_forked_meanwhile_neither_keeps_nor_takes_the_lock(tmp_path: Path):
     """It goes on after the process that has the lock, and leaves the block before."""
     code = f"""
@@ -194,6 +198,7 @@ def test_folders_made_for_nothing_are_gone_again(tmp_path: Path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
 
 
+@pytest.mark.slow
 def test_eval_waits_with_its_figures_and_loses_nobody_elses(converted: Path, tmp_path: Path):
     from rknn_zoo_e2e.measure.evaluation import Evaluation
 
@@ -215,6 +220,7 @@ def test_eval_waits_with_its_figures_and_loses_nobody_elses(converted: Path, tmp
     assert [run["data"] for run in kept] == ["other", "coco"]
 
 
+@pytest.mark.slow
 def test_readers_find_the_old_bundle_or_the_new_one(converted: Path, tmp_path: Path):
     """While artifacts join, all that was there stays readable; where one is replaced, its checksum tells."""
     path = Path(shutil.copytree(converted / "shapes_rknn_model", tmp_path / "shapes_rknn_model"))

@@ -29,6 +29,8 @@ from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.zoo import Source, resolve
 from rknn_zoo_e2e.zoo.selection import select
 
+pytestmark = pytest.mark.slow
+
 
 def test_after_ctrl_c_the_same_command_goes_on(resumed):
     assert resumed.interrupted.returncode == 130 and "2 of 6 builds are finished and kept" in resumed.interrupted.stderr

@@ -58,6 +58,7 @@ def test_a_list_is_no_name(name):
         class_names(["a", name], 2)
 
 
+@pytest.mark.slow
 def test_info_and_convert_say_what_was_put_right(tmp_path: Path, models: Path):
     model = foreign.starter()
     model.names = {index + 1: f"{name}\r" for index, name in model.names.items()}

@@ -85,6 +85,7 @@ def test_it_is_hidden(tmp_path: Path):
         assert out.stdout.strip() == said, out.stderr
 
 
+@pytest.mark.slow
 def test_a_picture_from_python_is_what_it_is_on_linux(here: Path):
     out, linux = (python("-c", PREDICT, "shapes_rknn_model", cwd=here, hiding=hiding) for hiding in (True, False))
     assert out.returncode == 0, out.stderr
@@ -113,6 +114,7 @@ def test_other_commands(here: Path, command):
     assert out.returncode == 0 and COMMANDS[command] in out.stdout, out.stderr
 
 
+@pytest.mark.slow
 def test_what_needs_linux_says_so(here: Path):
     for command in (("demo", "sample.jpg", "--backend", "simulator"), ("convert", "shapes", "--soc", "rk3588")):
         out = cli(*command, cwd=here)

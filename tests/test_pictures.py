@@ -81,6 +81,7 @@ def readable(path: Path, read=check_readable) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_cut_off_at_any_byte_is_an_error_or_the_same_picture(tmp_path: Path, name):
     """Never half a picture."""
@@ -99,6 +100,7 @@ def test_cut_off_at_any_byte_is_an_error_or_the_same_picture(tmp_path: Path, nam
     assert refused > 20
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(list(FILES)), data=st.data())
 def test_damaged_files_are_read_or_refused(tmp_path: Path, name, data):

@@ -13,6 +13,8 @@ from support.folders import left_over, small_disk, tree
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 
+pytestmark = pytest.mark.slow
+
 ODD = 'o d\'d "q" #1 %s ünï'
 LONG = "/".join(["long" * 30] * 2)
 QUICK = ("--soc", "rk3566", "--calib-images", "2", "--no-verify")

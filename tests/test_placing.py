@@ -16,6 +16,8 @@ from rknn_zoo_e2e.quantization.clipping import SHARES, Sample, quantise
 from rknn_zoo_e2e.toolkit.bands import bands, cut_maps
 from rknn_zoo_e2e.toolkit.concat import place_channels
 
+pytestmark = pytest.mark.slow
+
 
 def concat(*counts: int, axis: int = 1) -> onnx.ModelProto:
     """A graph of one Concat of maps (1, count, 2, 3)."""

@@ -29,6 +29,8 @@ from rknn_zoo_e2e.quantization.ranges import quantised_tensors
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.worker import float_tensors
 
+pytestmark = pytest.mark.slow
+
 SIZE = (64, 64)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.quantization.precision import int8_tensors
 from rknn_zoo_e2e.quantization.ranges import measure_ranges
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
+
+pytestmark = pytest.mark.slow
 
 
 def test_equal_to_the_vendors_calibration(converted: Path, tmp_path: Path):

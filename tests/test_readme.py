@@ -21,6 +21,8 @@ from PIL import Image
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media.synthetic import draw_scene
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 BOARD = ROOT / "tests" / "standin" / "board.py"
 PAGES = [

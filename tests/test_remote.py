@@ -21,6 +21,8 @@ from rknn_zoo_e2e.media.address import Address
 from rknn_zoo_e2e.media.picture import Picture
 from rknn_zoo_e2e.vision.image import read_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:

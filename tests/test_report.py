@@ -67,6 +67,7 @@ def test_the_report_of_a_bug(tmp_path: Path):
     assert "\ntorch 2." in text and "\nultralytics 8." in text and "\nPython 3." in text and "\nok   system:" in text
 
 
+@pytest.mark.slow
 def test_the_vendors_log_is_in_the_report(tmp_path: Path):
     """A toolkit that fails: the worker, the capture of its output and the way of its log are real."""
     (tmp_path / "fake/rknn").mkdir(parents=True)
@@ -142,6 +143,7 @@ def called(monkeypatch):
 WORDS = ("model", "a", "root", "rknn", "conv", "rk3566", "int8", "Conv", "cv2", "dfl", "m", "NPU", "RKNN", "D", "0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/home/ann", "/model", "/a", "/", "/conv/m", "/home/José Maria's home"])
 @pytest.mark.parametrize("word", WORDS)
 def test_a_log_says_the_same_whoever_builds(converted: Path, called, word, home):

@@ -153,6 +153,7 @@ def test_the_default_spelt_out_builds_nothing(converted: Path, more):
     assert (converted / "shapes_rknn_model/metadata.yaml").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_what_was_not_verified_is_once_that_is_asked_for(tmp_path: Path):
     command = ("convert", "shapes", "--soc", "rk3566", "--precision", "fp16", "--calib-images", 2, "--json")
 

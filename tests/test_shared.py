@@ -20,6 +20,8 @@ from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.zoo import Source
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     # model, calibration pictures, what its picture shows at least
     ("yolov8n", "calib-coco", {"bus": 1, "person": 3}),

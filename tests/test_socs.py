@@ -90,6 +90,7 @@ def test_an_artifact_goes_by_other_names_of_its_soc(tmp_path: Path):
         single(bundle, soc="rk3576j")
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_once(tmp_path: Path):
     out = run("convert", "shapes", "--soc", "RK3588S", "--soc", "rk3588", "--imgsz", "600", cwd=tmp_path)
     assert out.returncode == 2 and "--imgsz 608" in out.stderr

@@ -75,6 +75,7 @@ def build_in_background(toolkit: Toolkit, job: BuildJob) -> tuple[threading.Thre
     return thread, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_killed_worker_is_named(tmp_path: Path, number):
     started = threading.Event()
@@ -87,6 +88,7 @@ def test_a_killed_worker_is_named(tmp_path: Path, number):
     assert not toolkit.folder.exists()
 
 
+@pytest.mark.slow
 def test_a_refusal_of_the_vendor_is_told(tmp_path: Path):
     (tmp_path / "bad.onnx").write_bytes(b"not onnx")
     with Toolkit() as toolkit, pytest.raises(UserError, match="failed in stage 'load'") as caught:
@@ -94,6 +96,7 @@ def test_a_refusal_of_the_vendor_is_told(tmp_path: Path):
     assert "Traceback" in caught.value.detail and "Traceback" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_cancelled_build_ends_and_so_does_one_that_does_not_even_listen(tmp_path: Path):
     cancelled = threading.Event()
     ranges = {f"/tensor.{i}": ([0.0], [1.0]) for i in range(100_000)}  # more than a socket takes at once
@@ -106,6 +109,7 @@ def test_a_cancelled_build_ends_and_so_does_one_that_does_not_even_listen(tmp_pa
         assert not thread.is_alive() and "cancelled" in str(errors[0])
 
 
+@pytest.mark.slow
 def test_the_worker_dies_with_its_parent():
     import subprocess
     import sys

@@ -64,6 +64,7 @@ def test_no_sizes(typed):
     assert len(refused.value.what) < 90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["²", "６４０", "640x", "1e3", "9" * 5000, "640,640,3", "-32", "8224", "0", "0,32"])
 @pytest.mark.parametrize("command", ["convert", "eval", "demo"])
 def test_a_wrong_size_is_refused_by_every_command(tmp_path: Path, models: Path, command, typed):
@@ -299,6 +300,7 @@ def test_lists_with_commas(text, known, words):
     assert split(text, known) == words
 
 
+@pytest.mark.slow
 def test_demo_takes_classes_with_commas(converted: Path, models: Path, tmp_path: Path):
     import json
 

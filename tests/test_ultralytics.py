@@ -22,6 +22,8 @@ from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.ultralytics import single
 
+pytestmark = pytest.mark.slow
+
 STANDIN = Path(__file__).parent / "standin"
 STARTERS = ["shapes", "shapes-pose", "shapes-seg", "shapes-obb"]
 

@@ -483,6 +483,7 @@ def sending(count: int, rate: float, silent: bool = False) -> Iterator[Sender]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_stream_that_ends_is_an_error(tmp_path: Path):
     seen: list[int] = []
     with (
@@ -499,6 +500,7 @@ def test_a_stream_that_ends_is_an_error(tmp_path: Path):
     assert seen == sorted(set(seen)) and seen[-1] >= 28 and numbers(tmp_path / "a.mp4") == seen
 
 
+@pytest.mark.slow
 def test_a_slow_reader_sees_the_newest_frame():
     seen, behind = [], []
     with sending(500, 100) as server, VideoReader(server.url) as reader:
@@ -512,6 +514,7 @@ def test_a_slow_reader_sees_the_newest_frame():
     assert max(behind[1:]) < 15, behind  # a queue of frames would fall 20 further behind each time
 
 
+@pytest.mark.slow
 def test_dead_addresses_and_senders_are_given_up(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -529,6 +532,7 @@ def test_dead_addresses_and_senders_are_given_up(monkeypatch):
     assert time.monotonic() - start < 6
 
 
+@pytest.mark.slow
 def test_closing_ends_the_thread_of_a_sender_that_fell_silent(monkeypatch):
     monkeypatch.setattr(capture, "TIMEOUT_MS", 1000)
     with sending(30, 100, silent=True) as server:

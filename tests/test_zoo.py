@@ -49,6 +49,7 @@ def test_every_entry_resolves(tmp_path: Path, monkeypatch):
         assert card.sha256 == sha256(source.path) and source.identity.kind == "zoo"
 
 
+@pytest.mark.slow
 def test_a_built_model_is_no_checkpoint(tmp_path: Path):
     """What to give instead is said; within a bundle it is the bundle."""
     lone, bundle = tmp_path / "lone.rknn", tmp_path / "a_rknn_model"
@@ -86,6 +87,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_small_model_exports_from_its_architecture(tmp_path: Path, one_thread, name: str):
     """Untrained, offline, through this project's own head; as large as its card says."""
@@ -178,6 +180,7 @@ def test_a_family_inherits_key_by_key(tmp_path: Path):
         list(read_family(tmp_path / "mine.yaml", ()))
 
 
+@pytest.mark.slow
 def test_list_and_its_hints(tmp_path: Path):
     rows = json.loads(run("list", "yolo11*-seg", "--json", cwd=tmp_path).stdout)
     assert [row["name"] for row in rows] == [f"yolo11{size}-seg" for size in SIZES]
@@ -232,6 +235,7 @@ def test_a_name_with_pt_that_is_not_there(home: Path, typed: str):
     assert error.value.fix.endswith("The zoo's model is named without .pt: yolov8n")
 
 
+@pytest.mark.slow
 def test_case_aside(tmp_path: Path):
     rows = json.loads(run("fetch", "Shapes", "SHAPES", "--json", cwd=tmp_path).stdout)["models"]
     assert [row["name"] for row in rows] == ["shapes"]

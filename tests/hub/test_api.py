@@ -28,6 +28,8 @@ from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.media import synthetic
 
+pytestmark = pytest.mark.slow
+
 PICTURES, SIDE = 8, 320  # of the data set; its pictures in px
 PUBLIC = [*rknn_zoo_e2e.__all__, "ultralytics.single"]
 

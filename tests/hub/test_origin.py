@@ -19,6 +19,7 @@ from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.zoo.identity import identity_of_bundle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights_sha256", "zoo", "names", "kind"),
     [
@@ -49,6 +50,7 @@ def test_whose_weights_a_bundle_holds(home: Path, weights_sha256, zoo, names, ki
     assert facts["identity"] == kind and ("metrics" in facts) == (kind == "zoo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_only_the_same_weights_stand_in_for_a_bundle(home: Path, models: Path, same: bool):
     spec = dataclasses.replace(SPEC, name="mine", names=tuple("abcde"))
@@ -87,6 +89,7 @@ def test_what_is_advised_builds_the_same_model(home: Path, name: str, zoo: str, 
         bundle.artifact("rk3588")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_the_checkpoint_of_a_zoo_model_is_fetched_and_compared(home: Path, models: Path, same: bool):
     """Where its bundle came from another machine, which said that it was made from the zoo's."""

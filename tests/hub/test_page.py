@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bundles import SPEC, cli, make
 from server import Hub
 
@@ -19,6 +20,7 @@ def typed(command: str, folder: Path, board: str = "") -> str:
     return out.stdout + out.stderr
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(hub: Hub, tmp_path: Path, models: Path):
     bundle = make(tmp_path, "rk3566", "rk3588", spec=replace(SPEC, name="yolov8n"))
     (tmp_path / "image.jpg").write_bytes((models / "sample.jpg").read_bytes())

@@ -123,12 +123,14 @@ def test_a_fault_is_named_and_changes_nothing(hub: Hub, tmp_path: Path, route, k
     assert put(make(tmp_path / "b", "rk3588")).commit
 
 
+@pytest.mark.slow
 def test_what_passes_is_waited_for(hub: Hub, tmp_path: Path):
     for route, kind in (("preupload", 429), ("upload", "cut"), ("batch", "slow")):
         hub.fail(route, kind, calls=1)
     assert put(make(tmp_path)).commit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("token", "said"),
     [("", "no Hugging Face token"), (EXPIRED, "expired or was revoked"), (READER, "may not write|may not see")],
@@ -143,6 +145,7 @@ def test_the_token_is_told_of(hub: Hub, tmp_path: Path, monkeypatch, token, said
     assert set(hub.repos) == {"me/tiny"}
 
 
+@pytest.mark.slow
 def test_the_command_shows_asks_and_reports(hub: Hub, tmp_path: Path):
     bundle = make(tmp_path)
     dry = cli("publish", "--dry-run", cwd=tmp_path)
@@ -181,6 +184,7 @@ def test_a_bundle_that_changes_meanwhile_is_not_published(hub: Hub, tmp_path: Pa
     assert not hub.repos
 
 
+@pytest.mark.slow
 def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     home, token = tmp_path / "home" / "alice", "hf_writer"
     log = f"load {home}/models/a.pt\nD /model.22/Reshape by alice@board\nfrom /Users/bob/x and /home/carol/y\n{token}\n"
@@ -197,6 +201,7 @@ def test_nothing_of_this_machine_is_published(hub: Hub, tmp_path: Path):
     assert out.returncode == 1 and "holds a path of this machine" in out.stderr and "me/second" not in hub.repos
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_leaves_what_was_or_what_is_to_be(hub: Hub, tmp_path: Path):
     bundle = make(tmp_path, "rk3566", "rk3588")
     command = [sys.executable, "-m", "rknn_zoo_e2e", "publish", bundle.path, "--repo", "me/tiny", "--yes", "--no-draw"]
@@ -251,6 +256,7 @@ def test_the_card_is_valid(hub: Hub, tmp_path: Path):
     assert data["pipeline_tag"] == "image-segmentation"
 
 
+@pytest.mark.slow
 def test_the_cards_snippet_runs(hub: Hub, tmp_path: Path, models: Path):
     """As it stands in the card, on a board."""
     put(make(tmp_path))
@@ -269,6 +275,7 @@ def test_the_cards_snippet_runs(hub: Hub, tmp_path: Path, models: Path):
     assert re.match(r"a 0\.90 at \(\d+, \d+\) to \(\d+, \d+\)\n1 objects in", out.stdout), out.stdout
 
 
+@pytest.mark.slow
 def test_the_sample_is_drawn_once(hub: Hub, converted: Path):
     bundle = read_bundle(converted / "shapes_rknn_model")
     publish([bundle], "me/shapes")

@@ -60,6 +60,7 @@ def test_only_what_the_soc_needs_comes(published: Hub, tmp_path: Path):
     assert path.name == "tiny_rknn_model"
 
 
+@pytest.mark.slow
 def test_a_board_gets_only_what_it_runs(published: Hub, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3566")
     path, _ = pull(fetch("me/tiny"), tmp_path / "board")
@@ -99,6 +100,7 @@ def test_a_backend_finds_what_it_needs_of_a_repo(published: Hub, monkeypatch, bo
     assert there == (WHOLE if whole else {"metadata.yaml", "labels.txt", "tiny-rk3566-int8.rknn"})
 
 
+@pytest.mark.slow
 def test_onnx_on_a_board_of_a_repo(hub: Hub, converted: Path, tmp_path: Path, models: Path):
     """The very model, from the repo and from what the board had pulled before."""
     publish([read_bundle(converted / "shapes_rknn_model")], "me/shapes", Wishes(draw=False))
@@ -138,6 +140,7 @@ def test_a_part_with_something_of_ones_own_stays(published: Hub, tmp_path: Path,
     assert (path / own).read_text() == "mine" and len(list(path.iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_what_came_while_it_waited_is_not_overwritten(published: Hub, tmp_path: Path):
     """Another process makes a bundle of that name, for which this one waits."""
     bundle, errors = fetch("me/tiny", soc="rk3566"), []
@@ -188,6 +191,7 @@ def test_something_else_in_its_place_stays(published: Hub, tmp_path: Path):
     assert [a.soc for a in read_bundle(other.path).artifacts] == ["rk3566"]
 
 
+@pytest.mark.slow
 def test_a_model_can_be_a_repo(published: Hub, tmp_path: Path, models: Path):
     """Fetched by itself, then from the cache, with no Hub at all."""
     arguments = ("demo", models / "sample.jpg", "--model", "hf:me/tiny", "--json")

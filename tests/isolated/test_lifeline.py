@@ -20,6 +20,8 @@ from rknn_zoo_e2e import load
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.runtime.pool import Pool
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 LIMIT = 2.0  # seconds
 
