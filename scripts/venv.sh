@@ -16,7 +16,7 @@ find_python() {
 
 # What was installed, so that the quick loop need not ask pip again.
 installed() { cat "$1/installed" 2> /dev/null; }
-wanted() { echo "$1 $PWD" | cat - pyproject.toml | sha256sum; }
+wanted() { echo "$1 $PWD" | cat - pyproject.toml rknn_zoo_e2e/__init__.py | sha256sum; } # the version stands in the latter
 
 make_venv() {
     local folder=$1 extras=$2 python

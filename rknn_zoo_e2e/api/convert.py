@@ -22,7 +22,7 @@ from rknn_zoo_e2e.zoo import resolve
 class Converted(os.PathLike[str]):
     """What :func:`convert` made. It stands for the bundle's folder wherever a path may.
 
-    It has whatever a :class:`~pathlib.Path` has, and equals that of its folder: ``convert`` used to return one.
+    It has whatever a :class:`~pathlib.Path` has, and equals that of its folder.
 
     Attributes:
         path: the bundle's folder.
@@ -86,7 +86,7 @@ def convert(
     """Builds a bundle and says what came of it; what is there already and unchanged is not built again.
 
     A build that disagrees with fp32 is written all the same; the result says so, and a warning. It is an error only
-    with ``check``, as with :func:`subprocess.run`; up to version 0.1 it always was.
+    with ``check``, as with :func:`subprocess.run`.
 
     Args:
         model: zoo name or ``.pt`` file.

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rknn_zoo_e2e.boards.soc import PRECISIONS, find_soc
 from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.hub.pull import fetch, parse
 from rknn_zoo_e2e.hub.pull import pull as run
 from rknn_zoo_e2e.progress import following, silent
-from rknn_zoo_e2e.runtime.options import one_of
+from rknn_zoo_e2e.runtime.options import artifact_asked
 
 
 def pull(
@@ -54,9 +53,8 @@ def pull(
         'detect'
     """
     name, revision = parse(repo)
-    wanted = find_soc(soc).name if soc else None
-    precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
+    soc, precision = artifact_asked(soc, precision)
     folder = user_path(out, "--out")
-    bundle = fetch(name, revision, wanted, precision, following(on_stage), whole)
+    bundle = fetch(name, revision, soc, precision, following(on_stage), whole)
     path, _ = run(bundle, folder, overwrite, whole=whole)
     return path

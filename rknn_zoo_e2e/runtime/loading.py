@@ -117,10 +117,9 @@ def _load_checkpoint(options: LoadOptions, folder: Path | None) -> Predictor:
     runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.checkpoints and one.here())
     if not runner.checkpoints:
         raise UserError(
-            f"{name} is a checkpoint, and backend {options.backend!r} runs bundles.",
+            f"{name} is a checkpoint, and backend {backend!r} runs bundles.",
             f"Convert it first with: e2erknn convert {name} --soc rk3566",
         )
-
     options.progress("load", 0.0)
     # A bundle holds no checkpoint: the one it was made from stands in, if it is the zoo's or at hand, and no other.
     if folder:

@@ -68,14 +68,25 @@ class LoadOptions:
         """
         name = None if model is None else expanded(model)
         backend = one_of(("auto", *BACKENDS), backend, "a backend")
-        soc = find_soc(str(soc)).name if soc else None
-        precision = None if precision is None else one_of(PRECISIONS, precision, "a precision")
+        soc, precision = artifact_asked(soc, precision)
         size = read_imgsz(imgsz)
         if size is not None:
             check_imgsz(size)
         thresholds = thresholds or Thresholds()
         one_thread = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
         return cls(name, backend, soc, precision, size, thresholds, cores, following(on_stage), trusted, one_thread)
+
+
+def artifact_asked(soc: str | None, precision: str | None) -> tuple[str | None, str | None]:
+    """SoC and precision as they are spelt here, None where one is left open.
+
+    Raises:
+        UsageError: one means nothing.
+    """
+    return (
+        find_soc(str(soc)).name if soc else None,
+        None if precision is None else one_of(PRECISIONS, precision, "a precision"),
+    )
 
 
 def one_of(choices: Sequence[str], given: object, what: str) -> str:
