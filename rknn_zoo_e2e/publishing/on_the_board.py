@@ -63,11 +63,11 @@ def on_the_board(repo: str, bundles: list[Bundle]) -> str:
         ]
     if not cameras:
         return "\n\n".join([*parts, f"In C++: the program `e2erknn-run` and a library, by {PAGE}."])
-    alone = ", ".join(name for name in cameras if not known[name].python)
+    alone = not any(known[name].python for name in cameras)
     example = next(artifact for artifact in artifacts if artifact.soc in cameras)
     parts += [
-        f"In C++, for {', '.join(cameras)}{f' (Rockchip has no Python runtime for {alone})' if alone else ''}: fetch a "
-        f"folder on a PC with `e2erknn pull {repo} --soc {example.soc}`, copy its {code(example.file)}, `{METADATA}` and "
+        f"In C++, for {', '.join(cameras)}{' (Rockchip has no Python runtime there)' if alone else ''}: fetch a folder "
+        f"on a PC with `e2erknn pull {repo} --soc {example.soc}`, copy its {code(example.file)}, `{METADATA}` and "
         f"`{LABELS}` to the board, and give the first to this program, built by {PAGE}:",
         f"```cpp\n{cpp(bundles[0])}```",
     ]
