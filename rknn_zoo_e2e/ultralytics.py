@@ -22,6 +22,7 @@ from rknn_zoo_e2e.bundle.model import SUFFIX, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, is_bundle, read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.tasks.contract import find_contract
 
 
 def single(
@@ -58,6 +59,11 @@ def single(
         held = ", ".join(dict.fromkeys(a.soc for a in whole.artifacts))
         raise UserError("This is no Rockchip board, so the SoC must be named.", f"Choose soc from: {held}.")
     artifact = whole.artifact(soc, precision)
+    if not find_contract(whole.spec.contract).ultralytics:
+        raise UserError(
+            f"{whole.path} was built for {whole.spec.contract}, which Ultralytics cannot read.",
+            f"Build another with: e2erknn convert {shlex.quote(whole.spec.name)} --soc {artifact.soc} -o OTHER_FOLDER",
+        )
     if artifact.layout != "flat":
         model = shlex.quote(whole.spec.name)
         raise UserError(

@@ -94,7 +94,7 @@ def test_integer_graph_is_the_same_function(suffix):
     x = torch.rand(1, 3, 320, 320)
     results = []
     for floats in (True, False):
-        with torch.no_grad(), patched(model, spec.imgsz, "flat", floats):
+        with torch.no_grad(), patched(model, spec, "flat", floats):
             y = model(x)
             assert isinstance(model.model[-1].distances.dfl, QuotientDFL if floats else TreeDFL)
         results.append(y[0] if isinstance(y, tuple) else y)
@@ -108,7 +108,7 @@ def test_grid_layout_is_flat_layout_reshaped(suffix):
     x = torch.rand(1, 3, 320, 480)
     results = []
     for layout in ("flat", "grid"):
-        with torch.no_grad(), patched(model, spec.imgsz, layout):
+        with torch.no_grad(), patched(model, spec, layout):
             y = model(x)
         results.append(y[0] if isinstance(y, tuple) else y)
     flat, grid = results
@@ -121,7 +121,7 @@ def test_patch_restores_the_model_even_after_an_error():
     model = built("yolov8", "")
     head = model.model[-1]
     spec = spec_of(model, "built", (320, 320))
-    with pytest.raises(RuntimeError), patched(model, spec.imgsz, "flat"):
+    with pytest.raises(RuntimeError), patched(model, spec, "flat"):
         raise RuntimeError
     assert model.model[-1] is head
     before = reference_outputs(model, torch.zeros(1, 3, 320, 320), spec)[0]

@@ -76,6 +76,7 @@ def convert(
     calib: str | os.PathLike[str] | None = None,
     calib_images: int | None = None,
     layout: str | None = None,
+    contract: str = "ultralytics",
     out: str | os.PathLike[str] = ".",
     verify: bool = True,
     overwrite: bool = False,
@@ -96,6 +97,7 @@ def convert(
         calib: folder, data.yaml or list of pictures like those the model will see.
         calib_images: how many of them to calibrate with; None for 40, or all if there are fewer.
         layout: "flat" (Ultralytics' order) or "grid"; by default grid on rv* chips, flat elsewhere.
+        contract: whose program reads the outputs: "ultralytics" (and this package), "frigate" or "model-zoo".
         out: folder the bundle goes into.
         verify: compare with fp32; fp16 needs ``calib`` for it, or a model of the zoo.
         overwrite: replace a bundle made from something else.
@@ -131,6 +133,7 @@ def convert(
         verify=verify,
         overwrite=overwrite,
         time_limit=time_limit,
+        contract=contract,
     )
     done = run(resolve(expanded(model), trusted=trusted), options)
     for error in done.failed.values():

@@ -13,6 +13,7 @@ from typing import Any
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.yaml_data import write_yaml
+from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
@@ -149,7 +150,13 @@ class Bundle:
     @property
     def files(self) -> list[str]:
         """Names of all files in its folder."""
-        return [METADATA, LABELS, *self.checksums]
+        return [*self.texts, *self.checksums]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Content by name of the files that are made from all the rest: metadata, labels, what its readers need."""
+        further = find_contract(self.spec.contract).texts(self.spec, {a.soc: a.file for a in self.artifacts})
+        return {METADATA: self.metadata_text(), LABELS: self.labels_text(), **further}
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -166,19 +173,20 @@ class Bundle:
 
     def metadata(self) -> dict[str, Any]:
         """The content of ``metadata.yaml``."""
+        contract = find_contract(self.spec.contract)
         outputs = [
             {
                 "name": output.name,
                 "channels": [vars(c) for c in output.channels],
                 "dtype": "float32",
             }
-            for output in task_of(self.spec).outputs
+            for output in task_of(self.spec).form.outputs
         ]
         return {
             **self.origin,
             **self.spec.to_metadata(),
             # Ultralytics multiplies normalised coordinates by the input size where this says 8, whatever the precision.
-            "args": {"batch": 1, "quantize": 8, "imgsz": list(self.spec.imgsz)},
+            "args": {"batch": 1, "quantize": contract.quantize, "imgsz": list(self.spec.imgsz)},
             "format_version": FORMAT_VERSION,
             "outputs": outputs,
             "weights_sha256": self.weights_sha256,
@@ -192,6 +200,7 @@ class Bundle:
         return {
             "model": self.spec.name,
             "task": self.spec.task,
+            "contract": self.spec.contract,
             "bundle": str(self.path),
             "artifacts": [a.report() for a in self.artifacts],
         }

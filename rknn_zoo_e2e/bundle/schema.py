@@ -20,6 +20,7 @@ from rknn_zoo_e2e.files.validation import (
     truth,
 )
 from rknn_zoo_e2e.files.yaml_data import read_yaml, write_yaml
+from rknn_zoo_e2e.tasks.contract import CONTRACTS
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check_names
 
@@ -38,7 +39,7 @@ SHA256 = text(64, re.compile("[0-9a-f]{64}"))
 WORD = text(20, re.compile("[a-z0-9]+"))
 STEM = r"(?!.:)[^/\\]+"  # no folder, and no drive of Windows
 NAME = text(250, re.compile(STEM))
-LAYOUT = choice("flat", "grid")
+LAYOUT = choice("flat", "grid", "levels")
 
 
 def file(suffix: str) -> Any:
@@ -121,8 +122,11 @@ MODEL = {
     "skeleton": listed(listed(POINT, 2, 2), MOST_POINTS),
     "masks": number(0, 1024, whole=True),
     "nms_free": truth,
+    "contract": text(40),
+    "levels": number(1, 8, whole=True),
+    "bins": number(1, 256, whole=True),
 }
-MODEL_OPTIONAL = frozenset({"kpt_shape", "skeleton", "masks"})
+MODEL_OPTIONAL = frozenset({"kpt_shape", "skeleton", "masks", "contract", "levels", "bins"})
 METADATA = mapping(
     {
         **MODEL,
@@ -171,4 +175,6 @@ def _consistent(data: dict[str, Any]) -> ModelSpec:
         raise ValueError(f"imgsz is not a multiple of the stride {data['stride']}")
     spec = ModelSpec.from_metadata(data)
     TASKS[spec.task].check(spec)
+    if spec.contract not in CONTRACTS:
+        raise ValueError(f"its outputs are for {shown(spec.contract)}")
     return spec

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Bundle
+from rknn_zoo_e2e.bundle.model import METADATA, Bundle
 from rknn_zoo_e2e.bundle.reader import changed, newest
 from rknn_zoo_e2e.bundle.schema import LARGEST, check_manifest
 from rknn_zoo_e2e.errors import UserError
@@ -40,8 +40,8 @@ def write_bundle(bundle: Bundle, made: dict[str, Path | bytes]) -> None:
                 shutil.copyfile(content, stage / name)
             else:
                 link_or_copy(bundle.path / name, stage / name)
-        (stage / LABELS).write_text(bundle.labels_text(), encoding="utf-8")
-        (stage / METADATA).write_text(bundle.metadata_text(), encoding="utf-8")
+        for name, text in bundle.texts.items():
+            (stage / name).write_text(text, encoding="utf-8")
         with contextlib.suppress(FileNotFoundError):  # another bundle was removed just now
             before = newest(bundle.path.parent)
             if before is not None and changed(before) >= changed(stage):  # the clock went back

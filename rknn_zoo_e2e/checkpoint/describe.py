@@ -111,6 +111,8 @@ def spec_of(
         stride=stride,
         skeleton=skeleton,
         nms_free=bool(head.end2end),
+        levels=len(head.stride),
+        bins=int(head.reg_max),
         notes=(*notes, *corrected),
         **facts,
     )

@@ -31,6 +31,7 @@ def convert_models(
     calib: Path | None,
     calib_images: int | None,
     layout: str | None,
+    contract: str,
     jobs: int,
     executor: str | None,
     out: Path,
@@ -41,7 +42,19 @@ def convert_models(
 ) -> None:
     """Builds every model for every SoC, the table of builds on the screen, and reports."""
     options = Options.of(
-        soc, precision, imgsz, calib, calib_images, layout, jobs, out, not no_verify, overwrite, time_limit, output.note
+        soc,
+        precision,
+        imgsz,
+        calib,
+        calib_images,
+        layout,
+        jobs,
+        out,
+        not no_verify,
+        overwrite,
+        time_limit,
+        contract,
+        output.note,
     )
     names = select(models)
     progress = BuildTable(output)

@@ -27,7 +27,7 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
     outputs = Table(title="Outputs", title_justify="left")
     for heading in ("name", "channels", "kind", "values"):
         outputs.add_column(heading, overflow="fold")
-    for tensor in task_of(read.spec).outputs:
+    for tensor in task_of(read.spec).form.outputs:
         first = 0
         for part in tensor.channels:
             outputs.add_row(tensor.name, f"{first}..{first + part.count - 1}", part.kind, part.coordinates)
@@ -39,7 +39,7 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
     ]
     sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
     facts = read.metadata()
-    keys = ("imgsz", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
+    keys = ("imgsz", "contract", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
     document = read.report() | {key: facts.get(key) for key in keys}
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
     output.emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)

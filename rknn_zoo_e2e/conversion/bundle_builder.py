@@ -102,7 +102,7 @@ def kept_beside(request: Request, held: Bundle | None, onnx_sha256: str) -> tupl
     others = request.staying(held)
     if others and not request.options.overwrite:
         raise UserError(
-            f"{request.target} holds builds of another graph (other weights, imgsz or version): "
+            f"{request.target} holds builds of another graph (other weights, imgsz, --for or version): "
             f"{', '.join(f'{a.soc} {a.precision}' for a in others)}.",
             "Give another folder with -o, or --overwrite to replace them.",
         )

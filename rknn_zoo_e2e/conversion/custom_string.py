@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from rknn_zoo_e2e.tasks.contract import DEFAULT
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 LIMIT = 1024  # bytes that the vendor's runtimes hand over, the terminating zero among them
@@ -17,6 +18,8 @@ def custom_string(spec: ModelSpec, soc: str, layout: str) -> tuple[str, tuple[st
     """
     facts: dict[str, object] = {"soc": soc, "task": spec.task, "imgsz": spec.imgsz, "layout": layout}
     facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
+    if spec.contract != DEFAULT:
+        facts["contract"] = spec.contract
     more: dict[str, object] = {"names": "\n".join(spec.names)}
     if spec.skeleton:
         more["skeleton"] = spec.skeleton

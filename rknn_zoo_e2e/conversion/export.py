@@ -12,6 +12,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads.boundary import LEAVES, RETURNS, STEM, boundaries, layers_marked, take_marks
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.quantization.precision import Boundaries
+from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
@@ -29,7 +30,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floa
     Raises:
         UserError: a part that says where it leaves INT8 is not in the graph.
     """
-    with blocks_patched(model), patched(model, spec.imgsz, layout, floats), layers_marked(model) as of_layers:
+    with blocks_patched(model), patched(model, spec, layout, floats), layers_marked(model) as of_layers:
         said = boundaries(model) | of_layers
         torch.onnx.export(
             model,
@@ -37,7 +38,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floa
             str(path),
             opset_version=OPSET,
             input_names=["images"],
-            output_names=[output.name for output in task_of(spec).outputs],
+            output_names=[output.name for output in task_of(spec).form.outputs],
         )
     graph = onnx.load(str(path))
     marks = take_marks(graph)
@@ -46,5 +47,5 @@ def export_onnx(model: nn.Module, spec: ModelSpec, layout: str, path: Path, floa
             f"The graph of {spec.name} lacks {' of '.join(min(lost))}: its precision cannot be planned.",
             "Report this with the checkpoint's origin; it holds something this tool does not know.",
         )
-    Boundaries(marks[LEAVES], marks[RETURNS], marks[STEM]).write(graph)
+    Boundaries(marks[LEAVES], marks[RETURNS], marks[STEM], find_contract(spec.contract).int8).write(graph)
     onnx.save(graph, str(path))

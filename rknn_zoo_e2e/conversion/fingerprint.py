@@ -42,7 +42,7 @@ def fingerprint(
     well: such a bundle is built once more.)
 
     Args:
-        options: of it the precision and the layout.
+        options: of it the precision, the layout and the contract.
         calibration: the pictures; what they are matters to INT8 alone.
         imgsz: input (height, width) in px, None for the size the model was trained at, however it was asked for.
     """
@@ -55,6 +55,7 @@ def fingerprint(
         "precision": options.precision,
         "imgsz": imgsz,
         "layout": options.layout_of(soc),
+        "contract": options.contract,
         "calibration": calibration.digest if calibration and options.precision == "int8" else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

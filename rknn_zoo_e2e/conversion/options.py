@@ -13,6 +13,7 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
+from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
 
 
@@ -25,6 +26,7 @@ class Options:
         calib: folder, data.yaml or list of pictures; None for the model's own set.
         calib_images: how many of them to use, None for 40 or as many as there are.
         layout: "flat" or "grid", None for each SoC's own (:attr:`~rknn_zoo_e2e.boards.soc.Soc.layout`).
+        contract: whose program reads the outputs (:mod:`rknn_zoo_e2e.tasks.contract`).
         out: folder the bundle goes into.
         jobs: builds side by side.
         verify: compare each build with fp32.
@@ -43,6 +45,7 @@ class Options:
     verify: bool = True
     overwrite: bool = False
     time_limit: float = TIME_LIMIT
+    contract: str = "ultralytics"
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Options:
         verify: bool = True,
         overwrite: bool = False,
         time_limit: float = TIME_LIMIT,
+        contract: object = "ultralytics",
         say: Callable[[str], None] = lambda text: None,
     ) -> Options:
         """From what people type, in the command or in Python: lists with commas, case and blanks aside.
@@ -80,6 +84,7 @@ class Options:
             verify=verify,
             overwrite=overwrite,
             time_limit=time_limit,
+            contract=word(contract),
         )
         options.check()
         return options
@@ -96,12 +101,17 @@ class Options:
             check_imgsz(self.imgsz)
         if self.layout not in (None, *LAYOUTS):
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+        contract = find_contract(self.contract)
+        contract.check_socs(self.socs)
+        contract.check_layout(self.layout)
+        if self.imgsz is not None:
+            contract.check_imgsz(self.imgsz)
         if self.calib is not None:
             check_there(self.calib)
 
     def layout_of(self, soc: Soc) -> str:
         """Of what is built for a SoC."""
-        return self.layout or soc.layout
+        return find_contract(self.contract).layout or self.layout or soc.layout
 
     def builds_of(self, model: str) -> list[str]:
         """Names of all builds of a model."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.quantization.calibration import Calibration
 from rknn_zoo_e2e.runtime.onnx import OnnxRuntime
+from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.job import BuildJob, Ranges
@@ -55,6 +57,7 @@ def export(enter: Progress, source: Source, options: Options, layout: str, work:
     onnx = work / ONNX
     enter("load")
     model, spec = load_source(source, options.imgsz)
+    spec = replace(spec, contract=options.contract)
     check_buildable(spec, source, options)
     enter("patch")
     check_decode(model, spec)
@@ -186,6 +189,9 @@ def check_buildable(spec: ModelSpec, source: Source, options: Options) -> None:
             f"{source.path} cannot be converted: {error}.",
             "Correct that in the model with Ultralytics, and save it again.",
         ) from error
+    contract = find_contract(spec.contract)
+    contract.check_task(spec)
+    contract.check_imgsz(spec.imgsz)
     wrong = source.identity.contradicts(spec)
     if wrong and options.calib is None and options.precision == "int8":
         raise UserError(

@@ -128,7 +128,8 @@ class Request:
         Args:
             bundle: as :meth:`look` gives it.
         """
-        if bundle and bundle.weights_sha256 == self.weights and self.staying(bundle):
+        same = bundle and (bundle.weights_sha256, bundle.spec.contract) == (self.weights, self.options.contract)
+        if bundle and same and self.staying(bundle):
             return bundle.onnx_layout
         asked = {self.options.layout_of(soc) for soc in self.options.socs}
         return asked.pop() if len(asked) == 1 else "flat"

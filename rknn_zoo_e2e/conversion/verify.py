@@ -14,6 +14,7 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Array, Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import iou, probiou
+from rknn_zoo_e2e.vision.tensors import real
 
 # A reference detection counts from this score, so that one wavering about the threshold is no loss ...
 EXPECTED_THRESHOLDS = Thresholds(conf=0.4)
@@ -47,8 +48,10 @@ class Parity:
     def add(self, reference: Sequence[Floats], actual: Sequence[Floats], letterbox: Letterbox) -> None:
         """One picture's fp32 and built outputs, in either layout."""
         self.pictures += 1
-        for output, one, two in zip(self.task.outputs, reference, actual, strict=True):
-            one, two = one.reshape(output.count, -1), two.reshape(output.count, -1)
+        for output, one, two in zip(
+            self.task.outputs, self.task.form.ours(reference), self.task.form.ours(actual), strict=True
+        ):
+            one, two = real(one).reshape(output.count, -1), real(two).reshape(output.count, -1)
             start = 0
             for part in output.channels:
                 channels = slice(start, start + part.count)

@@ -132,9 +132,15 @@ def take_marks(model: onnx.ModelProto) -> Marks:
         said = {attribute.name: attribute.s.decode() for attribute in node.attribute}
         passed[node.output[0]] = node.input[0]
         marks[said["role"]].append((said["region"], node.input[0]))
+    # What a boundary let pass to an output of the graph has that output's name from now on.
+    ends = {passed[output.name]: output.name for output in graph.output if output.name in passed}
+    for node in kept:
+        node.input[:] = [ends.get(name, name) for name in node.input]
+        node.output[:] = [ends.get(name, name) for name in node.output]
+    marks = {role: [(region, ends.get(name, name)) for region, name in pairs] for role, pairs in marks.items()}
     del graph.node[:]
     graph.node.extend(kept)
-    values = [value for value in graph.value_info if value.name not in passed]
+    values = [value for value in graph.value_info if value.name not in passed and value.name not in ends]
     del graph.value_info[:]
     graph.value_info.extend(values)
     imports = [used for used in model.opset_import if used.domain != DOMAIN]

@@ -20,10 +20,17 @@ class Grid:
     Attributes:
         imgsz: model input (height, width) in px, each a multiple of the largest stride.
         strides: px per cell of each level, ascending, e.g. (8, 16, 32).
+        pixels: whether places are in px, not normalised to the input.
     """
 
     imgsz: tuple[int, int]
     strides: tuple[int, ...]
+    pixels: bool = False
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """What px are divided by, (y, x)."""
+        return (1, 1) if self.pixels else self.imgsz
 
     @cached_property
     def levels(self) -> list[tuple[int, int]]:
@@ -61,8 +68,8 @@ class Grid:
         return self.height * self.width
 
     def centres(self) -> Floats:
-        """Anchor centres (2, height, width) float32: x, y, normalised to the input."""
-        h, w = self.imgsz
+        """Anchor centres (2, height, width) float32: x, y, in the unit."""
+        h, w = self.unit
         parts = []
         for s, (rows, cols) in zip(self.strides, self.levels, strict=True):
             y, x = np.meshgrid((np.arange(rows) + 0.5) * s / h, (np.arange(cols) + 0.5) * s / w, indexing="ij")
@@ -71,8 +78,8 @@ class Grid:
         return centres
 
     def cell(self) -> Floats:
-        """Size of one cell (2, height, width) float32: x, y, normalised to the input."""
-        h, w = self.imgsz
+        """Size of one cell (2, height, width) float32: x, y, in the unit."""
+        h, w = self.unit
         sizes = np.repeat(np.array(self.strides, np.float64), [r * c for r, c in self.levels])
         cell: Floats = np.stack([sizes / w, sizes / h]).reshape(2, self.height, self.width).astype(np.float32)
         return cell

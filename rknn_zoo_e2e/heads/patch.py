@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
 
 from torch import nn
 
 from rknn_zoo_e2e.heads.attention import attentions
 from rknn_zoo_e2e.heads.csp import Increments, blocks
 from rknn_zoo_e2e.heads.grid import Grid
-from rknn_zoo_e2e.heads.registry import tail_of
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
+from rknn_zoo_e2e.tasks.contract import find_contract
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inputs, type, parameters
 
@@ -25,20 +27,19 @@ def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def patched(model: nn.Module, imgsz: tuple[int, int], layout: str, floats: bool = True) -> Iterator[nn.Module]:
+def patched(model: nn.Module, spec: ModelSpec, layout: str, floats: bool = True) -> Iterator[nn.Module]:
     """The model with its head answering through its tail; the head itself is back when the ``with`` ends.
 
     Args:
         model: Ultralytics model, fused or not; ``model.model[-1]`` is its head, of a class that has a tail.
-        imgsz: input (height, width) in px.
-        layout: "flat" or "grid".
+        spec: of it the input's size, and whose program reads the outputs.
+        layout: "flat" or "grid"; a contract may have one of its own.
         floats: for an NPU that computes in fp16.
     """
     head = model.model[-1]
-    tail = tail_of(head)
-    assert tail is not None, f"no tail for a {type(head).__name__} head"
-    grid = Grid(imgsz, tuple(int(s) for s in head.stride))
-    with replaced(model, {f"model.{len(model.model) - 1}": tail(head, grid, layout, floats)}):
+    make_tail = resolve_name(find_contract(spec.contract).tail)
+    grid = Grid(spec.imgsz, tuple(int(s) for s in head.stride))
+    with replaced(model, {f"model.{len(model.model) - 1}": make_tail(head, grid, layout, floats)}):
         yield model
 
 

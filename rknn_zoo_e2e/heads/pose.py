@@ -56,7 +56,7 @@ class PoseTail(DetectTail):
             one = np.concatenate([xy, np.zeros((values - 2, *xy.shape[1:]))])
             return np.concatenate([one] * points)
 
-        cells = [interleaved(np.array([s / grid.imgsz[1], s / grid.imgsz[0]])) for s in grid.strides]
+        cells = [interleaved(np.array([s / grid.unit[1], s / grid.unit[0]])) for s in grid.strides]
         matrices, biases = [np.diag(c * self.scale) for c in cells], [c * self.origin for c in cells]
         self.offsets = Branch(KEY_POINTS, last, grid, matrices, biases)
         self.register_buffer("points", torch.from_numpy(interleaved(grid.centres())[None].astype(np.float32)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,9 +51,10 @@ def check_decode(model: nn.Module, spec: ModelSpec) -> float:
     stock = reference_outputs(model, x, spec)[0]
     with blocks_patched(model):
         expected = reference_outputs(model, x, spec)[0]
-        with torch.no_grad(), patched(model, spec.imgsz, "flat"):
-            actual = model(x)
-    actual = actual[0] if isinstance(actual, tuple) else actual
+        with torch.no_grad(), patched(model, spec, "flat"):
+            found = model(x)
+    given = [o.numpy() for o in (found if isinstance(found, tuple) else (found,))]
+    actual = torch.from_numpy(np.asarray(task_of(spec).form.ours(given)[0]))
     worst, moved = (float(((a - expected) * scale).abs().max()) for a in (actual, stock))
     larger = max(1.0, max(spec.imgsz) / 640)
     for what, px, limit in (("decode", worst, TOLERANCE), ("rewritten graph", moved, ROUNDING_TOLERANCE)):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Artifact, Bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, read_bundle, read_ranges
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
@@ -49,7 +49,7 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
     if artifact.log:
         files[artifact.log] = log = without_traces((bundle.path / artifact.log).read_text("utf-8", "replace")).encode()
         one = bundle.only(replace(artifact, log_sha256=digest(log)))
-    files |= {METADATA: one.metadata_text().encode(), LABELS: one.labels_text().encode()}
+    files |= {name: text.encode() for name, text in one.texts.items()}
     for name, content in files.items():
         check_private(bundle.path / name, content)
     files[SUMS] = sums_text(files).encode()
@@ -58,7 +58,7 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
 
 def files_needed(bundle: Bundle, whole: bool = False) -> list[str]:
     """Names of the files to fetch: on a board only what its NPU runs, unless ``whole``; on other machines all."""
-    return bundle.files if whole or not probe.board_soc() else [METADATA, LABELS, bundle.artifacts[0].file]
+    return bundle.files if whole or not probe.board_soc() else [*bundle.texts, bundle.artifacts[0].file]
 
 
 def sums_text(files: Mapping[str, Content]) -> str:

@@ -14,7 +14,7 @@ from packaging.version import Version
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.environment import release
 from rknn_zoo_e2e.boards.soc import find_soc
-from rknn_zoo_e2e.bundle.model import LABELS, METADATA, SUFFIX, Bundle
+from rknn_zoo_e2e.bundle.model import METADATA, SUFFIX, Bundle
 from rknn_zoo_e2e.bundle.writer import link_or_copy
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
@@ -222,7 +222,7 @@ def holds(folder: Path, bundle: Bundle, names: Iterable[str]) -> bool:
 
 def is_part(folder: Path, bundle: Bundle) -> bool:
     """Whether a folder holds nothing but files of a fetched bundle, such as what a board had fetched of it."""
-    if not folder.is_dir() or not holds(folder, bundle, [METADATA, LABELS]):
+    if not folder.is_dir() or not holds(folder, bundle, bundle.texts):
         return False
-    others = [path for path in folder.iterdir() if path.name not in (METADATA, LABELS)]
+    others = [path for path in folder.iterdir() if path.name not in bundle.texts]
     return all(path.is_file() and bundle.checksums.get(path.name) == sha256(path) for path in others)

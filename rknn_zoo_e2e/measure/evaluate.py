@@ -31,6 +31,7 @@ from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
+from rknn_zoo_e2e.vision.tensors import real
 
 
 def evaluate(
@@ -202,14 +203,15 @@ def as_ultralytics(spec: ModelSpec, outputs: Sequence[Floats]) -> Any:
     from ultralytics.nn.modules.head import Detect
 
     task = task_of(spec)
-    flat = outputs[0].reshape(1, task.outputs[0].count, -1) * task.input_scale()
+    ours = [real(output) for output in task.form.ours(outputs)]
+    flat = ours[0].reshape(1, task.outputs[0].count, -1) * task.input_scale()
     predictions = torch.from_numpy(np.ascontiguousarray(flat, np.float32))
     if spec.nms_free:
         if TASKS[spec.task].corners:
             half = predictions[:, 2:4] / 2
             predictions[:, :4] = torch.cat([predictions[:, :2] - half, predictions[:, :2] + half], 1)
         predictions = Detect(nc=len(spec.names), reg_max=1, ch=(16,)).postprocess(predictions.permute(0, 2, 1))
-    if len(outputs) == 1:
+    if len(ours) == 1:
         return predictions
-    protos = outputs[1].reshape(1, *outputs[1].shape[-3:])
+    protos = ours[1].reshape(1, *ours[1].shape[-3:])
     return predictions, torch.from_numpy(np.ascontiguousarray(protos, np.float32))

@@ -124,7 +124,7 @@ def contract(bundles: list[Bundle]) -> str:
     bundle, layouts = bundles[0], layouts_of(b.artifacts[0] for b in bundles)
     height, width = bundle.spec.imgsz
     rows = []
-    for output in task_of(bundle.spec).outputs:
+    for output in task_of(bundle.spec).form.outputs:
         start = 0
         for part in output.channels:
             rows.append((f"`{output.name}`", f"{start} to {start + part.count - 1}", part.kind, part.coordinates))

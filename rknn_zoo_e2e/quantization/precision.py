@@ -38,11 +38,13 @@ class Boundaries:
         leaves: where regions begin, the first of each counts; what leaves once more has left already.
         returns: where they end, the last of each counts; those that return nowhere end at the graph's first output.
         stem: the last tensor of the first two convolutions.
+        int8: whether outputs may be INT8: what reads them expects it.
     """
 
     leaves: Sequence[tuple[str, str]]
     returns: Sequence[tuple[str, str]] = ()
     stem: Sequence[tuple[str, str]] = ()
+    int8: bool = False
 
     def write(self, model: onnx.ModelProto) -> None:
         """Has the graph carry them."""
@@ -68,8 +70,9 @@ def int8_tensors(path: Path) -> dict[str, float]:
     """
     model = onnx.load(str(path), load_external_data=False)
     graph, inside = model.graph, set[str]()
+    outputs = {output.name for output in graph.output}
     for first, last in planned(model):
-        inside |= between(graph, first, last) | ({last} & {graph.output[0].name})
+        inside |= between(graph, first, last) | ({last} & outputs)
     stem = set().union(*(before(graph, tensor, set()) for _, tensor in Boundaries.read(model).stem))
     names = [name for name in quantised_tensors(path) if name not in inside]
     return {name: STEM_POWER if name in stem else POWER for name in names}
@@ -102,7 +105,7 @@ def planned(model: onnx.ModelProto) -> tuple[tuple[str, str], ...]:
         if start == end or start not in before(graph, end, {start}) or inner - between(graph, start, end):
             raise _unknown(f"what is computed from {start} ({region}) does not come to {end}")
     branches = {start for _, start, end in ends if end == output}
-    if graph.input[0].name in before(graph, output, branches):
+    if not said.int8 and graph.input[0].name in before(graph, output, branches):
         raise _unknown(f"of what {output} is computed from, something never leaves INT8")
     if left := returns.keys() - first.keys():
         raise _unknown(f"{min(left)} returns to INT8 without leaving it")

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rknn_zoo_e2e.errors import UsageError
-from rknn_zoo_e2e.tasks.outputs import Channels, Output, check_fit
+from rknn_zoo_e2e.tasks.contract import find_contract
+from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Floats, Indices
@@ -120,10 +121,14 @@ class Task:
 
     Args:
         spec: the model.
+
+    Attributes:
+        form: the outputs as its artifacts give them, and what turns them into :attr:`outputs`.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        self.form = find_contract(spec.contract).form_of(spec, self.outputs)
         # Whether BLAS uses one thread, as the command line has it: its other threads wait by spinning, and on a small
         # board there is better work for the cores. Then scores are bounded by a matrix product, which is quicker.
         self.one_thread = False
@@ -142,7 +147,7 @@ class Task:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """The model's outputs by name, with their channels in order."""
+        """What is decoded, by name, with the channels in order: the model's own outputs or made from them."""
         box = Channels("box", 4, "cx, cy, w, h normalised to the input (0..1)")
         scores = Channels("scores", len(self.spec.names), "0..1")
         return (Output("output0", (box, scores, *self.extra)),)
@@ -211,7 +216,7 @@ class Task:
 
     def check(self, outputs: Sequence[Raw]) -> None:
         """Raises :class:`ValueError` where the outputs are not this model's: their number, shapes or types."""
-        check_fit(outputs, self.outputs)
+        self.form.check(outputs)
 
     def decode(self, outputs: Sequence[Raw], letterbox: Letterbox, thresholds: Thresholds) -> Result:
         """The model's raw outputs to detections in source px, the same that Ultralytics' post-processing finds.
@@ -219,13 +224,14 @@ class Task:
         Their boxes lie inside the picture; one that was found in the padding has no area there.
 
         Args:
-            outputs: in the order of :attr:`outputs`, layout flat or grid; passed by :meth:`check`.
+            outputs: the model's, in any layout; passed by :meth:`check`.
             letterbox: of the picture they were made from.
 
         Raises:
             FloatingPointError: a score of any anchor, or whatever a detection depends on, is no number or none that
                 can be meant. Of anchors below the threshold nothing else is looked at.
         """
+        outputs = self.form.ours(outputs)
         output = outputs[0].reshape(len(self.scale), -1)
         found = self.candidates(output, thresholds)
         kept = best_first(found.scores) if self.spec.nms_free else self.suppress(found, thresholds)

@@ -30,9 +30,9 @@ class SegmentTask(Task):
     def check(self, outputs: Sequence[Raw]) -> None:
         """Raises :class:`ValueError`, too, where the prototypes are no map of the input's proportions."""
         super().check(outputs)
-        height, width = outputs[1].shape[-2:]
-        if len(outputs[1].shape) != 4 or height * self.spec.imgsz[1] != width * self.spec.imgsz[0]:
-            raise ValueError(f"output1 of shape {outputs[1].shape} for an input of {self.spec.imgsz}")
+        shape, name = outputs[-1].shape, self.form.outputs[-1].name
+        if len(shape) != 4 or shape[-2] * self.spec.imgsz[1] != shape[-1] * self.spec.imgsz[0]:
+            raise ValueError(f"{name} of shape {shape} for an input of {self.spec.imgsz}")
 
     def finish(
         self,

@@ -32,6 +32,9 @@ class ModelSpec:
         skeleton: pairs of key points to join when drawing.
         masks: prototypes of a segment model.
         nms_free: its head gives one box an object (YOLO26's one-to-one head), so nothing is suppressed.
+        contract: whose program reads its outputs (:mod:`rknn_zoo_e2e.tasks.contract`).
+        levels: pyramid levels of its head; the coarsest has the stride, each finer one half of it.
+        bins: of which its head gives each side of a box a distribution; 1 where it gives the side itself.
         notes: what was put right while the checkpoint was read, a sentence each; not kept in a bundle.
     """
 
@@ -44,6 +47,9 @@ class ModelSpec:
     skeleton: tuple[tuple[int, int], ...] = ()
     masks: int = 0
     nms_free: bool = False
+    contract: str = "ultralytics"
+    levels: int = 3
+    bins: int = 16
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def to_metadata(self) -> dict[str, Any]:
@@ -60,6 +66,9 @@ class ModelSpec:
             # Boxes come undecided, (1, C, A): Ultralytics must not take them for its own (1, 300, 6).
             "end2end": False,
             "nms_free": self.nms_free,
+            "contract": self.contract,
+            "levels": self.levels,
+            "bins": self.bins,
         }
         if self.kpt_shape:
             data["kpt_shape"] = list(self.kpt_shape)
@@ -119,6 +128,9 @@ class ModelSpec:
             skeleton=tuple((int(a), int(b)) for a, b in data.get("skeleton", ())),
             masks=int(data.get("masks", 0)),
             nms_free=bool(data.get("nms_free", False)),
+            contract=str(data.get("contract", "ultralytics")),
+            levels=int(data.get("levels", 3)),
+            bins=int(data.get("bins", 16)),
         )
 
 

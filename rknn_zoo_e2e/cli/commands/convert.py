@@ -33,6 +33,14 @@ def convert(
             "Default: grid on rv*, flat elsewhere."
         ),
     ] = None,
+    contract: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="READER",
+            help="Whose program reads the outputs: ultralytics (and this one), frigate, or model-zoo (rknn_model_zoo).",
+        ),
+    ] = "ultralytics",
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Builds side by side.")] = 1,
     executor: Annotated[
         str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")
@@ -64,6 +72,7 @@ def convert(
             calib=calib,
             calib_images=calib_images,
             layout=layout,
+            contract=contract,
             jobs=jobs,
             executor=executor,
             out=out,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
+from rknn_zoo_e2e.tasks.contract import DEFAULT
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.conversion.pipeline import Conversion
@@ -19,6 +20,8 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
     """A row an artifact."""
     height, width = bundle.spec.imgsz
     title = f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {layouts_text(artifacts)}"
+    if bundle.spec.contract != DEFAULT:
+        title += f", for {bundle.spec.contract}"
     table = Table(title=title, title_justify="left")
     for heading in ("SoC", "precision", "file"):
         table.add_column(heading, no_wrap=heading != "file", overflow="fold")
