@@ -51,11 +51,6 @@ def single(
         shapes_rknn_model
     """
     whole = read_bundle(Path(bundle))
-    if whole.layout != "flat":
-        raise UserError(
-            f"{whole.path} has layout {whole.layout}, which Ultralytics cannot read.",
-            f"Build it with: e2erknn convert {shlex.quote(whole.spec.name)} --layout flat --overwrite",
-        )
     alone = len(whole.artifacts) == 1
     soc = find_soc(soc).name if soc else None if alone else board_soc()
     soc = next((a.soc for a in whole.artifacts if soc and runs_on(a.soc, soc)), soc)
@@ -63,11 +58,19 @@ def single(
         held = ", ".join(dict.fromkeys(a.soc for a in whole.artifacts))
         raise UserError("This is no Rockchip board, so the SoC must be named.", f"Choose soc from: {held}.")
     artifact = whole.artifact(soc, precision)
+    if artifact.layout != "flat":
+        model = shlex.quote(whole.spec.name)
+        raise UserError(
+            f"{whole.path / artifact.file} has layout {artifact.layout}, which Ultralytics cannot read.",
+            f"Build it with: e2erknn convert {model} --soc {artifact.soc} --layout flat",
+        )
     if alone:
         return whole.path
     check_file(whole, artifact.file, artifact.sha256)
     target = Path(out or whole.path.parent) / f"{Path(artifact.file).stem}{SUFFIX}"
-    part = Bundle(target, whole.spec, whole.layout, whole.weights_sha256, whole.onnx_sha256, [artifact], whole.origin)
+    part = Bundle(
+        target, whole.spec, whole.onnx_layout, whole.weights_sha256, whole.onnx_sha256, [artifact], whole.origin
+    )
     if not target.exists():
         names = (whole.onnx.name, *artifact.files)
         write_bundle(part, {name: whole.path / name for name in names if name})

@@ -88,10 +88,10 @@ class Cache:
 
 def rows_of(model: str, options: Options, cache: Cache, output: Output) -> Iterator[Row]:
     """One row a SoC, built or from the cache."""
-    assert options.imgsz is not None
+    assert options.imgsz is not None and options.layout is not None
     size = "{},{}".format(*options.imgsz)
     with work_folder() as work, Preparer() as preparer:
-        graphs = preparer.export(resolve(model), options, work)
+        graphs = preparer.export(resolve(model), options, options.layout, work)
         digests = {path: sha256(path) for path in graphs.files.values()}
         for build in preparer.builds(graphs, options, options.socs, from_shapes(2, pose=False)):
             row = Row(Path(model).stem, size, build.job.soc, options.layout, digests[build.job.onnx])

@@ -31,9 +31,8 @@ def test_report_has_the_documented_shape(converted: Path):
     for document in json.loads((converted / "report.json").read_text()):
         assert {"model", "task", "bundle", "artifacts"} <= document.keys()
         (artifact,) = document["artifacts"]
-        assert {"soc", "precision", "file", "sha256", "bytes", "toolkit", "placement", "parity", "seconds"} == set(
-            artifact
-        )
+        known = {"soc", "precision", "layout", "file", "sha256", "bytes", "toolkit", "placement", "parity", "seconds"}
+        assert known == set(artifact) and artifact["layout"] == "flat"
         assert (
             artifact["parity"]["passed"] and artifact["parity"]["recall"] > 0.9 and artifact["parity"]["detections"] > 5
         )

@@ -49,6 +49,15 @@ DOCKER_RUN = (
 ELSEWHERE = {
     "pip install '.[convert]'": ("scripts/test.sh", "make_venv .test/venv convert,test"),
     "pip install --no-compile '.[board]'": ("scripts/check_board_install.sh", "pip install --no-compile"),
+    "cmake -S cpp -B build && cmake --build build": ("tests/cpp/conftest.py", '["cmake", "-S", CPP, "-B", folder'),
+    "build/app/e2erknn-run yolov8n-pose_rknn_model/yolov8n-pose-rk3566-int8.rknn image.jpg --out drawn": (
+        "tests/cpp/test_cpp_run.py",
+        "def test_what_is_drawn_looks_like_demos(",
+    ),
+    "e2erknn convert shapes-pose --soc rk3566,rv1106": (
+        "tests/test_layouts.py",
+        'run("convert", "shapes-pose", "--soc", "rk3566,rv1106"',
+    ),
     "docker build --platform linux/amd64 -t e2erknn .": ("scripts/check_dockerfile.sh", "Dockerfile"),
     DOCKER_RUN: ("scripts/check_dockerfile.sh", "convert shapes --soc rk3566"),
     "e2erknn fetch yolov8n coco128": ("tests/test_fetch.py", "def test_coco128_calibrates_official_models("),

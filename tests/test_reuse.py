@@ -35,6 +35,7 @@ GIVEN = [
     ({"calibration": OTHERS}, False),
     ({"options": replace(OPTIONS, precision="fp16")}, False),
     ({"options": replace(OPTIONS, layout="grid")}, False),
+    ({"options": replace(OPTIONS, layout="flat")}, True),  # what rk3566 has where none is asked for
     ({"options": replace(OPTIONS, verify=False)}, True),
     ({"options": replace(OPTIONS, jobs=4, time_limit=60, overwrite=True, out=Path("elsewhere"))}, True),
 ]

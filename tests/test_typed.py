@@ -83,6 +83,7 @@ OPTIONS = [
     ({"precision": "INT8"}, "precision", "int8"),
     ({"precision": " Fp16 "}, "precision", "fp16"),
     ({"layout": "GRID"}, "layout", "grid"),
+    ({"layout": None}, "layout", None),  # each SoC's own
     ({"imgsz": [320, 640]}, "imgsz", (320, 640)),
     ({"calib_images": np.int32(5)}, "calib_images", 5),
     ({"calib": "~"}, "calib", Path.home()),
@@ -109,7 +110,6 @@ NO_OPTIONS = [
     ({"precision": 8}, "not a precision"),
     ({"precision": "fp16", "socs": "rk3566,rv1106"}, "no fp16"),
     ({"layout": "round"}, "not a layout"),
-    ({"layout": None}, "not a layout"),
     ({"imgsz": 8224}, "larger than 8192"),
     ({"imgsz": (64, 10**8)}, "larger than 8192"),
     ({"imgsz": 600}, "--imgsz 608"),

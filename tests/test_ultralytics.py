@@ -160,9 +160,9 @@ def test_narrowing_refuses_what_it_cannot_do(tmp_path: Path, monkeypatch):
     (whole.path / "x-rk3588-int8.rknn").write_bytes(b"other")
     with pytest.raises(UserError, match="checksum differs"):
         single(whole.path, "rk3588")
-    whole.layout = "grid"
+    whole.artifacts[1].layout = "grid"
     write_bundle(whole, {})
-    with pytest.raises(UserError, match="layout grid"):
+    with pytest.raises(UserError, match=r"layout grid.*--soc rk3588 --layout flat"):
         single(whole.path, "rk3588")
 
 

@@ -1,4 +1,4 @@
-// The custom string of a .rknn: what the model is, as rknn_zoo_e2e/conversion/prepare_worker.py writes it.
+// The custom string of a .rknn: what the model is, as rknn_zoo_e2e/conversion/custom_string.py writes it.
 // AGPL-3.0-only with the additional permission in cpp/LICENSE-EXCEPTION.
 #include <cmath>
 #include <stdexcept>

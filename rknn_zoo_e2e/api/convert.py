@@ -75,7 +75,7 @@ def convert(
     imgsz: int | str | Sequence[int] | None = None,
     calib: str | os.PathLike[str] | None = None,
     calib_images: int | None = None,
-    layout: str = "flat",
+    layout: str | None = None,
     out: str | os.PathLike[str] = ".",
     verify: bool = True,
     overwrite: bool = False,
@@ -95,7 +95,7 @@ def convert(
         imgsz: input side or (height, width) in px, the training size by default; a text as the command takes it too.
         calib: folder, data.yaml or list of pictures like those the model will see.
         calib_images: how many of them to calibrate with; None for 40, or all if there are fewer.
-        layout: "flat" (Ultralytics' order) or "grid".
+        layout: "flat" (Ultralytics' order) or "grid"; by default grid on rv* chips, flat elsewhere.
         out: folder the bundle goes into.
         verify: compare with fp32; fp16 needs ``calib`` for it, or a model of the zoo.
         overwrite: replace a bundle made from something else.

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from rknn_zoo_e2e.errors import UsageError
 
-# All their NPUs keep 16 int8 (8 fp16) channels together; a map whose channels fill whole blocks is reshaped for free.
-BLOCK = 16
-
 
 @dataclass(frozen=True)
 class Soc:
@@ -26,6 +23,8 @@ class Soc:
         reshapes: cells (height x width) of the largest map its NPU reshapes, larger ones are left to the CPU; None
             where there is no limit.
         python: Rockchip's Python runtime, rknn-toolkit-lite2, knows it (2.5.0's config/cpu_npu_mapper.yml).
+        block: bytes of channels its NPU keeps together: 16 are 16 int8, 8 int16 or 8 fp16 channels. A map whose
+            channels fill whole blocks is reshaped for free.
     """
 
     name: str
@@ -35,31 +34,56 @@ class Soc:
     aligned: bool = False
     reshapes: int | None = None
     python: bool = True
+    block: int = 16
 
     @property
     def fp16(self) -> bool:
         """Whether the NPU computes in fp16; one that does not decodes boxes without a division (``heads.dfl``)."""
         return self.tail == "fp16"
 
+    @property
+    def vision(self) -> bool:
+        """Whether it is of the line for cameras, which are programmed in C and C++."""
+        return self.name.startswith("rv")
 
-# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables.
+    @property
+    def library(self) -> str:
+        """Rockchip's runtime on it: the one of 64 bits, or the small one, which Python cannot call."""
+        return "librknnrt" if self.python else "librknnmrt"
+
+    @property
+    def layout(self) -> str:
+        """The layout of its artifacts where none is asked for.
+
+        Of a flat output an integer NPU does not say in which order it lies, so that C++ reads a grid in its place;
+        elsewhere it is Ultralytics' order, which its own runtime reads.
+        """
+        return "grid" if self.vision else "flat"
+
+
+# Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables
+# (blocks: "NativeShape" in the build log; rk3566's, rk3588's and rv1106's also as their runtimes report them).
 SOCS = {
     soc.name: soc
     for soc in (
         Soc("rk3562", 1, "fp16"),
-        Soc("rk3566", 1, "fp16", softmax=False),
-        Soc("rk3568", 1, "fp16", softmax=False),
+        Soc("rk3566", 1, "fp16", softmax=False, block=8),
+        Soc("rk3568", 1, "fp16", softmax=False, block=8),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
         Soc("rv1103", 1, "int16", aligned=True, reshapes=8192, python=False),
-        Soc("rv1103b", 1, "int8", python=False),
+        Soc("rv1103b", 1, "int8", python=False, block=8),
         Soc("rv1106", 1, "int16", aligned=True, reshapes=8192, python=False),
-        Soc("rv1106b", 1, "int8", python=False),
+        Soc("rv1106b", 1, "int8", python=False, block=8),
         Soc("rv1126b", 1, "fp16"),
     )
 }
 
+# Channels that fill whole blocks on every NPU, whatever their type: one graph serves many SoCs.
+BLOCK = max(soc.block for soc in SOCS.values())
+
 PRECISIONS = ("int8", "fp16")
+LAYOUTS = ("flat", "grid")
 
 # Other names of a SoC's NPU: grades, packages and cut-down chips that run its files.
 SAME_NPU = {

@@ -6,6 +6,7 @@ Read by :mod:`~rknn_zoo_e2e.bundle.reader`, written by :mod:`~rknn_zoo_e2e.bundl
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rknn_zoo_e2e.files.yaml_data import write_yaml
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4  # earlier ones are read too (bundle.formats)
 SUFFIX = "_rknn_model"  # of the folder's name; Ultralytics recognises RKNN models by it
 ZOO_KEY = "zoo"  # metadata key: name of the zoo model the checkpoint was (proven, or as the user said)
 METADATA, LABELS, ONNX = "metadata.yaml", "labels.txt", "model.onnx"
@@ -29,6 +30,9 @@ class Artifact:
         file: name inside the bundle.
         toolkit: version of rknn-toolkit2.
         fingerprint: digest of all inputs of the build; an artifact with the same fingerprint is not built again.
+        layout: "flat", whose first output is (1, C, A), or "grid", whose is (1, C, H, W).
+        left_out: which of "names" and "skeleton" the custom string of its file had no room for; None where nobody noted
+            that (bundles of format 3).
         hybrid: regions that are not INT8, [first tensor, last tensor].
         calibration: file with the calibration's ranges inside the bundle, "" for fp16.
         log: file with the vendor's build log inside the bundle.
@@ -47,6 +51,8 @@ class Artifact:
     bytes: int
     toolkit: str
     fingerprint: str
+    layout: str = "flat"
+    left_out: list[str] | None = None
     hybrid: list[list[str]] = field(default_factory=list)
     calibration: str = ""
     calibration_sha256: str = ""
@@ -77,8 +83,16 @@ class Artifact:
 
     def report(self) -> dict[str, Any]:
         """Its entry in the JSON of convert and inspect."""
-        keys = ("soc", "precision", "file", "sha256", "bytes", "toolkit", "placement", "parity")
+        keys = ("soc", "precision", "layout", "file", "sha256", "bytes", "toolkit", "placement", "parity")
         return {**{key: getattr(self, key) for key in keys}, "seconds": round(sum(self.seconds.values()), 2)}
+
+
+def layouts_of(artifacts: Iterable[Artifact]) -> dict[str, list[str]]:
+    """Layout -> the SoCs that have it, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for artifact in artifacts:
+        found.setdefault(artifact.layout, {})[artifact.soc] = None
+    return {layout: [*socs] for layout, socs in found.items()}
 
 
 @dataclass
@@ -87,7 +101,7 @@ class Bundle:
 
     Attributes:
         path: its folder.
-        layout: "flat" or "grid".
+        onnx_layout: of ``model.onnx``, "flat" or "grid"; artifacts of another layout have a graph of their own.
         weights_sha256: of the checkpoint.
         onnx_sha256: of ``model.onnx``.
         origin: further entries of ``metadata.yaml`` (version, date, licence, ...).
@@ -95,7 +109,7 @@ class Bundle:
 
     path: Path
     spec: ModelSpec
-    layout: str
+    onnx_layout: str
     weights_sha256: str
     onnx_sha256: str
     artifacts: list[Artifact] = field(default_factory=list)
@@ -166,9 +180,9 @@ class Bundle:
             # Ultralytics multiplies normalised coordinates by the input size where this says 8, whatever the precision.
             "args": {"batch": 1, "quantize": 8, "imgsz": list(self.spec.imgsz)},
             "format_version": FORMAT_VERSION,
-            "layout": self.layout,
             "outputs": outputs,
             "weights_sha256": self.weights_sha256,
+            "onnx_layout": self.onnx_layout,
             "onnx_sha256": self.onnx_sha256,
             "artifacts": [vars(a) for a in self.artifacts],
         }

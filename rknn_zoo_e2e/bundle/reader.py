@@ -15,7 +15,8 @@ from rknn_zoo_e2e.bundle.checks import (
     check_size,
     names_outside_files,
 )
-from rknn_zoo_e2e.bundle.model import FORMAT_VERSION, LABELS, METADATA, ONNX, SUFFIX, Artifact, Bundle
+from rknn_zoo_e2e.bundle.formats import READABLE, present
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, ONNX, SUFFIX, Artifact, Bundle
 from rknn_zoo_e2e.bundle.schema import CALIBRATION, check_manifest, read_manifest
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.validation import shown
@@ -56,10 +57,10 @@ def read_bundle(path: Path) -> Bundle:
         raise UserError(f"{path} is not a bundle (it has no {METADATA}).", fix)
     check_kind(path, METADATA)
     try:
-        data = read_manifest(path / METADATA)
-        if data.get("format_version") != FORMAT_VERSION:
-            version = shown(data.get("format_version"))
-            what = f"{path} has bundle format {version}; this e2erknn reads {FORMAT_VERSION}."
+        held = read_manifest(path / METADATA)
+        if (data := present(held)) is None:
+            version = shown(held.get("format_version"))
+            what = f"{path} has bundle format {version}; this e2erknn reads {READABLE}."
             raise UserError(what, "Build it again with: e2erknn convert")
         if names_outside_files(data.get("artifacts")):
             raise UserError(f"{path} names files outside itself.", DO_NOT_USE)
@@ -68,9 +69,9 @@ def read_bundle(path: Path) -> Bundle:
     except (OSError, ValueError) as error:
         fix = "Do not use it unless you made it; build it again with: e2erknn convert"
         raise UserError(f"{path / METADATA} is damaged ({error}).", fix) from error
-    keys = {*spec.to_metadata(), "args", "format_version", "layout", "outputs", "artifacts"}
-    origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_sha256"}}
-    bundle = Bundle(path, spec, data["layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
+    keys = {*spec.to_metadata(), "args", "format_version", "outputs", "artifacts"}
+    origin = {k: v for k, v in data.items() if k not in keys | {"weights_sha256", "onnx_layout", "onnx_sha256"}}
+    bundle = Bundle(path, spec, data["onnx_layout"], data["weights_sha256"], data["onnx_sha256"], artifacts, origin)
     for name in bundle.files:
         check_kind(path, name)
     labels = path / LABELS

@@ -8,10 +8,12 @@ from typing import Any
 
 from rknn_zoo_e2e.files.validation import (
     anything,
+    choice,
     either,
     exactly,
     listed,
     mapping,
+    nullable,
     number,
     shown,
     text,
@@ -36,6 +38,7 @@ SHA256 = text(64, re.compile("[0-9a-f]{64}"))
 WORD = text(20, re.compile("[a-z0-9]+"))
 STEM = r"(?!.:)[^/\\]+"  # no folder, and no drive of Windows
 NAME = text(250, re.compile(STEM))
+LAYOUT = choice("flat", "grid")
 
 
 def file(suffix: str) -> Any:
@@ -74,6 +77,8 @@ ARTIFACT = mapping(
         "bytes": COUNT,
         "toolkit": text(30, re.compile(r"\d[\w.+-]*")),
         "fingerprint": text(64, re.compile("[0-9a-f]*")),
+        "layout": LAYOUT,
+        "left_out": nullable(listed(choice("names", "skeleton"), 2)),
         "hybrid": HYBRID,
         "calibration": either(exactly(""), file("json")),
         "calibration_sha256": either(exactly(""), SHA256),
@@ -121,8 +126,8 @@ MODEL_OPTIONAL = frozenset({"kpt_shape", "skeleton", "masks"})
 METADATA = mapping(
     {
         **MODEL,
-        "layout": text(10, re.compile("flat|grid")),
         "weights_sha256": SHA256,
+        "onnx_layout": LAYOUT,
         "onnx_sha256": SHA256,
         "artifacts": listed(ARTIFACT, MOST_ARTIFACTS),
         "license": text(),

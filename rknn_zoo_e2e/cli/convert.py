@@ -30,7 +30,7 @@ def convert_models(
     imgsz: str | None,
     calib: Path | None,
     calib_images: int | None,
-    layout: str,
+    layout: str | None,
     jobs: int,
     executor: str | None,
     out: Path,

@@ -39,7 +39,7 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
     ]
     sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
     facts = read.metadata()
-    keys = ("layout", "imgsz", "outputs", "weights_sha256", "onnx_sha256", "versions")
+    keys = ("imgsz", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
     document = read.report() | {key: facts.get(key) for key in keys}
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
     output.emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)

@@ -36,12 +36,16 @@ class Build:
         job: what the toolkit is asked for; its ``rknn`` is where the artifact goes.
         checks: pictures to verify with, none to skip.
         time_limit: seconds without progress after which a stage counts as hung.
+        layout: "flat" or "grid".
+        left_out: what its custom string has no room for (:mod:`rknn_zoo_e2e.conversion.custom_string`).
     """
 
     job: BuildJob
     spec: ModelSpec
     checks: Sequence[Check] = ()
     time_limit: float = TIME_LIMIT
+    layout: str = "flat"
+    left_out: tuple[str, ...] = ()
 
     @property
     def rknn(self) -> Path:

@@ -52,7 +52,7 @@ class BundleBuilder:
         self.bundle = Bundle(
             request.target,
             graphs.spec,
-            request.options.layout,
+            graphs.layout,
             request.weights,
             digest,
             kept,
@@ -99,10 +99,10 @@ def kept_beside(request: Request, held: Bundle | None, onnx_sha256: str) -> tupl
     reused = request.reusable(held)
     if held.onnx_sha256 == onnx_sha256:
         return held.artifacts, reused
-    others = [a for a in held.artifacts if not request.asks_for(a) or a.soc in reused]
+    others = request.staying(held)
     if others and not request.options.overwrite:
         raise UserError(
-            f"{request.target} holds builds of another graph (other weights, imgsz, layout or version): "
+            f"{request.target} holds builds of another graph (other weights, imgsz or version): "
             f"{', '.join(f'{a.soc} {a.precision}' for a in others)}.",
             "Give another folder with -o, or --overwrite to replace them.",
         )
@@ -134,6 +134,8 @@ def artifact_of(
         bytes=build.rknn.stat().st_size,
         toolkit=result.toolkit,
         fingerprint=fingerprint,
+        layout=build.layout,
+        left_out=list(build.left_out),
         hybrid=[list(pair) for pair in job.hybrid],
         calibration=calibration,
         calibration_sha256=calibration_sha256,

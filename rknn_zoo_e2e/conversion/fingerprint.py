@@ -14,7 +14,7 @@ from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.quantization.calibration import Calibration
 
-RECIPE = 6  # raised whenever the graph or the precision plan changes
+RECIPE = 7  # raised whenever the graph, the precision plan or the custom string changes
 # Whose code shapes an artifact: the toolkit compiles it, torch writes the graph of Ultralytics' layers, onnx rewrites
 # it for a SoC. (ONNX Runtime only measures ranges, equal but for rounding whatever its version.) Our own part is told
 # by RECIPE: most of our releases change nothing of what is built.
@@ -54,7 +54,7 @@ def fingerprint(
         "soc": soc.name,
         "precision": options.precision,
         "imgsz": imgsz,
-        "layout": options.layout,
+        "layout": options.layout_of(soc),
         "calibration": calibration.digest if calibration and options.precision == "int8" else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -15,12 +15,14 @@ class Graphs:
     Attributes:
         spec: the model's facts.
         main: file of the patched graph.
+        layout: its layout, "flat" or "grid".
         own: SoC -> file of its own graph, for those that need another.
         trained_size: whether their input has the size the model was trained at.
     """
 
     spec: ModelSpec
     main: Path
+    layout: str
     own: dict[str, Path] = field(default_factory=dict)
     trained_size: bool = True
 

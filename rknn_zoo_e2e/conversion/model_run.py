@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import Soc
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Artifact, Bundle
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.conversion.build import Build
 from rknn_zoo_e2e.conversion.bundle_builder import BundleBuilder
+from rknn_zoo_e2e.conversion.custom_string import LIMIT
 from rknn_zoo_e2e.conversion.executor import Executor
 from rknn_zoo_e2e.conversion.options import artifact_name
 from rknn_zoo_e2e.conversion.prepare_client import Preparer
@@ -25,6 +26,7 @@ from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.progress import Timed, Tracker
 from rknn_zoo_e2e.quantization.calibration import Calibration
 
+PARTS = {"names": "names of its classes", "skeleton": "skeleton"}
 Run = Callable[[Executor, Flag], None]  # one build, from the toolkit into the bundle
 
 
@@ -117,12 +119,15 @@ class ModelRun:
         folder = self._files.enter_context(work_folder())
         timed = Timed(self.tracker.of(self.model))
         with Preparer(timed, cancelled, self.options.time_limit) as preparer:
-            graphs = preparer.export(self.request.source, self.options, folder)
+            layout = self.request.graph_layout(self.bundle)
+            graphs = preparer.export(self.request.source, self.options, layout, folder)
             for note in graphs.spec.notes:
                 self.tracker.note(f"{graphs.spec.name}: {note}")
             builder = BundleBuilder(self.request, self.bundle, graphs)
             self.reused = builder.reused
             builds = preparer.builds(graphs, self.options, builder.missing, self.request.calibration)
+            for note in left_out_of(builds):
+                self.tracker.note(note)
         self.seconds = timed.seconds()
         return builder, builds
 
@@ -176,3 +181,16 @@ class ModelRun:
             self.request.calibration,
             self.request.unverified,
         )
+
+
+def left_out_of(builds: Sequence[Build]) -> list[str]:
+    """What to say of artifacts that do not hold all of what a lone ``.rknn`` could, a sentence each kind."""
+    files: dict[tuple[str, ...], list[str]] = {}
+    for build in builds:
+        if build.left_out:
+            files.setdefault(build.left_out, []).append(build.rknn.name)
+    return [
+        f"{', '.join(names)} cannot hold the {' and the '.join(PARTS[part] for part in parts)} (the vendor's limit for "
+        f"such text is {LIMIT:,} bytes): on a board keep {METADATA} and {LABELS} beside it."
+        for parts, names in files.items()
+    ]

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rknn_zoo_e2e.boards.soc import Soc, check_precision, find_soc
+from rknn_zoo_e2e.boards.soc import LAYOUTS, Soc, check_precision, find_soc
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
 from rknn_zoo_e2e.media.dataset import check_there
 from rknn_zoo_e2e.tasks.spec import check_imgsz, read_imgsz, split
-
-LAYOUTS = ("flat", "grid")
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class Options:
         imgsz: input (height, width) in px, None for the training size.
         calib: folder, data.yaml or list of pictures; None for the model's own set.
         calib_images: how many of them to use, None for 40 or as many as there are.
+        layout: "flat" or "grid", None for each SoC's own (:attr:`~rknn_zoo_e2e.boards.soc.Soc.layout`).
         out: folder the bundle goes into.
         jobs: builds side by side.
         verify: compare each build with fp32.
@@ -38,7 +37,7 @@ class Options:
     imgsz: tuple[int, int] | None = None
     calib: Path | None = None
     calib_images: int | None = None
-    layout: str = "flat"
+    layout: str | None = None
     jobs: int = 1
     out: Path = Path(".")
     verify: bool = True
@@ -53,7 +52,7 @@ class Options:
         imgsz: object = None,
         calib: object = None,
         calib_images: object = None,
-        layout: object = "flat",
+        layout: object = None,
         jobs: object = 1,
         out: object = ".",
         verify: bool = True,
@@ -75,7 +74,7 @@ class Options:
             imgsz=read_imgsz(imgsz),
             calib=None if calib is None else user_path(calib, "--calib"),
             calib_images=None if calib_images is None else whole(calib_images, "--calib-images"),
-            layout=word(layout),
+            layout=None if layout is None else word(layout),
             jobs=whole(jobs, "--jobs"),
             out=user_path(out, "--out"),
             verify=verify,
@@ -95,10 +94,14 @@ class Options:
             check_precision(soc, self.precision)
         if self.imgsz is not None:
             check_imgsz(self.imgsz)
-        if self.layout not in LAYOUTS:
+        if self.layout not in (None, *LAYOUTS):
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
         if self.calib is not None:
             check_there(self.calib)
+
+    def layout_of(self, soc: Soc) -> str:
+        """Of what is built for a SoC."""
+        return self.layout or soc.layout
 
     def builds_of(self, model: str) -> list[str]:
         """Names of all builds of a model."""

@@ -21,13 +21,13 @@ class Preparer(Isolated):
     who = "The preparation"
     log_is = "what was printed"
 
-    def export(self, source: Source, options: Options, work: Path) -> Graphs:
-        """The model's facts and its graphs, written to ``work``.
+    def export(self, source: Source, options: Options, layout: str, work: Path) -> Graphs:
+        """The model's facts and its graphs, written to ``work``; ``layout`` is that of the first.
 
         Raises:
             UserError: the checkpoint is no model this tool converts, or reading or exporting it failed.
         """
-        graphs: Graphs = self.call("export", (source, options, work))
+        graphs: Graphs = self.call("export", (source, options, layout, work))
         return graphs
 
     def builds(

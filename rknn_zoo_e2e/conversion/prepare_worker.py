@@ -6,7 +6,6 @@ hang or run out of memory on what somebody trained, and what they took is given 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -16,6 +15,7 @@ from rknn_zoo_e2e.boards.soc import Soc
 from rknn_zoo_e2e.bundle.model import ONNX
 from rknn_zoo_e2e.bundle.schema import HYBRID, LARGEST, check_model
 from rknn_zoo_e2e.conversion.build import Build, Check
+from rknn_zoo_e2e.conversion.custom_string import custom_string
 from rknn_zoo_e2e.conversion.graphs import Graphs
 from rknn_zoo_e2e.conversion.options import Options, artifact_name
 from rknn_zoo_e2e.conversion.verify import EXPECTED_THRESHOLDS
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 VERIFY_PICTURES = 6
-CUSTOM_STRING_LIMIT = 1024  # the toolkit's, characters
 
 
-def export(enter: Progress, source: Source, options: Options, work: Path) -> Graphs:
-    """Writes the graph, and beside it those for SoCs that need another.
+def export(enter: Progress, source: Source, options: Options, layout: str, work: Path) -> Graphs:
+    """Writes the graph, in that layout, and beside it those for SoCs that need another.
 
     Raises:
         UserError: the checkpoint is no model this tool converts.
@@ -60,19 +59,20 @@ def export(enter: Progress, source: Source, options: Options, work: Path) -> Gra
     enter("patch")
     check_decode(model, spec)
     enter("export")
-    export_onnx(model, spec, options.layout, onnx)
+    export_onnx(model, spec, layout, onnx)
     graphs: dict[str, Path] = {}
     attends, has_bins = bool(attentions(model)), model.model[-1].reg_max > 1
-    needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16) for s in options.socs}
-    for need in sorted({*needs.values()} - {(False, False)}):
-        softmax_free, integer = need
-        own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}"
+    needs = {s.name: (attends and not s.softmax, has_bins and not s.fp16, options.layout_of(s)) for s in options.socs}
+    for need in sorted({*needs.values()} - {(False, False, layout)}):
+        softmax_free, integer, its_layout = need
+        other = f"-{its_layout}" if its_layout != layout else ""
+        own = work / f"model{'-softmax-free' * softmax_free}{'-integer' * integer}{other}"
         with attention_patched(model, spec.imgsz) if softmax_free else nullcontext():
-            export_onnx(model, spec, options.layout, own, floats=not integer)
+            export_onnx(model, spec, its_layout, own, floats=not integer)
         # Named by its content, as a calibration is: a kept artifact never finds another one in its place.
         named = own.rename(f"{own}-{sha256(own)[:8]}.onnx")
         graphs |= {soc: named for soc, its in needs.items() if its == need}
-    exported = Graphs(spec, onnx, graphs, options.imgsz is None or is_trained_size(model, spec, source))
+    exported = Graphs(spec, onnx, layout, graphs, options.imgsz is None or is_trained_size(model, spec, source))
     for path in exported.files.values():
         if (size := path.stat().st_size) > LARGEST[".onnx"]:
             raise UserError(
@@ -109,7 +109,8 @@ def plan_builds(
     ranges = ranges_of(enter, dict.fromkeys(measured_on.values()), pictures) if int8 else {}
     builds = []
     for soc in socs:
-        graph = graphs[soc.name]
+        graph, layout = graphs[soc.name], options.layout_of(soc)
+        said, left_out = custom_string(spec, soc.name, layout)
         job = BuildJob(
             onnx=graph,
             soc=soc.name,
@@ -118,9 +119,9 @@ def plan_builds(
             pictures=pictures,
             ranges=ranges.get(measured_on[soc.name]),
             rknn=onnx.parent / f"{artifact_name(spec.name, soc.name, options.precision)}.rknn",
-            custom_string=essentials(spec, soc, options.layout),
+            custom_string=said,
         )
-        builds.append(Build(job, spec, checks, options.time_limit))
+        builds.append(Build(job, spec, checks, options.time_limit, layout, left_out))
     return builds
 
 
@@ -191,14 +192,6 @@ def check_buildable(spec: ModelSpec, source: Source, options: Options) -> None:
             f"{source.path} is {wrong}: it is your own, and the zoo's calibration pictures are not for it.",
             "Add --calib with a folder of 20 to 100 pictures like those it will see, a data.yaml or a list.txt.",
         )
-
-
-def essentials(spec: ModelSpec, soc: Soc, layout: str) -> str:
-    """What a lone ``.rknn`` says of itself: JSON, with the class names (one a line) as far as they fit."""
-    facts: dict[str, object] = {"soc": soc.name, "task": spec.task, "imgsz": spec.imgsz, "layout": layout}
-    facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
-    named = json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":"))
-    return named if len(named) < CUSTOM_STRING_LIMIT else json.dumps(facts, separators=(",", ":"))
 
 
 def verbs_of(enter: Progress) -> dict[str, Callable[[Any], object]]:

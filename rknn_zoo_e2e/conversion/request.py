@@ -115,6 +115,24 @@ class Request:
             if self.asks_for(a) and (a.soc, a.fingerprint) in good and (a.parity or not self.verifies)
         }
 
+    def staying(self, bundle: Bundle) -> list[Artifact]:
+        """What of a bundle, as :meth:`look` gives it, is not built now."""
+        reused = self.reusable(bundle)
+        return [a for a in bundle.artifacts if not self.asks_for(a) or a.soc in reused]
+
+    def graph_layout(self, bundle: Bundle | None) -> str:
+        """The layout ``model.onnx`` is to have: that which is there where artifacts stay that were made with it.
+
+        Else that of all that is asked for, and where they differ flat.
+
+        Args:
+            bundle: as :meth:`look` gives it.
+        """
+        if bundle and bundle.weights_sha256 == self.weights and self.staying(bundle):
+            return bundle.onnx_layout
+        asked = {self.options.layout_of(soc) for soc in self.options.socs}
+        return asked.pop() if len(asked) == 1 else "flat"
+
 
 def existing(target: Path, overwrite: bool) -> Bundle | None:
     """The bundle already there, if it is one; None if it is unreadable (damaged, another format) and may go."""

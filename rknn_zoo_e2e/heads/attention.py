@@ -33,13 +33,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from ultralytics.nn.modules.block import Attention
 
-from rknn_zoo_e2e.boards.soc import BLOCK
+from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.heads.linear import constant
 from rknn_zoo_e2e.heads.own import convolution, is_own
 from rknn_zoo_e2e.heads.softmax import folded, projections
 from rknn_zoo_e2e.vision.arrays import Array
 
-FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
+# Channels that the NPUs without a Softmax keep together in fp16; fewer are transposed on the CPU.
+FP16_BLOCK = max(soc.block for soc in SOCS.values() if not soc.softmax) // 2
 # v is scaled by this power of two until the quotient, so that the sums over all keys stay far below fp16's 65504.
 SCALE = 1 / 16
 # sum(w) * SCALE is at least about SCALE. Only where fp16's steps of the logits are 32 (logits beyond 60000) can all w

@@ -26,7 +26,7 @@ def constant(matrix: Array, bias: Array | None = None) -> nn.Conv2d:
 
 
 def padded(channels: int) -> int:
-    """``channels`` rounded up to whole blocks of the NPU."""
+    """``channels`` rounded up to whole blocks of any NPU."""
     return -(-channels // BLOCK) * BLOCK
 
 

@@ -10,15 +10,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rknn_zoo_e2e.boards.install import PROJECT
-from rknn_zoo_e2e.bundle.model import Bundle
+from rknn_zoo_e2e.boards.soc import SOCS
+from rknn_zoo_e2e.bundle.model import Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.bundle.reader import read_ranges
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
+from rknn_zoo_e2e.publishing.on_the_board import on_the_board
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.zoo import identity_of_bundle
 
+SHAPES = {"flat": "(1, channels, anchors)", "grid": "(1, channels, height, width)"}
 NO_CALIBRATION = "none: fp16 needs no calibration"
 ULTRALYTICS_LICENCE = "AGPL-3.0"
 OWN_WEIGHTS = (
@@ -26,20 +29,6 @@ OWN_WEIGHTS = (
     "holds another licence from Ultralytics"
 )
 ULTRALYTICS = "https://github.com/ultralytics/ultralytics"
-
-# Ten lines that run as they are, on a board or, with --soc's choice left open, on a PC with the simulator.
-SNIPPET = """\
-import numpy as np
-from rknn_zoo_e2e import load
-
-model = load("hf:{repo}")  # fetched once, this board's part only
-result = model("image.jpg")  # numpy arrays, in pixels of the picture
-for index in np.argsort(-result.scores):
-    x1, y1, x2, y2 = result.boxes[index].round().astype(int)
-    print(f"{{result.label(index)}} {{result.scores[index]:.2f}} at ({{x1}}, {{y1}}) to ({{x2}}, {{y2}})")
-print({extra})
-model.close()
-"""
 
 
 def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
@@ -59,13 +48,12 @@ def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
         picture(sample),
         f"## Files\n\n{files_table(bundles)}\n\nEach folder is a whole bundle; `sha256sum -c {SUMS}` in it compares "
         f"all of its files. `e2erknn pull {repo} --soc {first.artifacts[0].soc}` fetches one and does so.",
-        f"## On the board\n\n`pip install '.[board,hub]'` in a clone of {PROJECT}, then\n\n"
-        f"```python\n{snippet(repo, first)}```",
-        f"## Outputs\n\n{contract(first)}",
+        f"## On the board\n\n{on_the_board(repo, bundles)}",
+        f"## Outputs\n\n{contract(bundles)}",
         f"## Agreement with fp32\n\n{parity_table(bundles)}",
         evaluation(bundles),
         f"## Calibration\n\n{calibration(bundles)}",
-        f"## Licences\n\n{licences(first)}",
+        f"## Licences\n\n{licences(first)}\n{runtimes(bundles)}",
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
@@ -131,13 +119,9 @@ def files_table(bundles: list[Bundle]) -> str:
     return table(("SoC", "precision", "size", "rknn-toolkit2", "file", "SHA-256"), rows)
 
 
-def snippet(repo: str, bundle: Bundle) -> str:
-    """Python for the board."""
-    return SNIPPET.format(repo=repo, extra=TASKS[bundle.spec.task].card_line)
-
-
-def contract(bundle: Bundle) -> str:
+def contract(bundles: list[Bundle]) -> str:
     """What comes out of the NPU, and what goes in."""
+    bundle, layouts = bundles[0], layouts_of(b.artifacts[0] for b in bundles)
     height, width = bundle.spec.imgsz
     rows = []
     for output in task_of(bundle.spec).outputs:
@@ -145,10 +129,11 @@ def contract(bundle: Bundle) -> str:
         for part in output.channels:
             rows.append((f"`{output.name}`", f"{start} to {start + part.count - 1}", part.kind, part.coordinates))
             start += part.count
-    shape = "(1, channels, anchors)" if bundle.layout == "flat" else "(1, channels, height, width)"
+    several = len(layouts) > 1
+    shapes = [SHAPES[layout] + (f" on {', '.join(socs)}" if several else "") for layout, socs in layouts.items()]
     return (
         f"Input: (1, {height}, {width}, 3) uint8 RGB, letterboxed with grey 114; normalising is part of the model. "
-        f"`output0` is {shape}, float32, in Ultralytics' channel order.\n\n"
+        f"`output0` is {' and '.join(shapes)}, float32, in Ultralytics' channel order.\n\n"
         + table(("output", "channels", "what", "coordinates"), rows)
     )
 
@@ -214,6 +199,12 @@ def licences(bundle: Bundle) -> str:
     return (
         f"- Weights: {source} (SHA-256 `{bundle.weights_sha256}`).\n"
         f"- Architecture and export: [Ultralytics]({ULTRALYTICS}), AGPL-3.0; {PROJECT}, AGPL-3.0.\n"
-        f"- Made with {versions or 'unknown versions'}. The `.rknn` files run on Rockchip's librknnrt, which has "
-        "a licence of its own."
+        f"- Made with {versions or 'unknown versions'}."
     )
+
+
+def runtimes(bundles: list[Bundle]) -> str:
+    """Of what runs the files."""
+    libraries = dict.fromkeys(SOCS[b.artifacts[0].soc].library for b in bundles if b.artifacts[0].soc in SOCS)
+    said = " or ".join(sorted(libraries, reverse=True)) or "runtime"
+    return f"- The `.rknn` files run on Rockchip's {said}, which has a licence of its own."

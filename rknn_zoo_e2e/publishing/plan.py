@@ -196,16 +196,16 @@ def compare(files: dict[str, Content], folders: Sequence[str], state: State) -> 
 
 def identity(bundle: Bundle) -> tuple[object, ...]:
     """What makes two bundles the same model."""
-    return bundle.spec, bundle.layout, bundle.weights_sha256
+    return bundle.spec, bundle.weights_sha256
 
 
 def check_one_model(bundles: Sequence[Bundle], repo: str) -> None:
-    """Raises :class:`UserError` unless all were made from the same checkpoint, for the same input and layout."""
+    """Raises :class:`UserError` unless all were made from the same checkpoint, for the same input."""
     for first, other in pairwise(bundles):
         if identity(other) != identity(first):
             height, width = other.spec.imgsz
             raise UserError(
                 f"{repo} would hold two models: {first.spec.name} and {other.spec.name} ({width} x {height} px, "
-                f"{other.layout}, weights {other.weights_sha256[:8]}).",
+                f"weights {other.weights_sha256[:8]}).",
                 "Give another --repo for it, or --replace to let go of what the repo holds.",
             )

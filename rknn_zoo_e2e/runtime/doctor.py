@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rknn_zoo_e2e.boards.environment import TOOLKITS, Host, Package, fits, release, requirements
-from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.install import PROJECT, install
 from rknn_zoo_e2e.boards.probe import Board, runs_on
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
@@ -18,6 +18,7 @@ OLDEST_LIBRARY = "2.3"
 MIN_FREE_BYTES = 3e9
 
 LIBRARY_URL = "https://github.com/airockchip/rknn-toolkit2/tree/master/rknpu2/runtime/Linux/librknn_api/aarch64"
+IN_CPP = f"Run the .rknn in C++, with the SDK's librknnmrt.so or .a: docs/cpp.md in a clone of {PROJECT} tells how."
 UDEV_RULE = (
     """echo 'KERNEL=="{}", GROUP="video", MODE="0660"' | sudo tee /etc/udev/rules.d/99-npu.rules """
     "&& sudo udevadm trigger && "
@@ -49,7 +50,7 @@ def examine(host: Host, board: Board | None, bundle: Bundle | None = None) -> li
     fitting = [a for a in bundle.artifacts if runs_on(a.soc, board.soc or "")] if bundle else []
     if board.soc in SOCS and not SOCS[board.soc].python:
         what = f"Rockchip's Python runtime does not know {board.soc}."
-        findings.append(Finding("rknn-toolkit-lite2", "warn", what, "Run the .rknn with the C API of librknnmrt.so."))
+        findings.append(Finding("rknn-toolkit-lite2", "warn", what, IN_CPP))
     else:
         # What does not run here, for its SoC, still tells with which toolkit this user builds.
         toolkit = newest_toolkit(fitting or (bundle.artifacts if bundle else []))

@@ -26,6 +26,7 @@ class TaskFacts:
             one is the task's own.
         pipeline_tag: what the Hub calls the task.
         card_line: what the Python of a model card prints last, an expression of its ``result``.
+        cpp_line: what the C++ of a model card prints of each detection ``d`` beyond its box, a statement.
         keypoints: its models have key points, and say how many (``kpt_shape``).
         prototypes: its models have mask prototypes, and say how many (``masks``).
         corners: Ultralytics' one-to-one heads give its boxes as x1, y1, x2, y2; False for cx, cy, w, h.
@@ -39,6 +40,7 @@ class TaskFacts:
     metrics: Mapping[str, str]
     pipeline_tag: str
     card_line: str
+    cpp_line: str = ""
     keypoints: bool = False
     prototypes: bool = False
     corners: bool = True
@@ -100,6 +102,7 @@ register(
         metrics={"box": "B", "pose": "P"},
         pipeline_tag="keypoint-detection",
         card_line='"key points (object, point, x y visibility):", result.keypoints.shape',
+        cpp_line=r'for (const auto &p : d.keypoints) std::printf("  (%.0f, %.0f) %.2f\n", p.x, p.y, p.visibility);',
         keypoints=True,
         starter_picture="sample-pose.jpg",
     )
@@ -112,6 +115,7 @@ register(
         metrics={"box": "B", "mask": "M"},
         pipeline_tag="image-segmentation",
         card_line='"outlines, in px:", [mask.polygons() for mask in result.masks]',
+        cpp_line=r'for (const auto &o : e2erknn::outlines(d.mask)) std::printf("  outline of %zu points\n", o.size());',
         prototypes=True,
     )
 )
@@ -123,6 +127,7 @@ register(
         metrics={"obb": "B"},
         pipeline_tag="object-detection",
         card_line='"rotated boxes (cx, cy, w, h, radians):", result.obb.tolist()',
+        cpp_line=r'std::printf("  %.0f x %.0f, turned by %.2f\n", d.obb.width, d.obb.height, d.obb.radians);',
         corners=False,
         photograph="",  # the zoo's are trained on pictures from the air
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes as c
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rknn_zoo_e2e.conversion.custom_string import custom_string
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.tensors import Quantized, Raw
@@ -157,10 +157,8 @@ def found_in(result: CResult) -> Found:
 
 
 def essentials(spec: ModelSpec, layout: str = "grid") -> str:
-    """The custom string, as rknn_zoo_e2e.conversion.prepare_worker writes it (which imports torch)."""
-    facts = {"soc": "rk3588", "task": spec.task, "imgsz": spec.imgsz, "layout": layout, "nms_free": spec.nms_free}
-    facts |= {"kpt_shape": spec.kpt_shape, "classes": len(spec.names), "names": "\n".join(spec.names)}
-    return json.dumps(facts)
+    """The custom string of a ``.rknn`` for rk3588."""
+    return custom_string(spec, "rk3588", layout)[0]
 
 
 def stored(real: np.ndarray, kind: str, scale: float = 1.0, zero: int = 0) -> Raw:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from native import blocked, stored
 
+from rknn_zoo_e2e.conversion.custom_string import custom_string
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
@@ -83,9 +83,8 @@ def record(folder: Path, simulated: Simulated, layout: Layout) -> Path:
     """Writes the files; returns the folder, for E2ERKNN_STANDIN."""
     folder.mkdir(exist_ok=True)
     spec, (height, width) = simulated.spec, simulated.spec.imgsz
-    facts = {"soc": layout.soc, "task": spec.task, "imgsz": spec.imgsz, "layout": "flat" if layout.flat else "grid"}
-    facts |= {"nms_free": spec.nms_free, "kpt_shape": spec.kpt_shape, "classes": len(spec.names)}
-    (folder / "custom.json").write_text(json.dumps({**facts, "names": "\n".join(spec.names)}, separators=(",", ":")))
+    said, _ = custom_string(spec, layout.soc, "flat" if layout.flat else "grid")
+    (folder / "custom.json").write_text(said)
     image = attribute(0, "images", (1, height, width, 3), NHWC, "int8", stride=width)
     attributes, held = [image, image], simulated.held(layout)
     for index, output in enumerate(held[0]):

@@ -27,8 +27,12 @@ def convert(
         int | None, typer.Option(metavar="N", min=1, help="How many of them to use. Default: 40, or all if fewer.")
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU.")
-    ] = "flat",
+        str | None,
+        typer.Option(
+            help="flat: (1, C, A), Ultralytics' order. grid: (1, C, H, W), no op on the CPU. "
+            "Default: grid on rv*, flat elsewhere."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Builds side by side.")] = 1,
     executor: Annotated[
         str | None, typer.Option(metavar="URL", help="Build on a Dask cluster, dask://host:port, instead of here.")

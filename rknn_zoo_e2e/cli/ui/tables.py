@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
     """A row an artifact."""
     height, width = bundle.spec.imgsz
-    title = f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {bundle.layout}"
+    title = f"{bundle.spec.name}: {bundle.spec.task}, {height} x {width} px, {layouts_text(artifacts)}"
     table = Table(title=title, title_justify="left")
     for heading in ("SoC", "precision", "file"):
         table.add_column(heading, no_wrap=heading != "file", overflow="fold")
@@ -37,6 +37,12 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
             f"{sum(a.seconds.values()):.0f}",
         )
     return table
+
+
+def layouts_text(artifacts: Sequence[Artifact]) -> str:
+    """Their layout; where they differ, each with its SoCs: "flat (rk3566), grid (rv1106)"."""
+    found = layouts_of(artifacts)
+    return ", ".join(layout if len(found) == 1 else f"{layout} ({', '.join(socs)})" for layout, socs in found.items())
 
 
 def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
