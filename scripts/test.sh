@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All checks from a bare clone: format, lint, types, imports, tests with the toolkit, and the base install without torch.
-# Usage: bash scripts/test.sh [pytest arguments]
+# Usage: bash scripts/test.sh [pytest arguments]           in two processes; -n 0: in one, which --pdb needs
 #        bash scripts/test.sh --quick [pytest arguments]    without the tests that are marked slow; some two minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 bin=.test/venv/bin
+processes=(-n 2 --dist loadgroup --no-loadscope-reorder)
 if [ -z "$quick" ] || [ "$(installed .test/venv)" != "$(wanted convert,test)" ]; then
     make_venv .test/venv convert,test
 fi
@@ -32,10 +33,10 @@ $bin/mypy
 # Rooms import downwards, and in no ring: pyproject.toml has the order.
 $bin/lint-imports
 if [ -n "$quick" ]; then
-    exec $bin/python -m pytest tests -m "not slow" -q "$@"
+    exec $bin/python -m pytest tests -m "not slow" -q "${processes[@]}" "$@"
 fi
 # Every import is of a declared package: of the package's own, and with the test extra of the tests and scripts.
 $bin/deptry rknn_zoo_e2e
 $bin/deptry tests tests/cpp tests/hub tests/isolated scripts --exclude '^$' --ignore DEP002,DEP004
 .test/base/bin/python -m pytest -q tests/base
-$bin/python -m pytest tests "$@"
+$bin/python -m pytest tests "${processes[@]}" "$@"

@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from support.folders import written
 
 ROOT = Path(__file__).parent.parent
+SHARED: dict[Path, dict[str, tuple[int, int]]] = {}  # folders that tests share, as they were made
 
 
 def pytest_configure() -> None:
@@ -22,11 +24,17 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for builds, of real models or of the C++ part, is slow, whichever test has them made."""
+    """What waits for builds, of real models or of the C++ part, is slow, whichever test has them made.
+
+    A file's tests run in one process, for what they share; those of the C++ part, too, as they share what is recorded.
+    """
     builds = {"converted", "resumed", "weights", "data"}
     for item in items:
-        if builds & set(getattr(item, "fixturenames", ())) or item.path.is_relative_to(ROOT / "tests" / "cpp"):
+        cpp = item.path.is_relative_to(ROOT / "tests" / "cpp")
+        if builds & set(getattr(item, "fixturenames", ())) or cpp:
             item.add_marker(pytest.mark.slow)
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("cpp" if cpp else str(item.path.relative_to(ROOT))))
 
 
 def shared_folder(variable: str) -> Path:
@@ -72,7 +80,16 @@ def converted(tmp_path_factory) -> Path:
     out = run("convert", *names, "--soc", "rk3566", "--calib-images", 8, "--json", cwd=folder)
     assert out.returncode == 0, out.stderr
     (folder / "report.json").write_text(out.stdout)
+    SHARED[folder] = written(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def shared_bundles_stay_as_they_are(request: pytest.FixtureRequest):
+    """A test that writes takes a copy: who comes next counts on what was converted."""
+    yield
+    for folder, before in SHARED.items():
+        assert written(folder) == before, f"{request.node.nodeid} wrote into the bundles that all tests share"
 
 
 @pytest.fixture(scope="session")

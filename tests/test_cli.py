@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.cli import cpu_seconds, run
+from support.cli import cost_of, cpu_seconds, run
 
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import catalogue
@@ -37,7 +37,7 @@ def test_help_is_quick_and_has_an_example(tmp_path: Path, command):
         out = run(*command, "--help", cwd=tmp_path)
         spent.append(cpu_seconds() - start)
     assert out.returncode == 0 and "e2erknn" in out.stdout
-    assert min(spent) < 0.5
+    assert min(spent) < 5 * cost_of("typer", "rich.console", "rich.table"), "numpy alone would be as much again"
     if command:
         assert "Example:" in out.stdout
 
@@ -56,10 +56,11 @@ REFUSED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("args", "hint"), REFUSED)
 def test_wrong_use_is_refused_before_any_work(tmp_path: Path, args, hint):
+    heavy = cost_of("torch")
     start = cpu_seconds()
     out = run("convert", "shapes", *args, cwd=tmp_path)
     assert out.returncode == 2 and hint in out.stderr and "Traceback" not in out.stderr
-    assert cpu_seconds() - start < 2 and not list(tmp_path.iterdir())
+    assert cpu_seconds() - start < heavy and not list(tmp_path.iterdir())
 
 
 def test_errors_are_two_sentences_and_one_document(tmp_path: Path):

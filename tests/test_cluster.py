@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cli import COMMAND, run
+from support.cli import COMMAND, PATIENCE, run
 from support.interrupted import SIX
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
@@ -61,7 +61,7 @@ def workers(scheduler: str, tmp_path_factory) -> Iterator[str]:
     args = (f"tcp://{scheduler}", "--nworkers", "1", "--nthreads", "1", "--local-directory", str(folder))
     started = [dask("worker", *args, cwd=folder) for _ in range(2)]
     with distributed.Client(f"tcp://{scheduler}", set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=PATIENCE)
     yield f"dask://{scheduler}"
     for process in started:
         process.terminate()
@@ -119,7 +119,7 @@ def test_a_killed_worker_costs_only_its_build(workers: str, tmp_path: Path):
         address = next(address for key, address in busy.items() if key.startswith("shapes-rk3566"))
         pid = client.run(os.getpid, workers=[address])[address]
     os.kill(pid, signal.SIGKILL)
-    lines += process.communicate(timeout=120)[1].splitlines(keepends=True)
+    lines += process.communicate(timeout=PATIENCE)[1].splitlines(keepends=True)
     assert process.returncode == 0, lines
     assert sum(line.endswith("rk3566-int8: load\n") for line in lines) == 2
     assert sum(line.endswith("rk3588-int8: load\n") for line in lines) == 1

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from support.cli import COMMAND, cpu_seconds, run
+from support.cli import COMMAND, PATIENCE, cost_of, cpu_seconds, run
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 
@@ -83,9 +83,10 @@ def test_the_simulator_rebuilds_exactly_what_was_verified(converted: Path, model
 def test_the_same_command_again_is_quick_and_changes_nothing(converted: Path, tmp_path: Path):
     path = bundle_of(converted, "shapes", tmp_path)
     before = {p.name: p.stat().st_mtime_ns for p in path.iterdir()}
+    heavy = cost_of("torch")
     start = cpu_seconds()
     out = run("convert", "shapes", "--soc", "rk3566", *QUICK, "--json", cwd=tmp_path)
-    assert cpu_seconds() - start < 3
+    assert cpu_seconds() - start < heavy
     assert json.loads(out.stdout)["reused"] == ["shapes-rk3566-int8.rknn"]
     assert {p.name: p.stat().st_mtime_ns for p in path.iterdir()} == before
 
@@ -145,7 +146,7 @@ def test_bad_pictures_are_skipped_and_told_once(tmp_path: Path, models: Path):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "labels.txt").touch()
     args = ("convert", "shapes", "shapes-seg", "--soc", "rk3588,RV1106", "--calib", "pictures", "--no-verify", "-j2")
-    out = run(*args, "--json", cwd=tmp_path, timeout=400)
+    out = run(*args, "--json", cwd=tmp_path, timeout=PATIENCE)
     assert out.returncode == 0, out.stderr
     assert out.stderr.count("cut.jpg") == out.stderr.count("pipe.jpg") == out.stderr.count("passed over") == 1
     for document in json.loads(out.stdout):
@@ -247,7 +248,7 @@ def test_ctrl_c_leaves_nothing_and_no_process(tmp_path: Path):
     until(process, "prepare")
     (worker,) = workers(process)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "Interrupted" in error and "Traceback" not in error
     assert not list(tmp_path.iterdir()) and not Path(f"/proc/{worker}").exists()
 

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 from support.board import STANDIN, make_bundle, on_board
+from support.cli import PATIENCE
 from support.demo import demo, make_tiny
 
 from rknn_zoo_e2e.media.videowriter import VideoWriter
@@ -80,12 +81,12 @@ def test_an_interrupted_video_plays(tiny, video, tmp_path):
         stderr=-1,
         text=True,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not list(tmp_path.glob("e2erknn-demo/.*.part.mp4")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(1)
+    time.sleep(3)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "Interrupted" in err and "Traceback" not in err
     found = numbers(tmp_path / "e2erknn-demo" / "v.mp4")
     assert found == list(range(len(found))) and 5 < len(found) < FRAMES
@@ -271,7 +272,7 @@ def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
         "from rknn_zoo_e2e import cli\nfrom rknn_zoo_e2e.boards import probe\n"
         "from rknn_zoo_e2e.cli.media import annotate\nfrom rknn_zoo_e2e.runtime import loading\n"
         "import rknnlite.api, cv2\nprobe.board_soc = lambda *_: 'rk3588'\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\nbefore = peak()\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\nbefore = peak()\n"
         "try: cli.main()\nexcept SystemExit as end: assert not end.code\n"
         "print(peak() - before, file=sys.stderr)"
     )
@@ -283,7 +284,9 @@ def test_a_large_picture_with_many_masks_needs_little_memory(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["images"][0]["detections"]) == 100
-    assert int(done.stderr.splitlines()[-1]) < 400
+    assert int(done.stderr.splitlines()[-1]) < 100 * 4000 * 3000 / 3, (
+        "a hundred masks of the picture's size are never there at once"
+    )
 
 
 @pytest.mark.slow

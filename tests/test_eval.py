@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from support.cli import run
+from support.cli import PATIENCE, run
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media import synthetic
@@ -92,7 +93,7 @@ def test_every_dialect_of_a_data_set_measures_the_same(converted: Path, tmp_path
             yaml.safe_dump(content).encode("utf-16" if name == "windows" else "utf-8")
         )
         args = ("eval", converted / "shapes_rknn_model", "--data", data.parent / f"{name}.yaml", "--backend", "onnx")
-        out = run(*args, "--no-keep", "--json", cwd=tmp_path, timeout=120)
+        out = run(*args, "--no-keep", "--json", cwd=tmp_path, timeout=PATIENCE)
         assert out.returncode == 0, out.stderr
         document = json.loads(out.stdout)
         assert document["data"].endswith(f"{name}.yaml") and document["images"] == PICTURES
@@ -123,13 +124,14 @@ def test_what_is_wrong_with_a_data_set_is_said(converted: Path, tmp_path: Path, 
 
 def test_int8_in_the_simulator_loses_little(converted: Path, tmp_path: Path):
     data = drawn(tmp_path / "data", "shapes-obb")
+    bundle = shutil.copytree(converted / "shapes-obb_rknn_model", tmp_path / "shapes-obb_rknn_model")
     found = {}
     for backend in ("onnx", "simulator"):
-        args = ("eval", converted / "shapes-obb_rknn_model", "--data", data, "--backend", backend, "--json")
+        args = ("eval", bundle, "--data", data, "--backend", backend, "--json")
         document = json.loads(run(*args, cwd=tmp_path).stdout)
         found[backend] = document["metrics"]["obb"]["map"]
     assert document["soc"] == "rk3566" and document["precision"] == "int8"
-    kept = read_bundle(converted / "shapes-obb_rknn_model").artifacts[0].evaluations
+    kept = read_bundle(bundle).artifacts[0].evaluations
     assert {run["backend"]: run["metrics"]["obb"]["map"] for run in kept} == found
     assert found["onnx"] > 0.8 and found["simulator"] > found["onnx"] - 0.03
 

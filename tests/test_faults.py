@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cli import COMMAND, run
+from support.cli import COMMAND, PATIENCE, run
 from support.folders import left_over, small_disk, tree
 
 from rknn_zoo_e2e.bundle.reader import read_bundle
@@ -194,7 +194,7 @@ def building(tmp_path_factory) -> Iterator[tuple[Path, subprocess.Popen]]:
 def built(building) -> tuple[Path, int, str, dict]:
     """The folder, exit code, what the CLI said, and its document."""
     folder, process = building
-    out, error = process.communicate(timeout=300)
+    out, error = process.communicate(timeout=PATIENCE)
     assert not list(folder.iterdir())
     return folder, process.returncode, error, json.loads(out)
 
@@ -218,7 +218,7 @@ def test_what_could_not_be_built_can_be_with_the_same_command(built):
 @pytest.mark.parametrize("stage", PREPARATION)
 def test_a_hang_while_preparing_is_cut_off(hung, stage, calib: Path):
     process = hung[stage]
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and "Traceback" not in error
     what, fix = error.splitlines()[-2:]
     assert what == "Error: " + told("preparation", stage, "hang") and "--time-limit" in fix
@@ -229,12 +229,12 @@ def test_a_hang_while_preparing_is_cut_off(hung, stage, calib: Path):
 
 
 def test_a_hang_of_the_toolkit_is_cut_off_with_all_it_started(hung, small_tmp: Path, hung_folder: Path):
-    out, _ = hung["toolkit"].communicate(timeout=120)
+    out, _ = hung["toolkit"].communicate(timeout=PATIENCE)
     assert hung["toolkit"].returncode == 1
     failed = json.loads(out)["failed"]
     assert [failed[soc]["what"] for soc in HUNG] == [told("vendor toolkit", *HUNG[soc]) for soc in HUNG]
     for process in hung.values():
-        process.wait(120)
+        process.wait(PATIENCE)
     assert SLEEPER not in command_lines()  # neither SIGTERM ignored nor a child of its own helps it
     assert not list(small_tmp.iterdir()) and not list(hung_folder.iterdir())
     out = run("convert", "shapes", *socs(HUNG), *QUICK, "--jobs", 2, cwd=hung_folder)
@@ -285,7 +285,7 @@ def test_told_to_end_it_clears_up(tmp_path: Path, number):
         if line.endswith("shapes: load\n"):
             break
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number and "Traceback" not in error
     assert not list(temporary.iterdir()) and not (tmp_path / "out").exists()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.archives import zipped
-from support.cli import COMMAND, run
+from support.cli import COMMAND, PATIENCE, run
 from support.mirror import COMMIT, Mirror
 
 from rknn_zoo_e2e.files.lock import locked
@@ -117,19 +117,20 @@ def test_ctrl_c_does_not_wait_for_a_silent_server(mirror: Mirror, tmp_path: Path
     path = "/releases/v8.4.0/yolov8x-seg.pt"
     mirror.files[path] = LARGE
     mirror.stalls.add(path)
+    patient = mirror.env(tmp_path) | {"HF_HUB_DOWNLOAD_TIMEOUT": str(10 * PATIENCE)}
     running = subprocess.Popen(
-        [*COMMAND, "fetch", "yolov8x-seg"], cwd=tmp_path, env=mirror.env(tmp_path), stderr=subprocess.PIPE, text=True
+        [*COMMAND, "fetch", "yolov8x-seg"], cwd=tmp_path, env=patient, stderr=subprocess.PIPE, text=True
     )
     while not mirror.downloads():
         time.sleep(0.05)
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, error = running.communicate(timeout=5)
+    _, error = running.communicate(timeout=PATIENCE)
     assert running.returncode == 130 and "Interrupted" in error and "Traceback" not in error
     assert not list((tmp_path / "cache").rglob("*.pt"))
 
 
-# ``fetch`` where the one download nobody foresaw the fault of is yolo11n's, and the others take a minute.
+# ``fetch`` where the one download nobody foresaw the fault of is yolo11n's, and the others take ten minutes.
 UNFORESEEN = """
 import time
 import rknn_zoo_e2e.zoo.fetch as fetching
@@ -138,7 +139,7 @@ def download(asset, record, progress):
     if asset.name == "yolo11n":
         time.sleep(0.5)
         raise {}
-    for _ in range(600):
+    for _ in range(6000):
         time.sleep(0.1)
         progress("fetch", 0.5)
 fetching._download = download
@@ -159,7 +160,9 @@ cli.main()
 def test_an_error_nobody_foresaw_is_told_as_itself(mirror: Mirror, tmp_path: Path, error: str, said: str):
     """At once, though other downloads are under way, and not as a result that is missing later."""
     command = [sys.executable, "-c", UNFORESEEN.format(error), "fetch", "yolo11s", "yolo11n", "yolo11m", "--json"]
-    out = subprocess.run(command, cwd=tmp_path, env=mirror.env(tmp_path), capture_output=True, text=True, timeout=20)
+    out = subprocess.run(
+        command, cwd=tmp_path, env=mirror.env(tmp_path), capture_output=True, text=True, timeout=PATIENCE
+    )
     assert out.returncode == (1 if said else 3) and "Traceback" not in out.stderr, out.stderr
     assert said in out.stderr and "Asset(" not in out.stderr
     if said:
@@ -176,7 +179,7 @@ def test_another_fetch_of_the_same_is_waited_for_and_named(mirror: Mirror, tmp_p
             [*COMMAND, "fetch", "yolov8n"], cwd=tmp_path, env=mirror.env(tmp_path), stderr=subprocess.PIPE, text=True
         )
         assert "yolov8n: wait for another fetch" in waiting.stderr.readline()
-    assert waiting.communicate(timeout=20) and waiting.returncode == 0
+    assert waiting.communicate(timeout=PATIENCE) and waiting.returncode == 0
     assert [path for path, _ in mirror.downloads() if "YOLOv8" in path] == ["/Ultralytics/YOLOv8/yolov8n.pt"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,9 +169,9 @@ def test_inspect_tells_each_ones_layout(converted_mixed):
 
 
 @pytest.mark.slow
-def test_one_more_joins_in_another_layout_and_both_are_kept(converted_mixed):
-    bundle, _ = converted_mixed
-    folder, args = bundle.path.parent, ("--calib-images", 8, "--json")
+def test_one_more_joins_in_another_layout_and_both_are_kept(converted_mixed, tmp_path: Path):
+    bundle = read_bundle(Path(shutil.copytree(converted_mixed[0].path, tmp_path / converted_mixed[0].path.name)))
+    folder, args = tmp_path, ("--calib-images", 8, "--json")
     again = run("convert", "shapes-pose", "--soc", "rk3566,rv1106", *args, cwd=folder)
     assert json.loads(again.stdout)["reused"] == [a.file for a in bundle.artifacts]
     out = run("convert", "shapes-pose", "--soc", "rk3588", "--layout", "grid", "--no-verify", *args, cwd=folder)

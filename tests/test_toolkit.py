@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.cli import PATIENCE
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.worker import LibraryError, in_words
@@ -105,7 +106,7 @@ def test_a_cancelled_build_ends_and_so_does_one_that_does_not_even_listen(tmp_pa
         thread, errors = build_in_background(toolkit, BuildJob(tmp_path / "x.onnx", "rk3566", "fp16", ranges=ranges))
         time.sleep(0.5)
         cancelled.set()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive() and "cancelled" in str(errors[0])
 
 
@@ -118,7 +119,7 @@ def test_the_worker_dies_with_its_parent():
     code += "import time; time.sleep(2); print(t.process.pid, t.folder, flush=True); os._exit(1)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pid, folder = out.stdout.split()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         if "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
             break

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.cli import cpu_seconds, run
+from support.cli import cost_of, cpu_seconds, run
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.conversion.options import Options
@@ -154,10 +154,11 @@ def test_no_options(given, said):
     ],
 )
 def test_the_command_refuses_the_same(tmp_path: Path, args, said):
+    heavy = cost_of("torch")
     start = cpu_seconds()
     out = run("convert", "shapes", *args, cwd=tmp_path)
     assert out.returncode == (1 if "does not exist" in said else 2) and said in out.stderr, out.stderr
-    assert cpu_seconds() - start < 3 and not list(tmp_path.iterdir()) and "Traceback" not in out.stderr
+    assert cpu_seconds() - start < heavy and not list(tmp_path.iterdir()) and "Traceback" not in out.stderr
 
 
 def test_python_refuses_the_same(tmp_path: Path):

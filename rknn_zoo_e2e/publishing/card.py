@@ -53,7 +53,7 @@ def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
         f"## Agreement with fp32\n\n{parity_table(bundles)}",
         evaluation(bundles),
         f"## Calibration\n\n{calibration(bundles)}",
-        f"## Licences\n\n{licences(bundles)}",
+        f"## Licences\n\n{licences(first)}\n{runtimes(bundles)}",
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
@@ -185,9 +185,8 @@ def calibration(bundles: list[Bundle]) -> str:
     return "\n".join(f"- {', '.join(dict.fromkeys(builds))}: {said}" for said, builds in lines.items())
 
 
-def licences(bundles: list[Bundle]) -> str:
+def licences(bundle: Bundle) -> str:
     """Of the weights and of what made the files."""
-    bundle, run_on = bundles[0], {SOCS[b.artifacts[0].soc].library for b in bundles if b.artifacts[0].soc in SOCS}
     base, card, said = base_model(bundle), identity_of_bundle(bundle).card, licence(bundle)
     if card and base:
         source = f"{said or card.license}, {card.name} of [{base}](https://huggingface.co/{base})"
@@ -200,6 +199,12 @@ def licences(bundles: list[Bundle]) -> str:
     return (
         f"- Weights: {source} (SHA-256 `{bundle.weights_sha256}`).\n"
         f"- Architecture and export: [Ultralytics]({ULTRALYTICS}), AGPL-3.0; {PROJECT}, AGPL-3.0.\n"
-        f"- Made with {versions or 'unknown versions'}. The `.rknn` files run on Rockchip's "
-        f"{' or '.join(sorted(run_on, reverse=True)) or 'runtime'}, which has a licence of its own."
+        f"- Made with {versions or 'unknown versions'}."
     )
+
+
+def runtimes(bundles: list[Bundle]) -> str:
+    """Of what runs the files."""
+    libraries = dict.fromkeys(SOCS[b.artifacts[0].soc].library for b in bundles if b.artifacts[0].soc in SOCS)
+    said = " or ".join(sorted(libraries, reverse=True)) or "runtime"
+    return f"- The `.rknn` files run on Rockchip's {said}, which has a licence of its own."

@@ -15,6 +15,15 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
 
 
+def written(folder: Path) -> dict[str, tuple[int, int]]:
+    """When every file in a folder was last written, and its size."""
+    found = {}
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        found[str(path.relative_to(folder))] = status.st_mtime_ns, status.st_size
+    return found
+
+
 def left_over(folder: Path) -> list[str]:
     """Names of what no conversion should leave beside a bundle."""
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.cli import COMMAND
+from support.cli import COMMAND, PATIENCE
 
 SIX = ("shapes", "shapes-pose", *(part for soc in ("rk3566", "rk3588", "rv1106") for part in ("--soc", soc)))
 
@@ -32,5 +32,5 @@ def stop_after(number: int, done: int, args: Sequence[str], cwd: Path) -> subpro
         if not done:
             break
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(process.args, process.returncode, out, "".join(lines) + err)
