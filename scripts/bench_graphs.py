@@ -7,7 +7,8 @@ Three graphs a model and SoC (`--graph` takes some of them):
 
 - stock: what Ultralytics' `format=rknn quantize=8` exports, one decoded and normalised output;
 - zoo: the outputs of Rockchip's rknn_model_zoo, whose decode is left to the CPU and done here in numpy;
-- ours: what `e2erknn convert` makes.
+- ours: what `e2erknn convert` makes;
+- model-zoo, frigate: what it makes with `--for` that reader. Not by default.
 
 The first two are built by the vendor's plain `rknn.build(do_quantization=True, dataset=...)`, but the zoo's key points
 by its own hybrid recipe. The vendor's simulator runs them all and Ultralytics' validator scores all, and PyTorch in
@@ -47,7 +48,7 @@ from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import TASKS
-from rknn_zoo_e2e.tasks.spec import ModelSpec
+from rknn_zoo_e2e.tasks.spec import ModelSpec, read_imgsz
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.vision.arrays import Floats, Pixels
@@ -59,6 +60,7 @@ DataFolder = Annotated[
 CalibImages = Annotated[int, typer.Option(min=1, help="How many pictures to calibrate with.")]
 
 GRAPHS = ("stock", "zoo", "ours")
+OTHER_READERS = ("model-zoo", "frigate")
 
 # Labelled pictures (Ultralytics' data.yaml) and calibration pictures of a task, below the folder of --data.
 DATA = {
@@ -128,28 +130,30 @@ class Bench:
         calib_images: to calibrate with, at most.
         images: to evaluate on, None for all.
         layout: of ours.
+        imgsz: input (height, width) in px, None for the size each was trained at.
     """
 
     data: Path
     calib_images: int
     images: int | None
     layout: str
+    imgsz: tuple[int, int] | None
     progress: StageProgress
     output: Output
 
     def rows(self, source: Source, socs: list[Soc], graphs: list[str]) -> Iterator[Row]:
         """fp32 first, then every graph for every SoC; what fails ends its own row only."""
-        _, spec = load_source(source)
+        _, spec = load_source(source, self.imgsz)
         metric = TASKS[spec.task].metric
         row = Row(source.name, "", "fp32", metric)
-        with failing_into(row, self.output), load(source.path, "torch") as predictor:
+        with failing_into(row, self.output), load(source.path, "torch", imgsz=self.imgsz) as predictor:
             self.score(row, predictor)
         yield row
         for soc in socs:
             for graph in graphs:
                 row = Row(source.name, soc.name, graph, metric)
                 with failing_into(row, self.output), tempfile.TemporaryDirectory(prefix="e2erknn-") as folder:
-                    if graph == "ours":
+                    if graph not in ("stock", "zoo"):
                         self.measure_ours(row, source, spec, soc, Path(folder))
                     else:
                         kind = Stock if graph == "stock" else ZOO[spec.task]
@@ -158,7 +162,8 @@ class Bench:
 
     def measure_ours(self, row: Row, source: Source, spec: ModelSpec, soc: Soc, folder: Path) -> None:
         """Through this project's own conversion; the simulator is rebuilt from the bundle."""
-        options = Options((soc,), layout=self.layout, out=folder, verify=False, **self.calibration(spec))
+        reader: dict[str, Any] = {"layout": self.layout} if row.graph == "ours" else {"contract": row.graph}
+        options = Options((soc,), imgsz=self.imgsz, out=folder, verify=False, **reader, **self.calibration(spec))
         made = convert(source, options, self.progress)
         (artifact,) = made.wanted
         assert made.bundle is not None
@@ -248,11 +253,13 @@ def main(
     soc: Annotated[list[str], typer.Option("--soc", help="Rockchip SoC; repeat for several.")],
     data: DataFolder,
     graph: Annotated[
-        list[str] | None, typer.Option("--graph", help="stock, zoo or ours; repeat for several. Default: all.")
+        list[str] | None,
+        typer.Option("--graph", help="Of those above; repeat it. Default: the first three."),
     ] = None,
     calib_images: CalibImages = DEFAULT_PICTURES,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures. Default: all.")] = None,
     layout: Annotated[str, typer.Option(help="flat or grid, of ours.")] = "grid",
+    imgsz: Annotated[str | None, typer.Option(help="Input side, or height,width, in px. Default: as trained.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -260,17 +267,19 @@ def main(
     """Compare INT8 graphs of the same checkpoints."""
     with reporting_errors(Output(json, quiet, debug)) as output:
         graphs = graph or list(GRAPHS)
-        if unknown := set(graphs) - set(GRAPHS):
-            raise UsageError(f"{unknown.pop()!r} is not a graph.", f"Choose from: {', '.join(GRAPHS)}.")
+        if unknown := set(graphs) - {*GRAPHS, *OTHER_READERS}:
+            raise UsageError(
+                f"{unknown.pop()!r} is not a graph.", f"Choose from: {', '.join((*GRAPHS, *OTHER_READERS))}."
+            )
         sources, socs = [resolve(model) for model in models], [find_soc(name) for name in soc]
         rows: list[Row] = []
         with StageProgress(output) as progress:
-            bench = Bench(data.resolve(), calib_images, images, layout, progress, output)
+            bench = Bench(data.resolve(), calib_images, images, layout, read_imgsz(imgsz), progress, output)
             for source in sources:
                 for row in bench.rows(source, socs, graphs):
                     rows.append(row)
                     output.note(f"{row.name}: " + (row.error or f"mAP50-95 {row.metrics[row.metric]['map']:.4f}"))
-        how = {"calib_images": calib_images, "layout": layout, "versions": package_versions()}
+        how = {"calib_images": calib_images, "layout": layout, "imgsz": imgsz, "versions": package_versions()}
         output.emit({**how, "rows": [asdict(row) for row in rows]}, markdown(rows))
         if any(row.error for row in rows):
             raise typer.Exit(1)

@@ -17,8 +17,10 @@ from unittest.mock import patch
 
 import numpy as np
 
+from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Array, Floats
+from rknn_zoo_e2e.vision.tensors import real
 from rknn_zoo_e2e.zoo import Source
 
 
@@ -106,7 +108,8 @@ class Stock(Peer):
 class Zoo(Peer):
     """Rockchip's way: the head's maps level by level, boxes not decoded.
 
-    YOLO26 has no example in the zoo; it gets the same outputs from its one-to-one head, which needs no NMS.
+    YOLO26 has no example in the zoo; it gets the same outputs from its one-to-one head, which needs no NMS. What the
+    outputs mean is this project's knowledge too (``--for model-zoo``), so that it decodes them here.
     """
 
     def export(self, path: Path) -> None:
@@ -118,6 +121,9 @@ class Zoo(Peer):
     @abstractmethod
     def forward(self, head: Any, features: Sequence[Any]) -> list[Any]:
         """The graph's outputs from the feature maps (1, C, h, w) of the levels."""
+
+    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
+        return [real(output) for output in task_of(replace(self.spec, contract="model-zoo")).form.ours(outputs)]
 
 
 class ZooDetect(Zoo):
@@ -134,11 +140,6 @@ class ZooDetect(Zoo):
             outputs += [parts["mask_head"][level](x)] if "mask_head" in parts else []
         return outputs
 
-    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
-        kinds = 3 if self.spec.task == "detect" else 4
-        box, scores, _, *coefficients = (outputs[kind::kinds] for kind in range(kinds))
-        return [np.concatenate([boxes(box, flat(box)), flat(scores), *map(flat, coefficients)])[None]]
-
 
 class ZooSegment(ZooDetect):
     """The same and the mask coefficients of each level, then the prototypes."""
@@ -148,9 +149,6 @@ class ZooSegment(ZooDetect):
 
         proto = head.proto(features if isinstance(head.proto, Proto26) else features[0])
         return [*super().forward(head, features), proto]
-
-    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
-        return [*super().decode(outputs[:-1]), outputs[-1]]
 
 
 class ZooPose(Zoo):
@@ -185,12 +183,6 @@ class ZooPose(Zoo):
         starts = [name for node in graph.node for name in node.output if first.search(name)]
         return tuple((start, graph.output[-1].name) for start in starts)
 
-    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
-        *maps, points = outputs
-        points = points[0] / np.array([*self.spec.imgsz[::-1], 1][: points.shape[2]])[:, None]
-        box, scores = split(maps, len(self.spec.names))
-        return [np.concatenate([boxes(maps, box), sigmoid(scores), points.reshape(-1, points.shape[-1])])[None]]
-
 
 class ZooObb(Zoo):
     """Per level box and class logits in one map, then all angles after their sigmoid, (1, 1, A)."""
@@ -203,14 +195,8 @@ class ZooObb(Zoo):
 
         raw = [stem(x).flatten(2) for stem, x in zip(branches(head)["angle_head"], features, strict=True)]
         angle = torch.cat(raw, 2)
-        self.radians = isinstance(head, OBB26)  # YOLO26 gives the angle itself
-        return [*logits(head, features), angle if self.radians else angle.sigmoid()]
-
-    def decode(self, outputs: Sequence[Floats]) -> list[Array]:
-        *maps, angle = outputs
-        angle = angle[0] if self.radians else (angle[0] - 0.25) * np.pi
-        box, scores = split(maps, len(self.spec.names))
-        return [np.concatenate([boxes(maps, box, angle[0]), sigmoid(scores), angle])[None]]
+        # YOLO26 gives the angle itself
+        return [*logits(head, features), angle / np.pi + 0.25 if isinstance(head, OBB26) else angle.sigmoid()]
 
 
 ZOO: dict[str, type[Zoo]] = {"detect": ZooDetect, "segment": ZooSegment, "pose": ZooPose, "obb": ZooObb}
@@ -229,50 +215,3 @@ def logits(head: Any, features: Sequence[Any]) -> list[Any]:
     parts = branches(head)
     pairs = zip(parts["box_head"], parts["cls_head"], features, strict=True)
     return [torch.cat([box(x), scores(x)], 1) for box, scores, x in pairs]
-
-
-def flat(maps: Sequence[Array]) -> Array:
-    """(1, C, h, w) of each level to (C, A)."""
-    return np.concatenate([x.reshape(x.shape[1], -1) for x in maps], 1)
-
-
-def split(maps: Sequence[Array], classes: int) -> tuple[Array, Array]:
-    """Maps of box and class logits to (4 * bins, A) and (classes, A)."""
-    both = flat(maps)
-    return both[:-classes], both[-classes:]
-
-
-def boxes(maps: Sequence[Array], box: Array, angle: Array | float = 0.0) -> Array:
-    """Decoded boxes (4, A): cx, cy, w, h normalised.
-
-    Args:
-        maps: any output of each level, for its size.
-        box: logits (4 * bins, A), or distances (4, A) where the head has no DFL.
-        angle: radians by which the centre is turned (A,).
-    """
-    left, top, right, bottom = dfl(box)
-    x, y = (right - left) / 2, (bottom - top) / 2
-    cos, sin = np.cos(angle), np.sin(angle)
-    shift, size = np.stack([x * cos - y * sin, x * sin + y * cos]), np.stack([left + right, top + bottom])
-    centres, cells = [], []
-    for height, width in (x.shape[2:] for x in maps):
-        rows, columns = np.mgrid[:height, :width] + 0.5
-        centres.append(np.stack([columns.ravel(), rows.ravel()]))
-        cells.append(np.repeat([[1 / width], [1 / height]], height * width, 1))
-    cell = np.concatenate(cells, 1)
-    return np.concatenate([(np.concatenate(centres, 1) + shift) * cell, size * cell])
-
-
-def dfl(box: Array) -> Array:
-    """Mean of the softmax of each side's bins: (4 * bins, A) to (4, A) in cells."""
-    x = box.reshape(4, -1, box.shape[1])
-    if x.shape[1] == 1:
-        return box
-    weights = np.exp(x - x.max(1, keepdims=True))
-    mean: Array = (weights * np.arange(x.shape[1])[:, None]).sum(1) / weights.sum(1)
-    return mean
-
-
-def sigmoid(x: Array) -> Array:
-    share: Array = 1 / (1 + np.exp(-x))
-    return share
