@@ -181,5 +181,6 @@ def expectation(logits: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """0..1."""
-    share: Floats = 1 / (1 + np.exp(-x))
+    with np.errstate(over="ignore"):  # of a logit below -88 the share is 0
+        share: Floats = 1 / (1 + np.exp(-x))
     return share
