@@ -58,6 +58,7 @@ ELSEWHERE = {
         "tests/test_layouts.py",
         'run("convert", "shapes-pose", "--soc", "rk3566,rv1106"',
     ),
+    "e2erknn convert shapes --soc rk3566 --for frigate": ("tests/test_contracts.py", '("shapes", "frigate")'),
     "docker build --platform linux/amd64 -t e2erknn .": ("scripts/check_dockerfile.sh", "Dockerfile"),
     DOCKER_RUN: ("scripts/check_dockerfile.sh", "convert shapes --soc rk3566"),
     "e2erknn fetch yolov8n coco128": ("tests/test_fetch.py", "def test_coco128_calibrates_official_models("),

@@ -18,10 +18,11 @@ from rknn_zoo_e2e.hub.layout import SUMS, folder_of
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
 from rknn_zoo_e2e.publishing.on_the_board import on_the_board
 from rknn_zoo_e2e.runtime.registry import BACKENDS
+from rknn_zoo_e2e.tasks.contract import DEFAULT, find_contract
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.zoo import identity_of_bundle
 
-SHAPES = {"flat": "(1, channels, anchors)", "grid": "(1, channels, height, width)"}
+SHAPES = {"flat": "(1, channels, anchors)", "grid": "(1, channels, height, width)"}  # of the first output
 NO_CALIBRATION = "none: fp16 needs no calibration"
 ULTRALYTICS_LICENCE = "AGPL-3.0"
 OWN_WEIGHTS = (
@@ -130,10 +131,16 @@ def contract(bundles: list[Bundle]) -> str:
             rows.append((f"`{output.name}`", f"{start} to {start + part.count - 1}", part.kind, part.coordinates))
             start += part.count
     several = len(layouts) > 1
-    shapes = [SHAPES[layout] + (f" on {', '.join(socs)}" if several else "") for layout, socs in layouts.items()]
+    shapes = [
+        SHAPES.get(layout, "of the finest level") + (f" on {', '.join(socs)}" if several else "")
+        for layout, socs in layouts.items()
+    ]
+    readers = "Ultralytics' channel order"
+    if bundle.spec.contract != DEFAULT:
+        readers = f"what {find_contract(bundle.spec.contract).readers} reads (`convert --for {bundle.spec.contract}`)"
     return (
         f"Input: (1, {height}, {width}, 3) uint8 RGB, letterboxed with grey 114; normalising is part of the model. "
-        f"`output0` is {' and '.join(shapes)}, float32, in Ultralytics' channel order.\n\n"
+        f"`output0` is {' and '.join(shapes)}, {readers}.\n\n"
         + table(("output", "channels", "what", "coordinates"), rows)
     )
 

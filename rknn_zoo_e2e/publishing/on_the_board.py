@@ -6,6 +6,7 @@ from rknn_zoo_e2e.boards.install import PROJECT
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import LABELS, METADATA, Bundle
 from rknn_zoo_e2e.publishing.markdown import code
+from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.registry import TASKS
 
 PAGE = f"docs/cpp.md in a clone of {PROJECT}"
@@ -61,6 +62,8 @@ def on_the_board(repo: str, bundles: list[Bundle]) -> str:
             f"In Python: `pip install '.[board,hub]'` in a clone of {PROJECT}, then",
             f"```python\n{python(repo, bundles[0])}```",
         ]
+    if not find_contract(bundles[0].spec.contract).cpp:
+        return "\n\n".join(parts)
     if not cameras:
         return "\n\n".join([*parts, f"In C++: the program `e2erknn-run` and a library, by {PAGE}."])
     alone = not any(known[name].python for name in cameras)
