@@ -135,12 +135,12 @@ def contract(bundles: list[Bundle]) -> str:
         SHAPES.get(layout, "of the finest level") + (f" on {', '.join(socs)}" if several else "")
         for layout, socs in layouts.items()
     ]
-    readers = "Ultralytics' channel order"
+    order = "in Ultralytics' channel order"
     if bundle.spec.contract != DEFAULT:
-        readers = f"what {find_contract(bundle.spec.contract).readers} reads (`convert --for {bundle.spec.contract}`)"
+        order = f"as {find_contract(bundle.spec.contract).readers} reads it (`convert --for {bundle.spec.contract}`)"
     return (
         f"Input: (1, {height}, {width}, 3) uint8 RGB, letterboxed with grey 114; normalising is part of the model. "
-        f"`output0` is {' and '.join(shapes)}, {readers}.\n\n"
+        f"`output0` is {' and '.join(shapes)}, float32, {order}.\n\n"
         + table(("output", "channels", "what", "coordinates"), rows)
     )
 
