@@ -48,7 +48,7 @@ DOCKER_RUN = (
 # What is run elsewhere: a test or a script, and what of it stands there.
 ELSEWHERE = {
     "pip install '.[convert]'": ("scripts/test.sh", "make_venv .test/venv convert,test"),
-    "pip install --no-compile '.[board]'": ("scripts/check_board_install.sh", "pip install --no-compile"),
+    "pip install --no-compile '.[board]'": ("scripts/board_root.sh", "pip install --no-compile"),
     "docker build --platform linux/amd64 -t e2erknn .": ("scripts/check_dockerfile.sh", "Dockerfile"),
     DOCKER_RUN: ("scripts/check_dockerfile.sh", "convert shapes --soc rk3566"),
     "e2erknn fetch yolov8n coco128": ("tests/test_fetch.py", "def test_coco128_calibrates_official_models("),
