@@ -2,7 +2,7 @@
 # Shows without a board that a board with Python 3.13, for which there is no rknn-toolkit-lite2, runs models: in an aarch64
 # Debian 13 under qemu, installs `.[board]`, builds the C++ library by docs/cpp.md's commands, and lets it run a bundle on
 # the pretended NPU of cpp/tests, which answers with what the vendor's simulator gave here. The detections must be the
-# simulator's. A quarter of an hour and 1 GB the first time.
+# simulator's. 1 GB the first time; under qemu it takes half an hour to an hour.
 #
 # Usage: sudo bash scripts/check_trixie.sh [BUNDLE [FOLDER]]
 #   BUNDLE  a *_rknn_model folder that finds something in models/sample-pose.jpg; default: the one of scripts/demo.sh
