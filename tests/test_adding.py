@@ -157,7 +157,7 @@ def test_a_task_has_bundles_and_a_model_card(bundle: Path):
 def test_a_backend_is_opened_and_predicts(bundle: Path):
     with pytest.raises(UsageError) as caught:
         load(bundle, backend="recorded")
-    assert caught.value.fix == "Choose one of: auto, board, simulator, onnx, torch."
+    assert caught.value.fix == "Choose one of: auto, board, native, simulator, onnx, torch."
     backends.register(RECORDED)
     with load(bundle, backend=" Recorded ", cores=2) as predictor:
         assert predictor.backend == "recorded" and predictor.artifact.soc == "rk3566"
@@ -165,7 +165,7 @@ def test_a_backend_is_opened_and_predicts(bundle: Path):
             np.testing.assert_allclose(result.keypoints, [[[168, 16]]], atol=1e-3)
     with pytest.raises(UsageError) as caught:
         load(bundle, backend="nonsense")
-    assert caught.value.fix == "Choose one of: auto, board, simulator, onnx, torch, recorded."
+    assert caught.value.fix == "Choose one of: auto, board, native, simulator, onnx, torch, recorded."
     with pytest.raises(UserError, match="shapes is a checkpoint, and backend 'recorded' runs bundles"):
         load("shapes", backend="recorded")
 

@@ -18,6 +18,7 @@ from support.cli import run
 from rknn_zoo_e2e.boards import probe
 from rknn_zoo_e2e.boards.environment import Host, Package, fits, read_host, release, requirements
 from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.native import Library, how_to_build
 from rknn_zoo_e2e.boards.probe import board_soc, read_board, runs_on
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.errors import UserError
@@ -45,10 +46,16 @@ def healthy(root: Path) -> Path:
     return root
 
 
-def examined(root: Path, bundle: Bundle | None = None, lite2: str | None = "2.3.2") -> dict[str, Finding]:
+def examined(
+    root: Path,
+    bundle: Bundle | None = None,
+    lite2: str | None = "2.3.2",
+    library: Library | None = None,
+    host: Host = HOST,
+) -> dict[str, Finding]:
     """What is not ok, by name."""
-    board = read_board(root, "aarch64", {"rknn-toolkit-lite2": lite2}.get)
-    findings = examine(HOST, board, bundle)
+    board = read_board(root, "aarch64", {"rknn-toolkit-lite2": lite2}.get, lambda: library)
+    findings = examine(host, board, bundle)
     assert all(bool(f.fix) == (f.state != "ok") for f in findings)
     return {f.name: f for f in findings if f.state != "ok"}
 
@@ -219,6 +226,42 @@ def test_missing_or_old_lite2(tmp_path: Path):
     expect(examined(root, lite2="2.0.0b0"), {"rknn-toolkit-lite2": "fail"}, "2.0.0b0 is not >=2.3.2", fix)
 
 
+LIBRARY = Library("libe2erknn.so", "0.1.0")
+BROKEN = Library(
+    "libe2erknn.so", "", "libe2erknn.so is version 0.0.1, and this package is version 0.1.0.", "Build both."
+)
+
+
+def test_the_cpp_library_is_enough(tmp_path: Path):
+    """One of the two drives the NPU; what only the other minds is not asked for."""
+    root = healthy(tmp_path)
+    assert examined(root, lite2=None, library=LIBRARY) == {} == examined(root, library=LIBRARY)
+    expect(examined(root, lite2=None, library=BROKEN), {"C++ library": "fail"}, "version 0.0.1", "Build both.")
+    expect(examined(root, library=BROKEN), {"C++ library": "warn"}, "version 0.0.1", "Build both.")
+    write(root, ".dockerenv")
+    (root / "dev/dri/renderD129").unlink()
+    (root / "usr/local/lib").mkdir(parents=True)
+    (root / "usr/lib/librknnrt.so").rename(root / "usr/local/lib/librknnrt.so")
+    assert set(examined(root)) == {"container", "librknnrt"} and examined(root, lite2=None, library=LIBRARY) == {}
+    (root / "usr/local/lib/librknnrt.so").rename(root / "usr/lib/librknn_runtime.so")
+    found = examined(root, lite2=None, library=LIBRARY)
+    expect(found, {"librknnrt": "fail"}, "the C++ library does not look", "/usr/lib/librknnrt.so")
+
+
+def test_a_python_without_a_runtime_of_the_vendor(tmp_path: Path):
+    """There is no rknn-toolkit-lite2 to install, so only the library is named."""
+    root, host = healthy(tmp_path), Host("Linux", "aarch64", Package("python", "3.13.5", ">=3.10,<3.15"), ())
+    found = examined(root, lite2=None, host=host)
+    expect(found, {"rknn-toolkit-lite2": "fail"}, "There is none for Python 3.13.5.", how_to_build())
+    assert "pip install" not in found["rknn-toolkit-lite2"].fix
+    assert how_to_build() in examined(root, lite2=None)["rknn-toolkit-lite2"].fix
+
+
+def test_a_pc_whose_python_is_too_new_for_the_toolkit():
+    findings = {f.name: f for f in examine(pc(None, python="3.13.5", bounds=">=3.10,<3.15"), None) if f.state != "ok"}
+    expect(findings, {"Python": "warn"}, "too new for convert", "Use Python 3.10 to 3.12, such as: python3.12 -m venv")
+
+
 def test_a_bundle_from_a_newer_toolkit(tmp_path: Path):
     root, bundle = healthy(tmp_path / "root"), made(tmp_path)
     bundle.artifacts[0].toolkit = "2.4.1"
@@ -311,9 +354,9 @@ def test_the_bounds_are_those_of_the_packages_own_metadata():
     assert packages["torch"].bounds and fits(packages["torch"].version or "", packages["torch"].bounds)
 
 
-def pc(toolkit: str | None, system: str = "Linux", python: str = "3.11.2") -> Host:
+def pc(toolkit: str | None, system: str = "Linux", python: str = "3.11.2", bounds: str = ">=3.10,<3.13") -> Host:
     packages = Package("rknn-toolkit2", toolkit, "<2.5,>=2.3.2"), Package("setuptools", "82.0", "<82")
-    return Host(system, "x86_64", Package("python", python, ">=3.10,<3.13"), packages)
+    return Host(system, "x86_64", Package("python", python, bounds), packages)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.boards.environment import TOOLKITS, fits, read_host, requirements, version_of
+from rknn_zoo_e2e.boards.install import offered
 
 # (where, what of it is used): a module or class, its attributes; "name(argument)" is a function with that argument.
 USED = [
@@ -113,7 +114,14 @@ def test_the_metadata_names_the_pythons_it_allows():
     meta = metadata.metadata("rknn-zoo-e2e")
     named = {c.rpartition(" ")[2] for c in meta.get_all("Classifier") if re.search(r"Python :: 3\.\d+$", c)}
     allowed = {f"3.{minor}" for minor in range(30) if fits(f"3.{minor}", meta["Requires-Python"])}
-    assert named == allowed == {"3.10", "3.11", "3.12"} and f"3.{sys.version_info.minor}" in named
+    assert named == allowed == {"3.10", "3.11", "3.12", "3.13", "3.14"} and f"3.{sys.version_info.minor}" in named
+
+
+def test_what_the_vendor_has_for_older_pythons_only_says_so():
+    """Its wheels are for 3.10 to 3.12; the other extras are for all."""
+    for extra in ("convert", "board", "onnx", "hub"):
+        pythons = [minor for minor in range(10, 15) if offered(extra, f"3.{minor}.0")]
+        assert pythons == [10, 11, 12] + ([] if extra in ("convert", "board") else [13, 14]), extra
 
 
 def test_the_version_stands_in_one_place():
@@ -122,6 +130,7 @@ def test_the_version_stands_in_one_place():
     assert metadata.version("rknn-zoo-e2e") == __version__, "Install it again: bash scripts/test.sh"
     assert __version__ not in (root / "pyproject.toml").read_text("utf-8")
     assert f"\n## {__version__}\n" in (root / "CHANGELOG.md").read_text("utf-8")
+    assert f"project(e2erknn VERSION {__version__} " in (root / "cpp" / "CMakeLists.txt").read_text("utf-8")
 
 
 def test_the_default_toolkit_is_one_that_was_tried():

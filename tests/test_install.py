@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rknn_zoo_e2e.boards import install as module
-from rknn_zoo_e2e.boards.install import EXTRAS, PROJECT, install, install_elsewhere
+from rknn_zoo_e2e.boards.install import EXTRAS, PROJECT, install, install_elsewhere, remedy
 
 ROOT = Path(__file__).parent.parent
 GIT = {"vcs": "git", "commit_id": "c0ffee"}
@@ -131,3 +131,11 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours():
     texts = [path for path in [ROOT / "README.md", *FILES] if path.suffix in (".py", ".md", ".sh", ".yaml")]
     found = [str(path) for path in texts if FORM.search(path.read_text("utf-8")) and path.name != "install.py"]
     assert len(texts) > 100 and found == []
+
+
+def test_what_a_python_cannot_have_is_told_with_one_that_can(came_from, monkeypatch):
+    came_from({})
+    line = "torch>=2 ; python_version < '3.13' and extra == 'convert'"
+    monkeypatch.setattr(metadata, "requires", lambda _: [line])
+    assert remedy("convert", "them", "3.12.1").startswith("Install them with: pip install ")
+    assert remedy("convert", python="3.13.0").startswith("Use Python 3.10 to 3.12, such as: python3.12 -m venv ")

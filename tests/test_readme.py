@@ -48,7 +48,7 @@ DOCKER_RUN = (
 # What is run elsewhere: a test or a script, and what of it stands there.
 ELSEWHERE = {
     "pip install '.[convert]'": ("scripts/test.sh", "make_venv .test/venv convert,test"),
-    "pip install --no-compile '.[board]'": ("scripts/check_board_install.sh", "pip install --no-compile"),
+    "pip install --no-compile '.[board]'": ("scripts/board_root.sh", "pip install --no-compile"),
     "cmake -S cpp -B build && cmake --build build": ("tests/cpp/conftest.py", '["cmake", "-S", CPP, "-B", folder'),
     "build/app/e2erknn-run yolov8n-pose_rknn_model/yolov8n-pose-rk3566-int8.rknn image.jpg --out drawn": (
         "tests/cpp/test_cpp_run.py",

@@ -6,10 +6,12 @@
 
 #include "e2erknn/e2erknn.h"
 #include "e2erknn/e2erknn.hpp"
+#include "numbers.hpp"
 
 struct e2erknn_model {
     e2erknn::Model model;
     std::string spec;
+    std::vector<e2erknn_tensor> outputs;
 };
 
 namespace {
@@ -98,8 +100,11 @@ int e2erknn_open(const char *path, int core, e2erknn_model **model) {
     return guarded([&] {
         require(path && model);
         *model = nullptr;
-        auto opened = std::make_unique<e2erknn_model>(e2erknn_model{e2erknn::Model(path, core), ""});
+        auto opened = std::make_unique<e2erknn_model>(e2erknn_model{e2erknn::Model(path, core), "", {}});
         opened->spec = opened->model.json();
+        for (const e2erknn::Tensor &t : opened->model.outputs())
+            opened->outputs.push_back({t.data, t.bytes, static_cast<std::int32_t>(t.type), t.channels, t.height,
+                                       t.width, t.block, t.scale, t.zero});
         *model = opened.release();
     });
 }
@@ -115,6 +120,40 @@ int e2erknn_detect(e2erknn_model *model, const e2erknn_picture *picture, const e
         *result = nullptr;
         auto found = model->model.detect(picture_of(picture), thresholds_of(thresholds));
         *result = result_of(std::move(found), model->model.spec().points, model->model.times());
+    });
+}
+
+e2erknn_input e2erknn_input_of(e2erknn_model *model) {
+    if (!model) return {};
+    const e2erknn::Input input = model->model.input();
+    return {input.data, input.width, input.height, input.stride, input.fd};
+}
+
+int e2erknn_run(e2erknn_model *model) {
+    return guarded([&] {
+        require(model);
+        model->model.run();
+    });
+}
+
+const e2erknn_tensor *e2erknn_outputs(const e2erknn_model *model, int32_t *count) {
+    if (count) *count = model ? static_cast<std::int32_t>(model->outputs.size()) : 0;
+    return model ? model->outputs.data() : nullptr;
+}
+
+int e2erknn_read(const e2erknn_model *model, int32_t output, float *out) {
+    return guarded([&] {
+        require(model && out && output >= 0 && static_cast<std::size_t>(output) < model->outputs.size());
+        const e2erknn::Tensor &tensor = model->model.outputs()[static_cast<std::size_t>(output)];
+        e2erknn::with_type(tensor.type, [&](auto kind) {
+            const e2erknn::View<decltype(kind)> view(tensor);
+            const auto step = static_cast<std::size_t>(tensor.block);
+            for (int c = 0; c < tensor.channels; c++) {
+                const auto *at = view.channel(c);
+                for (std::size_t cell = 0; cell < tensor.cells(); cell++)
+                    *out++ = e2erknn::real(at[cell * step], tensor);
+            }
+        });
     });
 }
 

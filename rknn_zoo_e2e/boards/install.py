@@ -8,6 +8,7 @@ unknown the packages an extra stands for are named.
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 from importlib import metadata
 from pathlib import Path
@@ -47,6 +48,37 @@ def install_elsewhere(*extras: str) -> str:
     if (url := address(record)) and urlsplit(record["url"]).scheme != "file":
         return f"pip install {shlex.quote(f'{PROJECT}{wanted} @ {url}')}"
     return f"pip install {shlex.quote(f'.{wanted}')} in a clone of {PROJECT}"
+
+
+def remedy(extra: str, what: str = "it", python: str = "") -> str:
+    """What to do where packages of an extra are missing: install it, on a Python that they exist for.
+
+    Args:
+        what: "it" or "them".
+        python: a version such as "3.13.5", this Python's by default.
+    """
+    if offered(extra, python):
+        return f"Install {what} with: {install(extra)}"
+    older = f"python3.12 -m venv env312 && env312/bin/{install(extra)}"
+    return f"Use Python 3.10 to 3.12, such as: {older}; or Docker, as docs/converting.md says"
+
+
+def offered(extra: str, python: str = "") -> bool:
+    """Whether an extra brings anything to a Python (this one by default), on a machine it is meant for."""
+    try:
+        lines = [Requirement(line) for line in metadata.requires(PROJECT) or []]
+    except metadata.PackageNotFoundError:
+        return True
+    version = python or platform.python_version()
+    here = {"python_version": ".".join(version.split(".")[:2]), "python_full_version": version}
+    machines = [here | {"platform_system": "Linux", "platform_machine": m} for m in ("x86_64", "aarch64")]
+    return any(
+        line.marker
+        and not line.marker.evaluate(machine | {"extra": ""})
+        and line.marker.evaluate(machine | {"extra": extra})
+        for line in lines
+        for machine in machines
+    )
 
 
 def origin() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.environment import version_of
+from rknn_zoo_e2e.boards.native import Library, read_library
 from rknn_zoo_e2e.boards.soc import SAME_FILES, SAME_NPU, SOCS
 
 ROOT = Path("/")
@@ -84,6 +85,7 @@ class Board:
         library_version: None if it cannot be read.
         loadable: rknn-toolkit-lite2 looks for it there.
         lite2: version of rknn-toolkit-lite2, None if it is not installed.
+        native: the C++ library, None if there is none.
         nodes: the NPU's device nodes.
         not_in_container: files this container lacks without which rknn-toolkit-lite2 refuses to start.
     """
@@ -98,18 +100,28 @@ class Board:
     library_version: str | None
     loadable: bool
     lite2: str | None
+    native: Library | None
     nodes: tuple[Node, ...]
     not_in_container: tuple[str, ...]
 
+    @property
+    def by_library(self) -> bool:
+        """Whether the C++ library drives the NPU: it does where there is no rknn-toolkit-lite2."""
+        return self.lite2 is None and self.native is not None
+
 
 def read_board(
-    root: Path = ROOT, machine: str = "", version_of: Callable[[str], str | None] = version_of
+    root: Path = ROOT,
+    machine: str = "",
+    version_of: Callable[[str], str | None] = version_of,
+    read_library: Callable[[], Library | None] = read_library,
 ) -> Board | None:
     """The board's facts, None where this is neither a Rockchip board nor Linux on aarch64.
 
     Args:
         machine: by default this machine's, such as "aarch64" or "x86_64".
         version_of: gives the version of a Python package.
+        read_library: gives the C++ library.
     """
     names = device_tree(root)
     on_arm = (machine or platform.machine()) == "aarch64" and platform.system() == "Linux"
@@ -130,6 +142,7 @@ def read_board(
         library_version=library_version(library) if library else None,
         loadable=where in LOADED_LIBRARIES,
         lite2=version_of("rknn-toolkit-lite2"),
+        native=read_library(),
         nodes=nodes,
         not_in_container=tuple(f"/{path}" for path in NEEDED_IN_CONTAINER if contained and not (root / path).exists()),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.install import remedy
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.zoo import Source
@@ -20,7 +20,7 @@ def require_torch() -> None:
     if missing:
         raise UserError(
             f"{' and '.join(missing)} must be installed to read a checkpoint.",
-            f"Install them with: {install('convert')}",
+            remedy("convert", "them"),
         )
 
 

@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import yaml
 
-from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.install import remedy
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import parts_of, read_data
@@ -80,7 +80,7 @@ def fed_validator(
     Arguments and errors are those of :func:`evaluate`.
     """
     if find_spec("ultralytics") is None:
-        raise UserError("ultralytics must be installed to evaluate.", f"Install it with: {install('convert')}")
+        raise UserError("ultralytics must be installed to evaluate.", remedy("convert"))
     os.environ.setdefault("YOLO_VERBOSE", "False")
     import torch
 

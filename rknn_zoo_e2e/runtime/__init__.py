@@ -1,1 +1,1 @@
-"""What runs a model: a board's NPU, the vendor's simulator, ONNX Runtime or PyTorch."""
+"""What runs a model: a board's NPU (two ways), the vendor's simulator, ONNX Runtime or PyTorch."""

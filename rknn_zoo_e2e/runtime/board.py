@@ -6,7 +6,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from rknn_zoo_e2e.boards import probe
-from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.native import remedy_for_board
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file
@@ -27,20 +27,20 @@ def this_board() -> str:
             "Run it on the board, or here with --backend simulator or onnx; e2erknn doctor tells more.",
         )
     if find_spec("rknnlite") is None:
-        raise UserError("rknn-toolkit-lite2 is not installed.", f"Install it with: {install('board')}")
+        raise UserError("rknn-toolkit-lite2 is not installed.", remedy_for_board())
     return soc
 
 
-def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
-    """The artifact this board runs.
+def artifact_for(bundle: Bundle, board: str, soc: str | None, precision: str | None) -> Artifact:
+    """The artifact that a board runs.
 
     Args:
+        board: its SoC.
         soc, precision: as asked for; None for the first that fits.
 
     Raises:
-        UserError: there is no NPU here, or the bundle has nothing for it.
+        UserError: the bundle has nothing for it.
     """
-    board = this_board()
     for artifact in bundle.artifacts:
         if (
             probe.runs_on(artifact.soc, board)
@@ -56,10 +56,11 @@ def fitting(bundle: Bundle, soc: str | None, precision: str | None) -> Artifact:
 
 
 def prepare(bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
-    """The artifact for this board's NPU; fails as :func:`fitting` does."""
+    """The artifact for this board's NPU; fails as :func:`this_board` and :func:`artifact_for` do."""
     progress("load", 0.0)
-    artifact = fitting(bundle, soc, precision)
-    return Prepared(artifact, partial(BoardRuntime, bundle, artifact), SOCS[this_board()].cores)
+    board = this_board()
+    artifact = artifact_for(bundle, board, soc, precision)
+    return Prepared(artifact, partial(BoardRuntime, bundle, artifact), SOCS[board].cores)
 
 
 class BoardRuntime:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rknn_zoo_e2e.boards.environment import TOOLKITS, Host, Package, fits, release, requirements
-from rknn_zoo_e2e.boards.install import PROJECT, install
+from rknn_zoo_e2e.boards.install import PROJECT, install, offered, remedy
+from rknn_zoo_e2e.boards.native import remedy_for_board
 from rknn_zoo_e2e.boards.probe import Board, runs_on
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.tasks.contract import DEFAULT
 
 # What librknnrt 1.5.2 to 2.3 recommends in its log; they do run on 0.8.2 and say so.
 RECOMMENDED_DRIVER = "0.8.8"
@@ -45,7 +47,9 @@ def examine(host: Host, board: Board | None, bundle: Bundle | None = None) -> li
     """What fits: of the board where this is one (and whether it runs ``bundle``), else of the PC for ``convert``."""
     if board is None:
         findings = [Finding("board", "ok", "This is no Rockchip board."), *of_host(host)]
-        return findings + ([Finding("bundle", "ok", f"{bundle.path.name} is for {bundle.held}.")] if bundle else [])
+        return findings + (
+            [Finding("bundle", "ok", f"{bundle.path.name} is for {bundle.held}{reader(bundle)}.")] if bundle else []
+        )
     findings = [of_soc(board), of_python(host), of_driver(board), *of_nodes(board)]
     fitting = [a for a in bundle.artifacts if runs_on(a.soc, board.soc or "")] if bundle else []
     if board.soc in SOCS and not SOCS[board.soc].python:
@@ -54,7 +58,7 @@ def examine(host: Host, board: Board | None, bundle: Bundle | None = None) -> li
     else:
         # What does not run here, for its SoC, still tells with which toolkit this user builds.
         toolkit = newest_toolkit(fitting or (bundle.artifacts if bundle else []))
-        findings += [of_library(board, toolkit), of_lite2(board, toolkit)]
+        findings += [of_library(board, toolkit), *of_runtimes(host, board, toolkit)]
     if bundle and board.soc:
         findings.append(of_bundle(bundle, board, fitting))
     return findings
@@ -89,7 +93,7 @@ def of_driver(board: Board) -> Finding:
 def of_nodes(board: Board) -> list[Finding]:
     """Whether this user, and a container, may reach the NPU's device; nothing where there is no driver."""
     name, findings = "NPU device", []
-    if board.not_in_container:
+    if board.not_in_container and not board.by_library:
         mounts = " ".join(f"-v {path}:{path}" for path in board.not_in_container)
         what = f"rknn-toolkit-lite2 refuses containers without {' and '.join(board.not_in_container)}."
         findings.append(Finding("container", "fail", what, f"Start the container with --device /dev/dri {mounts}"))
@@ -114,9 +118,12 @@ def of_library(board: Board, toolkit: str) -> Finding:
     name, put = "librknnrt", f"Put librknnrt.so {toolkit or OLDEST_LIBRARY} or newer into /usr/lib, from {LIBRARY_URL}"
     if board.library is None:
         return Finding(name, "fail", "There is no librknnrt.so.", put)
-    if not board.loadable:
+    who, looks = "rknn-toolkit-lite2", board.loadable
+    if board.by_library:  # the linker's places are the distribution's, and it goes by the name
+        who, looks = "the C++ library", board.library.endswith("/librknnrt.so")
+    if not looks:
         link = f"sudo ln -s {board.library} /usr/lib/librknnrt.so"
-        return Finding(name, "fail", f"{board.library} is where rknn-toolkit-lite2 does not look.", link)
+        return Finding(name, "fail", f"{board.library} is where {who} does not look.", link)
     if board.library_version is None:
         return Finding(name, "warn", f"{board.library} does not tell its version.", put)
     found = f"{board.library_version} ({board.library})"
@@ -130,19 +137,30 @@ def of_library(board: Board, toolkit: str) -> Finding:
     return Finding(name, "ok", found)
 
 
-def of_lite2(board: Board, toolkit: str) -> Finding:
-    """The Python runtime, against the ``board`` extra and ``toolkit`` (a version, "" for any)."""
+def of_runtimes(host: Host, board: Board, toolkit: str) -> list[Finding]:
+    """What drives the NPU, rknn-toolkit-lite2 or the C++ library: one of them is enough."""
+    python = host.python.version or ""
+    if board.lite2 is None and board.native is None:
+        what = "It is not installed." if offered("board", python) else f"There is none for Python {python}."
+        return [Finding("rknn-toolkit-lite2", "fail", what, remedy_for_board(python))]
+    findings = [] if board.lite2 is None else [of_lite2(board.lite2, toolkit)]
+    if library := board.native:
+        what, broken = f"{library.version} ({library.name})", "fail" if board.by_library else "warn"
+        findings.append(Finding("C++ library", broken if library.fault else "ok", library.fault or what, library.fix))
+    return findings
+
+
+def of_lite2(version: str, toolkit: str) -> Finding:
+    """Rockchip's Python runtime, against the ``board`` extra and ``toolkit`` (a version, "" for any)."""
     name, again = "rknn-toolkit-lite2", install("board")
     bounds = requirements("rknn-zoo-e2e", "board").get(name, "")
-    if board.lite2 is None:
-        return Finding(name, "fail", "It is not installed.", again)
-    if not fits(board.lite2, bounds):
-        return Finding(name, "fail", f"{board.lite2} is not {bounds}.", again)
-    if release(board.lite2) < release(toolkit):
+    if not fits(version, bounds):
+        return Finding(name, "fail", f"{version} is not {bounds}.", again)
+    if release(version) < release(toolkit):
         # Only a warning: librknnrt reads the model, this just calls it; Rockchip releases them in pairs.
-        what = f"{board.lite2} is older than the bundle's toolkit, {toolkit}."
+        what = f"{version} is older than the bundle's toolkit, {toolkit}."
         return Finding(name, "warn", what, f"pip install 'rknn-toolkit-lite2>={toolkit}'")
-    return Finding(name, "ok", board.lite2)
+    return Finding(name, "ok", version)
 
 
 def of_bundle(bundle: Bundle, board: Board, fitting: list[Artifact]) -> Finding:
@@ -152,14 +170,22 @@ def of_bundle(bundle: Bundle, board: Board, fitting: list[Artifact]) -> Finding:
         fix = f"Build it on a PC with: e2erknn convert {bundle.spec.name} --soc {board.soc}"
         return Finding("bundle", "fail", what, fix)
     what = ", ".join(f"{a.soc} {a.precision} (rknn-toolkit2 {a.toolkit})" for a in fitting)
-    return Finding("bundle", "ok", f"{bundle.path.name} has {what}.")
+    return Finding("bundle", "ok", f"{bundle.path.name} has {what}{reader(bundle)}.")
 
 
-def of_python(host: Host) -> Finding:
-    """Python, against this package's metadata."""
-    if fits(host.python.version or "", host.python.bounds):
-        return Finding("Python", "ok", host.python.version or "")
-    return Finding("Python", "fail", f"{host.python.version} is not {host.python.bounds}.", "Use Python 3.10 to 3.12.")
+def reader(bundle: Bundle) -> str:
+    """Whose program its outputs are for, where they are not ours."""
+    return "" if bundle.spec.contract == DEFAULT else f", with outputs for {bundle.spec.contract}"
+
+
+def of_python(host: Host, extra: str = "") -> Finding:
+    """Python, against this package's metadata, and whether what an extra brings exists for it."""
+    version = host.python.version or ""
+    if not fits(version, host.python.bounds):
+        return Finding("Python", "fail", f"{version} is not {host.python.bounds}.", "Use Python 3.10 to 3.12.")
+    if extra and not offered(extra, version):
+        return Finding("Python", "warn", f"{version} is too new for {extra}.", remedy(extra, python=version))
+    return Finding("Python", "ok", version)
 
 
 def of_host(host: Host) -> list[Finding]:
@@ -171,7 +197,9 @@ def of_host(host: Host) -> list[Finding]:
         return [of_python(host), Finding("system", "warn", what, fix)]
     toolkit = any(p.version for p in host.packages if p.name == "rknn-toolkit2")
     packages = [of_package(package, toolkit) for package in host.packages]
-    return [of_python(host), Finding("system", "ok", here), *packages, of_disk(host)]
+    if not offered("convert", host.python.version or ""):
+        packages = []  # the Python that they exist for comes first
+    return [of_python(host, "convert"), Finding("system", "ok", here), *packages, of_disk(host)]
 
 
 def of_package(package: Package, toolkit: bool) -> Finding:

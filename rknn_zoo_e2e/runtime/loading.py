@@ -15,7 +15,7 @@ from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.options import LoadOptions, count
 from rknn_zoo_e2e.runtime.pool import Pool
 from rknn_zoo_e2e.runtime.predictor import Predictor
-from rknn_zoo_e2e.runtime.registry import BACKENDS
+from rknn_zoo_e2e.runtime.registry import BACKENDS, chosen
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import find_card, resolve, same_weights
 
@@ -68,8 +68,8 @@ def load(
     Args:
         model: bundle folder, ``hf:owner/name``, zoo name or ``.pt`` file; by default the newest bundle here, else
             yolov8n.
-        backend: "board", "simulator", "onnx", "torch", or "auto": on a board its NPU, on a PC the simulator if it is
-            installed, else ONNX.
+        backend: "board", "native", "simulator", "onnx", "torch", or "auto": on a board its NPU, by rknn-toolkit-lite2
+            or else the C++ library, on a PC the simulator if it is installed, else ONNX.
         soc, precision: which artifact of a bundle; by default the first, on a board the first that runs there.
         imgsz: input side or (height, width) in px for torch, by default the bundle's, else the training size.
         thresholds: post-processing arguments, Ultralytics' defaults if None.
@@ -103,7 +103,7 @@ def open_model(options: LoadOptions) -> Predictor:
     if folder is None or only_checkpoints:
         return _load_checkpoint(options, folder)
     bundle = read_bundle(folder)
-    runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.bundles and one.here())
+    runner = chosen(backend, "bundles")
     prepared = runner.prepare(bundle, options.soc, options.precision, options.progress)
     number = count(options.cores, prepared.cores)
     one_a_core = prepared.cores is not None and number > 1  # the driver of an NPU of one core takes no choice
@@ -114,7 +114,7 @@ def open_model(options: LoadOptions) -> Predictor:
 
 def _load_checkpoint(options: LoadOptions, folder: Path | None) -> Predictor:
     name, imgsz, backend = options.model or FALLBACK, options.imgsz, options.backend
-    runner = BACKENDS.get(backend) or next(one for one in BACKENDS.values() if one.checkpoints and one.here())
+    runner = chosen(backend, "checkpoints")
     if not runner.checkpoints:
         raise UserError(
             f"{name} is a checkpoint, and backend {backend!r} runs bundles.",

@@ -37,6 +37,9 @@ class Predictor:
         pool: what runs it.
         one_thread: whether BLAS uses one thread (:attr:`~rknn_zoo_e2e.tasks.base.Task.one_thread`).
 
+    Raises:
+        UsageError: the model has no such class; the pool is closed then.
+
     Example:
         >>> from rknn_zoo_e2e import load
         >>> with load("shapes_rknn_model", backend="onnx", cores=2) as predictor:
@@ -58,7 +61,11 @@ class Predictor:
         self._pool, self.task = pool, task_of(spec)
         self.task.one_thread = one_thread
         if thresholds.classes is not None:
-            self.thresholds = replace(thresholds, classes=spec.class_ids(thresholds.classes))
+            try:
+                self.thresholds = replace(thresholds, classes=spec.class_ids(thresholds.classes))
+            except UserError:
+                pool.close()
+                raise
 
     @property
     def backend(self) -> str:

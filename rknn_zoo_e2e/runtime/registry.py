@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.boards import native, probe
 from rknn_zoo_e2e.bundle.schema import WORD
 
 if TYPE_CHECKING:
@@ -85,13 +85,30 @@ def register(backend: Backend) -> None:
     BACKENDS[backend.name] = backend
 
 
+def chosen(name: str, runs: str) -> Backend:
+    """The backend of that name; of "auto" the first that is here and runs ``runs``, "bundles" or "checkpoints"."""
+    return BACKENDS.get(name) or next(one for one in BACKENDS.values() if getattr(one, runs) and one.here())
+
+
 register(
     Backend(
         name="board",
         title="board",
         finder="{soc} {precision} build on the board",
         bundles="rknn_zoo_e2e.runtime.board:prepare",
-        here=lambda: probe.board_soc() is not None,
+        # A board with neither is told what to install, and not given to another backend.
+        here=lambda: probe.board_soc() is not None and (find_spec("rknnlite") is not None or not native.is_there()),
+        runs_artifact=True,
+        has_npu=True,
+    )
+)
+register(
+    Backend(
+        name="native",
+        title="board, C++ library",
+        finder="{soc} {precision} build on the board by the C++ library",
+        bundles="rknn_zoo_e2e.runtime.native:prepare",
+        here=lambda: probe.board_soc() is not None,  # and the one before is not
         runs_artifact=True,
         has_npu=True,
     )

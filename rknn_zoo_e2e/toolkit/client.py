@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from rknn_zoo_e2e.boards.install import install
+from rknn_zoo_e2e.boards.install import remedy
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.parent import Isolated
 from rknn_zoo_e2e.toolkit.buildlog import last_error, readable
@@ -24,7 +24,7 @@ def require_toolkit() -> None:
     if find_spec("rknn") is None:
         raise UserError(
             "rknn-toolkit2 is not installed here (Linux x86_64, Python 3.10 to 3.12 only).",
-            f"Install it with: {install('convert')}, or use --backend onnx.",
+            f"{remedy('convert')}, or use --backend onnx.",
         )
     check_version()
 

@@ -1,8 +1,12 @@
-"""What the pretended runtime (cpp/tests/standin.c) answers: attributes and tensors from the vendor's simulator."""
+"""What the pretended runtime (cpp/tests/standin.c) answers: attributes and tensors from the vendor's simulator.
+
+python tests/cpp/recording.py BUNDLE FOLDER PICTURE...    records a bundle's answers to some pictures
+"""
 
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,3 +115,18 @@ def record(folder: Path, simulated: Simulated, layout: Layout) -> Path:
 def some(simulated: Simulated, count: int) -> Simulated:
     """Of the first pictures only."""
     return replace(simulated, pictures=simulated.pictures[:count], outputs=simulated.outputs[:count])
+
+
+def main(bundle: Path, folder: Path, *pictures: Path) -> None:
+    """In float32, so that nothing is rounded, and in the blocks an NPU would keep it in."""
+    from rknn_zoo_e2e import load
+
+    with load(bundle, backend="simulator") as predictor:
+        images = [read_image(path) for path in pictures]
+        inputs = [Letterbox.of(image, predictor.spec.imgsz).apply(image) for image in images]
+        outputs = tuple(predictor.infer(rgb) for rgb in inputs)
+        record(folder, Simulated(predictor.spec, bundle, pictures, outputs), Layout("float32", 4))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

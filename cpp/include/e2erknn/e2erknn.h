@@ -55,6 +55,14 @@ typedef struct {
     e2erknn_mask mask;           /* segment only */
 } e2erknn_detection;
 
+/* The NPU's own input memory: RGB, 3 bytes a pixel. fd: its DMA buffer for RGA, -1 where there is none. */
+typedef struct {
+    uint8_t *rgb;
+    int32_t width, height; /* px */
+    size_t stride;         /* bytes from row to row */
+    int32_t fd;
+} e2erknn_input;
+
 /* N detections, best score first. Free it with e2erknn_free. */
 typedef struct {
     int32_t count, points;
@@ -70,6 +78,13 @@ E2ERKNN_C_API void e2erknn_close(e2erknn_model *model);
 E2ERKNN_C_API const char *e2erknn_spec(const e2erknn_model *model);
 E2ERKNN_C_API int e2erknn_detect(e2erknn_model *model, const e2erknn_picture *picture,
                                  const e2erknn_thresholds *thresholds, e2erknn_result **result);
+/* detect in steps: what was written into the input is run; the outputs of the last run lie where the NPU keeps them,
+   for e2erknn_decode or to be read. Input and outputs stay in their place until the model is closed. */
+E2ERKNN_C_API e2erknn_input e2erknn_input_of(e2erknn_model *model);
+E2ERKNN_C_API int e2erknn_run(e2erknn_model *model);
+E2ERKNN_C_API const e2erknn_tensor *e2erknn_outputs(const e2erknn_model *model, int32_t *count);
+/* One of them as real numbers, planar: channels * height * width floats. */
+E2ERKNN_C_API int e2erknn_read(const e2erknn_model *model, int32_t output, float *out);
 /* Outputs of any runtime to detections. spec_json: as e2erknn_spec gives it. */
 E2ERKNN_C_API int e2erknn_decode(const char *spec_json, const e2erknn_tensor *outputs, int32_t count,
                                  int32_t source_width, int32_t source_height, const e2erknn_thresholds *thresholds,

@@ -28,7 +28,8 @@ Model = Annotated[
     ),
 ]
 Backend = Annotated[
-    str, typer.Option(help="auto, board, simulator, onnx or torch. auto: the NPU on a board, else the simulator.")
+    str,
+    typer.Option(help="auto, board, native, simulator, onnx or torch. auto: the NPU on a board, else the simulator."),
 ]
 SocOf = Annotated[
     str | None, typer.Option("--soc", help="Which SoC's artifact of a bundle. Default: this board's, else its first.")
