@@ -12,7 +12,7 @@ import pytest
 import yaml
 from native import RUNNER, STATIC, Library
 from PIL import Image
-from recording import LAYOUTS, Simulated, record
+from recording import EVERY_LAYOUT, Simulated, record
 
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
@@ -94,7 +94,7 @@ def recorded(simulated, tmp_path_factory):
 
     def of(task: str, layout: str) -> Path:
         if (task, layout) not in made:
-            made[task, layout] = record(root / f"{task}-{len(made)}", simulated[task], LAYOUTS[layout])
+            made[task, layout] = record(root / f"{task}-{len(made)}", simulated[task], EVERY_LAYOUT[layout])
         return made[task, layout]
 
     return of
