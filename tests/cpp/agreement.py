@@ -47,8 +47,8 @@ def agree(found: Found, outputs: Sequence[Raw], letterbox: Letterbox, wanted: Re
 
 
 def undecided(outputs: Sequence[Raw], letterbox: Letterbox, wanted: Result, thresholds: Thresholds) -> list[np.ndarray]:
-    """Of each mask the pixels on its very edge: they change sides in Python too where one more prototype, of ones, moves
-    all logits by LOGITS."""
+    """Of each mask the pixels on its very edge: in Python too they change sides where one more prototype, of ones,
+    moves all logits by LOGITS."""
     spec = replace(wanted.spec, masks=wanted.spec.masks + 1)
     boxes, protos = (real(output) for output in outputs)
     protos = np.concatenate([protos, np.ones_like(protos[:, :1])], 1)

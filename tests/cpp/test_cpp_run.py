@@ -449,6 +449,14 @@ def test_a_runtime_of_one_core_cannot_choose_it(run, simulated):
     assert done.returncode == 1 and b"without --core" in done.stderr
 
 
+def test_made_up_models_find_their_object_in_every_kind_of_memory(built, tmp_path):
+    """The test of those who have neither Python nor a board: cmake --build build --target test."""
+    env = dict(os.environ, E2ERKNN_RKNNRT=str(built / "tests" / "librknnrt.so"))
+    env.pop("LD_PRELOAD", None)
+    done = subprocess.run([*RUNNER, built / "tests" / "selftest", tmp_path / "files"], capture_output=True, env=env)
+    assert done.returncode == 0 and done.stdout == b"64 models found their object\n", done.stderr.decode()
+
+
 def test_a_soak_keeps_its_memory(built, recorded, simulated):
     """Many frames through one process: after frame 1,000 memory does not grow."""
     frames = int(os.environ.get("E2ERKNN_SOAK_FRAMES", 5000))
