@@ -118,7 +118,7 @@ soak() {
 }
 
 if ! has cmake || ! has c++; then
-    missing "its tests are" "them with: apt-get install g++ cmake libjpeg62-turbo-dev libpng-dev"
+    missing "its tests are" "them with: apt-get install g++ cmake make libjpeg62-turbo-dev libpng-dev"
     exit 0
 fi
 mkdir -p .test

@@ -29,7 +29,7 @@ def built(tmp_path_factory) -> Path:
     if folder := os.environ.get("E2ERKNN_CPP_BUILD"):
         return Path(folder).resolve()
     if not (shutil.which("cmake") and shutil.which("c++")):
-        pytest.skip("no C++ compiler: apt-get install g++ cmake libjpeg62-turbo-dev libpng-dev")
+        pytest.skip("no C++ compiler: apt-get install g++ cmake make libjpeg62-turbo-dev libpng-dev")
     folder = tmp_path_factory.mktemp("cpp")
     subprocess.run(["cmake", "-S", CPP, "-B", folder, "-DBUILD_SHARED_LIBS=ON", "-DE2ERKNN_TESTS=ON"], check=True)
     subprocess.run(["cmake", "--build", folder, "-j", "2"], check=True)
