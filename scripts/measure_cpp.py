@@ -1,8 +1,8 @@
 """Size and peak memory of e2erknn-run: python scripts/measure_cpp.py, after bash scripts/test_cpp.sh --rest
 
-Sizes are of programs cross-built for both kinds of boards, stripped, libstdc++ linked in, with the board's own libjpeg and
-libpng. Memory is VmHWM on this machine after ten frames on the pretended runtime, less the buffers of that runtime (a
-model is not read into memory here; on a board the vendor's library holds it).
+Sizes are of programs cross-built for both kinds of boards, stripped, libstdc++ linked in, with the board's own libjpeg
+and libpng. Memory is VmHWM on this machine after ten frames on the pretended runtime, which has the buffers told
+beside it. A model is not read into memory here; on a board the vendor's library holds it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "cpp"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cpp"))
 from conftest import read_simulated  # type: ignore[import-not-found]
 from recording import LAYOUTS, record  # type: ignore[import-not-found]
 
+ROOT = Path(__file__).parents[1]
 BOARDS = {"aarch64": ("aarch64-linux-gnu", "arm64"), "armhf": ("arm-linux-gnueabihf", "armhf")}
 FRAMES = ((480, 640), (720, 1280), (1080, 1920))
 BUILD = ROOT / ".test" / "cpp"
