@@ -64,6 +64,7 @@ bool Frames::jpeg(Image &image) {
         if (length) {
             const std::string content = held_.substr(0, length);
             held_.erase(0, length);
+            image = Image();  // two frames at a time would need twice the memory
             image = decode_image(content, "A frame");
             return true;
         }

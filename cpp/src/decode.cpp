@@ -48,7 +48,7 @@ bool wanted(const Thresholds &thresholds, int class_id) {
 // class first.
 template <class T>
 std::vector<Candidate> scored(const Spec &spec, const View<T> &output, const Thresholds &thresholds) {
-    const auto anchors = anchors_above(output, 4, spec.scores_end(), thresholds.conf);
+    const auto anchors = Scan<T>(output, 4, spec.scores_end(), thresholds.conf).anchors();
     const std::size_t step = static_cast<std::size_t>(output.tensor().block);
     std::vector<Candidate> found;
     if (spec.nms_free) {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 namespace e2erknn {
 namespace {
@@ -14,37 +14,58 @@ constexpr float CLASS_OFFSET = 7680;
 // Up to this many boxes Python asks OpenCV, which computes in double; more are compared in float32.
 constexpr std::size_t FEW = 200;
 
-struct Box {
+// numpy's arithmetic: float32, 0 / 0 overlaps nothing.
+struct Single {
     float x1, y1, x2, y2;
+
+    explicit Single(const Candidate &c) {
+        const float offset = static_cast<float>(c.class_id) * CLASS_OFFSET;
+        x1 = c.box[0] + offset, y1 = c.box[1] + offset, x2 = c.box[2] + offset, y2 = c.box[3] + offset;
+    }
+    bool overlaps(const Single &other, float threshold) const {
+        const float width = std::max(std::min(x2, other.x2) - std::max(x1, other.x1), 0.f);
+        const float height = std::max(std::min(y2, other.y2) - std::max(y1, other.y1), 0.f);
+        const float inter = width * height;
+        return inter > 0 && inter / (area() + other.area() - inter) > threshold;
+    }
+    float area() const { return (x2 - x1) * (y2 - y1); }
 };
 
-Box apart(const Candidate &c) {
-    const float offset = static_cast<float>(c.class_id) * CLASS_OFFSET;
-    return {c.box[0] + offset, c.box[1] + offset, c.box[2] + offset, c.box[3] + offset};
-}
-
-// numpy's arithmetic: float32, 0 / 0 overlaps nothing.
-bool overlap_single(const Box &a, const Box &b, float threshold) {
-    const float width = std::max(std::min(a.x2, b.x2) - std::max(a.x1, b.x1), 0.f);
-    const float height = std::max(std::min(a.y2, b.y2) - std::max(a.y1, b.y1), 0.f);
-    const float inter = width * height;
-    if (inter <= 0) return false;
-    return inter / ((a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - inter) > threshold;
-}
-
 // OpenCV's (cv::dnn::NMSBoxes): left, top, width, height in double; one minus the Jaccard distance in float.
-bool overlap_double(const Box &a, const Box &b, float threshold) {
-    const double aw = a.x2 - a.x1, ah = a.y2 - a.y1, bw = b.x2 - b.x1, bh = b.y2 - b.y1;
-    const double areas = aw * ah + bw * bh;
-    if (areas <= std::numeric_limits<double>::epsilon()) return 1.f > threshold;
-    const auto shared = [](double a0, double a_size, double b0, double b_size) {
-        const bool a_first = a0 < b0;
-        return a_first ? std::min(a_size - (b0 - a0), b_size) : std::min(b_size - (a0 - b0), a_size);
-    };
-    const double width = shared(a.x1, aw, b.x1, bw), height = shared(a.y1, ah, b.y1, bh);
-    const bool empty = aw <= 0 || ah <= 0 || bw <= 0 || bh <= 0 || width <= 0 || height <= 0;
-    const double inter = empty ? 0 : width * height;
-    return 1.f - static_cast<float>(1.0 - inter / (areas - inter)) > threshold;
+struct Double {
+    double x, y, width, height, area;
+
+    explicit Double(const Candidate &c) {
+        const Single corners(c);
+        x = corners.x1, y = corners.y1, width = corners.x2 - corners.x1, height = corners.y2 - corners.y1;
+        area = width * height;
+    }
+    bool overlaps(const Double &other, float threshold) const {
+        const double areas = area + other.area;
+        if (areas <= std::numeric_limits<double>::epsilon()) return 1.f > threshold;
+        const double shared_width = shared(x, width, other.x, other.width);
+        const double shared_height = shared(y, height, other.y, other.height);
+        if (!(shared_width > 0 && shared_height > 0 && area > 0 && other.area > 0)) return false;
+        const double inter = shared_width * shared_height;
+        return 1.f - static_cast<float>(1.0 - inter / (areas - inter)) > threshold;
+    }
+    static double shared(double a, double a_size, double b, double b_size) {
+        return a < b ? std::min(a_size - (b - a), b_size) : std::min(b_size - (a - b), a_size);
+    }
+};
+
+template <class Box> std::vector<int> suppressed(const std::vector<Candidate> &found, double threshold, int limit) {
+    const float most = static_cast<float>(threshold);
+    std::vector<int> kept;
+    std::vector<Box> better;
+    for (int i : best_first(found)) {
+        if (static_cast<int>(kept.size()) >= limit) break;
+        const Box box(found[static_cast<std::size_t>(i)]);
+        if (std::any_of(better.begin(), better.end(), [&](const Box &b) { return b.overlaps(box, most); })) continue;
+        kept.push_back(i);
+        better.push_back(box);
+    }
+    return kept;
 }
 
 // A rotated box as a Gaussian: covariance terms, centre, and how far its overlap reaches.
@@ -83,27 +104,18 @@ float reach_of(double threshold) {
 }  // namespace
 
 std::vector<int> best_first(const std::vector<Candidate> &found) {
-    std::vector<int> order(found.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int i, int j) {
-        return found[static_cast<std::size_t>(i)].score > found[static_cast<std::size_t>(j)].score;
-    });
+    std::vector<std::pair<float, int>> places;  // negative scores: both ascend
+    places.reserve(found.size());
+    for (const Candidate &candidate : found) places.emplace_back(-candidate.score, static_cast<int>(places.size()));
+    std::sort(places.begin(), places.end());
+    std::vector<int> order;
+    order.reserve(places.size());
+    for (const auto &[score, place] : places) order.push_back(place);
     return order;
 }
 
 std::vector<int> nms(const std::vector<Candidate> &found, double threshold, int limit) {
-    const auto overlap = found.size() > FEW ? overlap_single : overlap_double;
-    const float most = static_cast<float>(threshold);
-    std::vector<int> kept;
-    std::vector<Box> better;
-    for (int i : best_first(found)) {
-        if (static_cast<int>(kept.size()) >= limit) break;
-        const Box box = apart(found[static_cast<std::size_t>(i)]);
-        if (std::any_of(better.begin(), better.end(), [&](const Box &b) { return overlap(b, box, most); })) continue;
-        kept.push_back(i);
-        better.push_back(box);
-    }
-    return kept;
+    return (found.size() > FEW ? suppressed<Single> : suppressed<Double>)(found, threshold, limit);
 }
 
 std::vector<int> rotated_nms(const std::vector<Candidate> &found, double threshold, int limit) {

@@ -57,59 +57,89 @@ template <class Key> struct Lanes {
     }
 };
 
-// Anchors whose highest score in channels [first, last) is above conf, ascending. A running maximum over rows, lane by
-// lane, then over the lanes of those few groups of anchors that have one above it.
-template <class T> std::vector<int> anchors_above(const View<T> &view, int first, int last, float conf) {
+// Anchors whose highest score in channels [first, last) is above conf, ascending.
+template <class T> class Scan {
+public:
+    Scan(const View<T> &view, int first, int last, float conf)
+        : view_(view), first_(first), last_(last), conf_(conf), limit_(limit_of<T>(conf, view.tensor())),
+          all_(std::is_integral_v<T> && !(real(stored_of<T>(least), view.tensor()) <= conf)) {}
+
+    std::vector<int> anchors() {
+        if (last_ - first_ == 1 && view_.tensor().block > 1)
+            one_lane();
+        else
+            rows();
+        return std::move(found_);
+    }
+
+private:
     using Key = typename Order<T>::Key;
     using Stored [[gnu::may_alias]] = Key;
-    constexpr Key least = Order<T>::least;
-    constexpr int GROUP = 64;  // lanes looked at together
-    const Tensor &tensor = view.tensor();
-    const Key limit = limit_of<T>(conf, tensor);
-    const bool all =
-        std::is_integral_v<T> && !(real(stored_of<T>(least), tensor) <= conf);  // not even the least is below
-    const int block = tensor.block, cells = static_cast<int>(tensor.cells());
-    const int group = std::max(1, GROUP / block), tile = std::max(1, 2048 / (group * block)) * group;  // anchors
-    const std::size_t tile_lanes = static_cast<std::size_t>(tile) * static_cast<std::size_t>(block);
-    std::vector<Key> best(tile_lanes);
-    const int first_row = first / block, last_row = (last - 1) / block;
-    const Lanes<Key> head(first - first_row * block, last - first_row * block, block, tile_lanes);
-    const Lanes<Key> tail(0, last - last_row * block, block, tile_lanes);
-    const auto highest = [&](int from, int count) {
-        Key top = least;
-        for (int i = from * block; i < (from + count) * block; i++)
-            top = std::max(top, best[static_cast<std::size_t>(i)]);
-        return top;
-    };
-    std::vector<int> found;
-    for (int from = 0; from < cells; from += tile) {
-        const int count = std::min(tile, cells - from), lanes = count * block;
-        std::fill(best.begin(), best.end(), least);
-        for (int row = first_row; row <= last_row; row++) {
-            const Stored *in = reinterpret_cast<const Stored *>(view.channel(row * block)) +
-                               static_cast<std::size_t>(from) * static_cast<std::size_t>(block);
-            Key *out = best.data();
-            const bool whole = row * block >= first && (row + 1) * block <= last;
-            const Lanes<Key> &some = row == first_row ? head : tail;
-            const Key *keep = some.keep.data(), *fill = some.fill.data();
-            if (whole)
-                for (int i = 0; i < lanes; i++) out[i] = std::max<Key>(in[i], out[i]);
-            else
-                for (int i = 0; i < lanes; i++)
-                    out[i] = std::max<Key>(static_cast<Key>((in[i] & keep[i]) | fill[i]), out[i]);
-        }
-        for (int start = 0; start < count; start += group) {
-            if (highest(start, group) <= limit && !all) continue;
-            for (int i = start; i < std::min(start + group, count); i++) {
-                const Key top = highest(i, 1);
-                if (top <= limit && !all) continue;
-                if constexpr (!std::is_integral_v<T>)
-                    if (top >= Order<T>::infinite && !(checked_highest(view, first, last, from + i) > conf)) continue;
-                found.push_back(from + i);
+    static constexpr Key least = Order<T>::least;
+    static constexpr int GROUP = 64;  // lanes looked at together
+
+    const View<T> &view_;
+    int first_, last_;
+    float conf_;
+    Key limit_;
+    bool all_;  // not even the least is below conf
+    std::vector<int> found_;
+
+    bool above(Key top) const { return top > limit_ || all_; }
+
+    void take(int cell, Key top) {
+        if constexpr (!std::is_integral_v<T>)
+            if (top >= Order<T>::infinite && !(checked_highest(view_, first_, last_, cell) > conf_)) return;
+        found_.push_back(cell);
+    }
+
+    // A single class among other channels, as pose has: one value of each block is read.
+    void one_lane() {
+        const Stored *in = reinterpret_cast<const Stored *>(view_.channel(first_));
+        const int cells = static_cast<int>(view_.tensor().cells()), block = view_.tensor().block;
+        for (int cell = 0; cell < cells; cell++, in += block)
+            if (above(*in)) take(cell, *in);
+    }
+
+    // A running maximum over rows, lane by lane, then over the lanes of those few groups of anchors that have one above.
+    void rows() {
+        const Tensor &tensor = view_.tensor();
+        const int block = tensor.block, cells = static_cast<int>(tensor.cells());
+        const int group = std::max(1, GROUP / block), tile = std::max(1, 2048 / (group * block)) * group;  // anchors
+        const std::size_t tile_lanes = static_cast<std::size_t>(tile) * static_cast<std::size_t>(block);
+        std::vector<Key> best(tile_lanes);
+        const int first_row = first_ / block, last_row = (last_ - 1) / block;
+        const Lanes<Key> head(first_ - first_row * block, last_ - first_row * block, block, tile_lanes);
+        const Lanes<Key> tail(0, last_ - last_row * block, block, tile_lanes);
+        const auto highest = [&](int from, int count) {
+            Key top = least;
+            for (int i = from * block; i < (from + count) * block; i++)
+                top = std::max(top, best[static_cast<std::size_t>(i)]);
+            return top;
+        };
+        for (int from = 0; from < cells; from += tile) {
+            const int count = std::min(tile, cells - from), lanes = count * block;
+            std::fill(best.begin(), best.end(), least);
+            for (int row = first_row; row <= last_row; row++) {
+                const Stored *in = reinterpret_cast<const Stored *>(view_.channel(row * block)) +
+                                   static_cast<std::size_t>(from) * static_cast<std::size_t>(block);
+                Key *out = best.data();
+                const bool whole = row * block >= first_ && (row + 1) * block <= last_;
+                const Lanes<Key> &some = row == first_row ? head : tail;
+                const Key *keep = some.keep.data(), *fill = some.fill.data();
+                if (whole)
+                    for (int i = 0; i < lanes; i++) out[i] = std::max<Key>(in[i], out[i]);
+                else
+                    for (int i = 0; i < lanes; i++)
+                        out[i] = std::max<Key>(static_cast<Key>((in[i] & keep[i]) | fill[i]), out[i]);
+            }
+            for (int start = 0; start < count; start += group) {
+                if (!above(highest(start, group))) continue;
+                for (int i = start; i < std::min(start + group, count); i++)
+                    if (const Key top = highest(i, 1); above(top)) take(from + i, top);
             }
         }
     }
-    return found;
-}
+};
 
 }  // namespace e2erknn

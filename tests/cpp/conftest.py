@@ -12,7 +12,7 @@ import pytest
 import yaml
 from native import RUNNER, STATIC, Library
 from PIL import Image
-from recording import LAYOUTS, Simulated, record
+from recording import EVERY_LAYOUT, Simulated, record
 
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.image import read_image
@@ -29,7 +29,7 @@ def built(tmp_path_factory) -> Path:
     if folder := os.environ.get("E2ERKNN_CPP_BUILD"):
         return Path(folder).resolve()
     if not (shutil.which("cmake") and shutil.which("c++")):
-        pytest.skip("no C++ compiler: apt-get install g++ cmake libjpeg62-turbo-dev libpng-dev")
+        pytest.skip("no C++ compiler: apt-get install g++ cmake make libjpeg62-turbo-dev libpng-dev")
     folder = tmp_path_factory.mktemp("cpp")
     subprocess.run(["cmake", "-S", CPP, "-B", folder, "-DBUILD_SHARED_LIBS=ON", "-DE2ERKNN_TESTS=ON"], check=True)
     subprocess.run(["cmake", "--build", folder, "-j", "2"], check=True)
@@ -94,7 +94,7 @@ def recorded(simulated, tmp_path_factory):
 
     def of(task: str, layout: str) -> Path:
         if (task, layout) not in made:
-            made[task, layout] = record(root / f"{task}-{len(made)}", simulated[task], LAYOUTS[layout])
+            made[task, layout] = record(root / f"{task}-{len(made)}", simulated[task], EVERY_LAYOUT[layout])
         return made[task, layout]
 
     return of

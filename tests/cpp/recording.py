@@ -34,7 +34,7 @@ class Layout:
     soc: str = "rk3588"
 
 
-LAYOUTS = {
+LAYOUTS = {  # as NPUs were seen to have them
     "fp32 flat": Layout("float32", flat=True),
     "fp16 flat": Layout("float16", flat=True),
     "fp16 grid, planar": Layout("float16"),
@@ -42,6 +42,12 @@ LAYOUTS = {
     "fp16 grid, blocks of 8": Layout("float16", 8),
     "int16 grid, blocks of 8": Layout("int16", 8, soc="rv1106"),
     "int8 grid, blocks of 16": Layout("int8", 16, soc="rv1106b"),
+}
+EVERY_LAYOUT = LAYOUTS | {
+    "fp32 grid, planar": Layout("float32"),
+    "fp32 grid, blocks of 8": Layout("float32", 8),
+    "int16 flat": Layout("int16", flat=True),
+    "int16 grid, planar": Layout("int16"),
 }
 
 

@@ -16,6 +16,12 @@ from rknn_zoo_e2e.tasks.spec import ModelSpec
 def main(folder: Path) -> None:
     for target in ("decode", "spec", "picture"):
         (folder / target).mkdir(parents=True, exist_ok=True)
+    # Each task and type (cpp/fuzz/decode.cpp: task, two sides, classes, nms_free, masks, points, type, block and more),
+    # and as every value 0.5, which is an object in the middle.
+    for task, sizes in enumerate(([3, 3, 1, 0, 2], [3, 3, 0, 0, 2, 1, 1], [3, 3, 1, 0, 2], [3, 3, 1, 0, 2])):
+        for kind, half in enumerate(("0000003f", "0038", "35", "35", "3500")):
+            header = bytes([task, *sizes, kind, 7, 50, 40, 3, 9])
+            (folder / "decode" / f"{task}-{kind}").write_bytes(header + bytes.fromhex(half))
     spec = ModelSpec("any", "pose", ("figure", "tree"), (320, 320), kpt_shape=(2, 3), skeleton=((0, 1),))
     (folder / "spec" / "custom").write_text(essentials(spec))
     artifacts = [{"soc": "rk3588", "file": "m.rknn", "sha256": "0" * 64}]

@@ -40,7 +40,7 @@ def test_the_documented_program_builds_and_runs(built, recorded, simulated, tmp_
     else:
         (tmp_path / "cpp").symlink_to(ROOT / "cpp")
     do("cmake", "-S", tmp_path, "-B", tmp_path / "b", *arguments)
-    do("cmake", "--build", tmp_path / "b")
+    do("cmake", "--build", tmp_path / "b", "--parallel", "2")
     env = dict(os.environ, E2ERKNN_STANDIN=str(recorded("detect", "fp16 flat")), E2ERKNN_STANDIN_ANY="1")
     env["E2ERKNN_RKNNRT"] = str(built / "tests" / "librknnrt.so")
     done = do(tmp_path / "b" / "mine", simulated["detect"].model, env=env)

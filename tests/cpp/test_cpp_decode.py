@@ -23,9 +23,11 @@ SCALES = {"int16": (1 / 8000, -100), "int8": (1 / 90, -40), "uint8": (1 / 150, 6
 def both(native: Library, spec: ModelSpec, outputs: list[Raw], block: int, source, thresholds: Thresholds) -> None:
     task = task_of(spec)
     task.check(outputs)
-    wanted = task.decode(outputs, Letterbox.fit(source, spec.imgsz), thresholds)
+    letterbox = Letterbox.fit(source, spec.imgsz)
+    wanted = task.decode(outputs, letterbox, thresholds)
     tensors = [as_npu(output, block) for output in outputs]
-    agree(native.decode(essentials(spec), [t for t, _ in tensors], source, thresholds), wanted)
+    found = native.decode(essentials(spec), [t for t, _ in tensors], source, thresholds)
+    agree(found, outputs, letterbox, wanted, thresholds)
 
 
 def decode(native: Library, spec: ModelSpec, outputs: list[Raw], block: int) -> Found:

@@ -449,8 +449,17 @@ def test_a_runtime_of_one_core_cannot_choose_it(run, simulated):
     assert done.returncode == 1 and b"without --core" in done.stderr
 
 
+def test_made_up_models_find_their_object_in_every_kind_of_memory(built, tmp_path):
+    """The test of those who have neither Python nor a board: cmake --build build --target test."""
+    env = dict(os.environ, E2ERKNN_RKNNRT=str(built / "tests" / "librknnrt.so"))
+    env.pop("LD_PRELOAD", None)
+    done = subprocess.run([*RUNNER, built / "tests" / "selftest", tmp_path / "files"], capture_output=True, env=env)
+    assert done.returncode == 0 and done.stdout == b"64 models found their object\n", done.stderr.decode()
+
+
 def test_a_soak_keeps_its_memory(built, recorded, simulated):
-    """5,000 frames through one process: after frame 1,000 memory does not grow."""
+    """Many frames through one process: after frame 1,000 memory does not grow."""
+    frames = int(os.environ.get("E2ERKNN_SOAK_FRAMES", 5000))
     if RUNNER:
         pytest.skip("memory of an emulator says nothing")
     env = dict(os.environ, E2ERKNN_STANDIN=str(recorded("pose", "fp16 grid, blocks of 8")), E2ERKNN_STANDIN_ANY="1")
@@ -459,11 +468,11 @@ def test_a_soak_keeps_its_memory(built, recorded, simulated):
     command = [built / "app" / "e2erknn-run", simulated["pose"].model, "--stdin", "rgb24", "--size", "64x48", "--json"]
     sizes, frame = [], bytes(64 * 48 * 3)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
-        for number in range(5000):
+        for number in range(frames):
             process.stdin.write(frame)
             process.stdin.flush()
             process.stdout.readline()
-            if number in (1000, 4999):
+            if number in (1000, frames - 1):
                 status = Path(f"/proc/{process.pid}/status").read_text()
                 sizes.append({k: int(v) for k, v in re.findall(r"(VmRSS|VmHWM):\s+(\d+)", status)})
         process.stdin.close()

@@ -7,9 +7,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from agreement import agree
+from agreement import agree, overlap
 from native import RUNNER, Found, as_npu, essentials
-from recording import LAYOUTS
+from recording import EVERY_LAYOUT
 
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
@@ -20,22 +20,25 @@ TASKS = ("detect", "pose", "segment", "obb")
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("layout", EVERY_LAYOUT.values(), ids=EVERY_LAYOUT)
 def test_through_the_c_abi(native, simulated, task, layout):
     one = simulated[task]
     total = 0
     for path, outputs in zip(one.pictures, one.held(layout), strict=True):
         source = read_image(path).shape[:2]
         for thresholds in (Thresholds(), Thresholds(conf=0.001)):
-            wanted = task_of(one.spec).decode(outputs, Letterbox.fit(source, one.spec.imgsz), thresholds)
+            letterbox = Letterbox.fit(source, one.spec.imgsz)
+            wanted = task_of(one.spec).decode(outputs, letterbox, thresholds)
             tensors = [as_npu(output, layout.block) for output in outputs]
-            agree(native.decode(essentials(one.spec), [t for t, _ in tensors], source, thresholds), wanted)
+            found = native.decode(essentials(one.spec), [t for t, _ in tensors], source, thresholds)
+            agree(found, outputs, letterbox, wanted, thresholds)
+            assert overlap(found, wanted) >= 0.999
             total += len(wanted)
     assert total > 20, "the pictures show something"
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", EVERY_LAYOUT)
 def test_from_the_npus_memory(built, recorded, simulated, task, layout):
     """Inputs written and outputs read in place, on this processor or an emulated one (E2ERKNN_CPP_RUNNER)."""
     one, folder = simulated[task], recorded(task, layout)
@@ -47,9 +50,11 @@ def test_from_the_npus_memory(built, recorded, simulated, task, layout):
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     lines = pictures_of(done.stdout)
-    for rows, outputs, source in zip(lines, one.held(LAYOUTS[layout]), sources, strict=True):
-        wanted = task_of(one.spec).decode(outputs, Letterbox.fit(source, one.spec.imgsz), Thresholds())
-        agree(found_in(rows, one.spec), wanted)
+    for rows, outputs, source in zip(lines, one.held(EVERY_LAYOUT[layout]), sources, strict=True):
+        letterbox, thresholds = Letterbox.fit(source, one.spec.imgsz), Thresholds()
+        wanted, found = task_of(one.spec).decode(outputs, letterbox, thresholds), found_in(rows, one.spec)
+        agree(found, outputs, letterbox, wanted, thresholds)
+        assert overlap(found, wanted) >= 0.999
 
 
 def pictures_of(text: str) -> list[list[str]]:
