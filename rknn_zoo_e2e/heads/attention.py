@@ -31,12 +31,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from ultralytics.nn.modules.block import Attention
 
 from rknn_zoo_e2e.boards.soc import BLOCK
 from rknn_zoo_e2e.heads.linear import constant
-from rknn_zoo_e2e.heads.own import convolution, is_own
-from rknn_zoo_e2e.heads.softmax import folded, projections
+from rknn_zoo_e2e.heads.qkv import attentions, folded, projections, shape_of
 from rknn_zoo_e2e.vision.arrays import Array
 
 FP16_BLOCK = BLOCK // 2  # channels the NPU keeps together in fp16; fewer are transposed on the CPU
@@ -79,7 +77,7 @@ def widened(heads: Array, value: float = 0.0) -> Array:
 
 
 class NpuAttention(nn.Module):
-    """An Ultralytics ``Attention`` rewritten: x (B, C, H, W) to (B, C, H, W), equal in fp32 to 1e-4.
+    """An Ultralytics ``Attention`` or ``AAttn`` rewritten: x (B, C, H, W) to (B, C, H, W), equal in fp32 to 1e-4.
 
     Args:
         attention: the trained block, fused or not.
@@ -88,14 +86,16 @@ class NpuAttention(nn.Module):
 
     def __init__(self, attention: nn.Module, size: tuple[int, int]) -> None:
         super().__init__()
-        heads, key, head = int(attention.num_heads), int(attention.key_dim), int(attention.head_dim)
+        self.shape = shape = shape_of(attention)
+        heads, key, head = shape.heads, shape.key, shape.head
         self.heads, self.key, self.head, self.wide = heads, key, head, head + FP16_BLOCK
-        self.spare = spare_rows(*size)
-        self.cells = (size[0] + self.spare) * size[1]
+        rows, width = shape.area(*size)
+        self.spare = spare_rows(rows, width)
+        self.cells = (rows + self.spare) * width
         self.pooling = pooling(self.cells)
 
         (wq, bq), (wk, bk), (wv, bv) = projections(attention)
-        half = float(attention.scale) / 2  # the square's half
+        half = shape.scale / 2  # the square's half
         self.q = constant((wq * half).reshape(heads * key, -1), (bq * half).ravel())
         # -1 spread over the block: a 0 among them would make NaN of an infinite maximum.
         self.k = constant(widened(wk), widened(bk, -1 / FP16_BLOCK))
@@ -122,10 +122,9 @@ class NpuAttention(nn.Module):
             logits = F.max_pool2d(logits, (1, window), (1, step))
         return logits.view(-1, self.cells, 1).expand(-1, -1, FP16_BLOCK).transpose(-2, -1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
+    def attended(self, x: Tensor, v: Tensor) -> Tensor:
+        """Maps (B, C, h, w) of one area and their values to what its cells attend to, of the values' shape."""
         b, _, h, w = x.shape
-        v = self.v(x)
         rows, values = x, v
         if self.spare:
             rows = torch.cat([x, x[:, :, : self.spare]], 2)
@@ -134,46 +133,17 @@ class NpuAttention(nn.Module):
         k = self.k(rows).view(-1, self.key + FP16_BLOCK, self.cells)
         shifted = k.transpose(-2, -1) @ torch.cat([q, self.largest(q, k[:, : self.key])], 1)
         weights = (F.elu(shifted) + 1.0) ** 2
-        sums = values.view(-1, self.wide, self.cells) @ weights
+        sums = values.reshape(-1, self.wide, self.cells) @ weights
         # The added channels are sum(w), and 1 once divided; the projection ignores them.
         out = sums / sums[:, self.head : self.head + 1].clamp(min=MIN_WEIGHT)
         out = out.view(b, self.heads * self.wide, h + self.spare, w)
-        return self.proj((out[:, :, :h] if self.spare else out) + self.pe(v))
+        return out[:, :, :h] if self.spare else out
 
-
-def attentions(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's attention modules that can be rewritten, by their path.
-
-    Other attention (YOLO12's, say) is not of this class; what is not known to compute the same stays as it is.
-    """
-    return {path: m for path, m in model.named_modules() if type(m) is Attention and is_known(m)}
-
-
-def is_known(attention: nn.Module) -> bool:
-    """Whether the block is Ultralytics' own and its convolutions are what its attributes say."""
-    if not is_own(attention):
-        return False
-    qkv, proj, pe = (convolution(module) for module in (attention.qkv, attention.proj, attention.pe))
-    if qkv is None or proj is None or pe is None:
-        return False
-    heads, key, head = attention.num_heads, attention.key_dim, attention.head_dim
-    channels = heads * head
-    linear = all(type(module.act) is nn.Identity for module in (attention.qkv, attention.proj, attention.pe))
-    fits = (qkv.in_channels, qkv.out_channels, proj.in_channels) == (channels, channels + 2 * heads * key, channels)
-    return linear and fits and is_pointwise(qkv) and is_pointwise(proj) and is_depthwise(pe, channels)
-
-
-def is_pointwise(conv: nn.Conv2d) -> bool:
-    """Whether it is a plain 1x1 convolution, of all channels."""
-    return (conv.kernel_size, conv.stride, conv.padding, conv.groups) == ((1, 1), (1, 1), (0, 0), 1)
-
-
-def is_depthwise(conv: nn.Conv2d, channels: int) -> bool:
-    """Whether it is one square filter a channel, of odd side, that keeps the map's size."""
-    side = conv.kernel_size[0]
-    same = (conv.kernel_size, conv.padding, conv.stride) == ((side, side), (side // 2, side // 2), (1, 1))
-    alone = conv.in_channels == conv.out_channels == conv.groups == channels
-    return same and alone and side % 2 == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
+        v = self.v(x)
+        parts = [self.attended(*area) for area in zip(self.shape.split(x), self.shape.split(v), strict=True)]
+        return self.proj(self.shape.joined(parts, x.shape[-2:]) + self.pe(v))
 
 
 def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, int]) -> dict[str, tuple[int, int]]:

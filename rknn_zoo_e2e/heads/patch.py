@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
-from rknn_zoo_e2e.heads.attention import attentions
 from rknn_zoo_e2e.heads.csp import Increments, blocks
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.heads.qkv import attentions
 from rknn_zoo_e2e.heads.registry import tail_of
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
 
