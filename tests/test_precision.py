@@ -18,11 +18,12 @@ from rknn_zoo_e2e.checkpoint.describe import spec_of
 from rknn_zoo_e2e.conversion.export import OPSET, export_onnx
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads import registry
-from rknn_zoo_e2e.heads.attention import attention_patched, attentions
+from rknn_zoo_e2e.heads.attention import attention_patched
 from rknn_zoo_e2e.heads.boundary import DOMAIN, Boundary
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.heads.pose import PoseTail
+from rknn_zoo_e2e.heads.qkv import attentions
 from rknn_zoo_e2e.heads.reference import check_decode
 from rknn_zoo_e2e.quantization.precision import BOUNDARIES_KEY, POWER, STEM_POWER, Boundaries, int8_tensors, regions
 from rknn_zoo_e2e.quantization.ranges import quantised_tensors
@@ -76,8 +77,13 @@ CASES = [
     ("yolo26", "-pose", 11),
     ("yolo26", "-seg", 11),
     ("yolo26", "-obb", 11),
+    ("yolov3", "", 4),  # two levels
+    ("yolov5", "", 6),
+    ("yolov5-p6", "", 8),  # four
+    ("yolov9", "", 6),
+    ("yolov9", "-seg", 9),
     ("yolov10", "", 7),  # PSA
-    ("yolo12", "", 8),  # A2C2f, whose attention is not rewritten
+    ("yolo12", "", 8),  # A2C2f
 ]
 
 
