@@ -31,7 +31,7 @@ class ModelSpec:
         kpt_shape: (points, values) of a pose model; values is 2 (x, y) or 3 (x, y, visibility).
         skeleton: pairs of key points to join when drawing.
         masks: prototypes of a segment model.
-        nms_free: its head gives one box an object (YOLO26's one-to-one head), so nothing is suppressed.
+        nms_free: its head gives one box an object (one-to-one, as YOLOv10's and YOLO26's), so nothing is suppressed.
         notes: what was put right while the checkpoint was read, a sentence each; not kept in a bundle.
     """
 
