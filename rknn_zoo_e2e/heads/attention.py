@@ -122,18 +122,17 @@ class NpuAttention(nn.Module):
             logits = F.max_pool2d(logits, (1, window), (1, step))
         return logits.view(-1, self.cells, 1).expand(-1, -1, FP16_BLOCK).transpose(-2, -1)
 
-    def attended(self, x: Tensor, v: Tensor) -> Tensor:
-        """Maps (B, C, h, w) of one area and their values to what its cells attend to, of the values' shape."""
-        b, _, h, w = x.shape
-        rows, values = x, v
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries, keys and values of one area, each (B, C, h, w), to what its cells make of them."""
+        b, _, h, w = v.shape
         if self.spare:
-            rows = torch.cat([x, x[:, :, : self.spare]], 2)
-            values = torch.cat([v, torch.zeros(b, v.shape[1], self.spare, w)], 2)
-        q = self.q(rows).view(-1, self.key, self.cells)
-        k = self.k(rows).view(-1, self.key + FP16_BLOCK, self.cells)
+            q, k = (torch.cat([each, each[:, :, : self.spare]], 2) for each in (q, k))
+            v = torch.cat([v, torch.zeros(b, v.shape[1], self.spare, w)], 2)
+        q = q.reshape(-1, self.key, self.cells)
+        k = k.reshape(-1, self.key + FP16_BLOCK, self.cells)
         shifted = k.transpose(-2, -1) @ torch.cat([q, self.largest(q, k[:, : self.key])], 1)
         weights = (F.elu(shifted) + 1.0) ** 2
-        sums = values.reshape(-1, self.wide, self.cells) @ weights
+        sums = v.reshape(-1, self.wide, self.cells) @ weights
         # The added channels are sum(w), and 1 once divided; the projection ignores them.
         out = sums / sums[:, self.head : self.head + 1].clamp(min=MIN_WEIGHT)
         out = out.view(b, self.heads * self.wide, h + self.spare, w)
@@ -142,8 +141,7 @@ class NpuAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
         v = self.v(x)
-        parts = [self.attended(*area) for area in zip(self.shape.split(x), self.shape.split(v), strict=True)]
-        return self.proj(self.shape.joined(parts, x.shape[-2:]) + self.pe(v))
+        return self.proj(self.shape.by_area(self.attended, self.q(x), self.k(x), v) + self.pe(v))
 
 
 def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, int]) -> dict[str, tuple[int, int]]:

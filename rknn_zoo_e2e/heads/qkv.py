@@ -6,7 +6,7 @@ map's cells, row by row, into areas of one size, and a cell attends to those of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,19 +42,15 @@ class Shape:
             return height // self.areas, width
         return height * width // self.areas, 1
 
-    def split(self, x: Tensor) -> Sequence[Tensor]:
-        """A map (B, C, H, W) to those of its areas, each (B, C, h, w) as :meth:`area` says."""
+    def by_area(self, function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+        """What a function makes of each area's part of the maps (B, C, H, W), as one map (B, C', H, W)."""
         if self.areas == 1:
-            return [x]
-        _, width = self.area(*x.shape[-2:])
-        return x.reshape(*x.shape[:2], -1, width).chunk(self.areas, 2)
-
-    def joined(self, parts: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """The areas' maps (B, C, h, w) to one (B, C, H, W) of that size (H, W)."""
-        if self.areas == 1:
-            return parts[0]
-        whole = torch.cat(list(parts), 2)
-        return whole.reshape(*whole.shape[:2], *size)
+            return function(*maps)
+        height, width = maps[0].shape[-2:]
+        _, columns = self.area(height, width)
+        parts = (each.reshape(*each.shape[:2], -1, columns).chunk(self.areas, 2) for each in maps)
+        whole = torch.cat([function(*area) for area in zip(*parts, strict=True)], 2)
+        return whole.reshape(*whole.shape[:2], height, width)
 
 
 # By the exact class: what is derived from one of these may compute anything.

@@ -26,15 +26,15 @@ class SoftmaxAttention(nn.Module):
         self.pe, self.proj = attention.pe, attention.proj
         self.q, self.k, self.v = (constant(w.reshape(-1, w.shape[-1]), b.ravel()) for w, b in projections(attention))
 
-    def attended(self, x: Tensor, values: Tensor) -> Tensor:
-        """Maps (B, C, h, w) of one area and their values to what its cells attend to, of the values' shape."""
-        b, _, h, w = x.shape
-        q, k, v = (maps.reshape(b, self.shape.heads, -1, h * w) for maps in (self.q(x), self.k(x), values))
+    def attended(self, *maps: Tensor) -> Tensor:
+        """Queries, keys and values of one area, each (B, C, h, w), to what its cells make of them."""
+        b, _, h, w = maps[0].shape
+        q, k, v = (each.reshape(b, self.shape.heads, -1, h * w) for each in maps)
         weights = ((q * self.shape.scale).transpose(-2, -1) @ k).softmax(-1)
         return (v @ weights.transpose(-2, -1)).view(b, -1, h, w)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C', H, W)."""
         values = self.v(x)
-        parts = [self.attended(*area) for area in zip(self.shape.split(x), self.shape.split(values), strict=True)]
-        return self.proj(self.shape.joined(parts, x.shape[-2:]) + self.pe(values))
+        attended = self.shape.by_area(self.attended, self.q(x), self.k(x), values)
+        return self.proj(attended + self.pe(values))
