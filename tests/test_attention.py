@@ -178,12 +178,14 @@ def test_fp16_is_as_near_as_an_fp16_softmax(logits, areas):
     assert error < 1.5 * (stock - expected).square().mean().sqrt() + 1e-4
 
 
-def test_every_map_has_whole_fours():
-    """All maps of attention from 96 x 96 px on, where there are enough rows to repeat."""
-    for height in range(3, 41):
+@pytest.mark.parametrize("multiple", [4, 8])
+def test_every_map_has_whole_fours_or_eights(multiple):
+    """All maps of attention from 96 x 96 px on (of eights, 224 x 224), where there are enough rows to repeat."""
+    for height in range(multiple - 1, 41):
         for width in range(1, 41):
-            rows = spare_rows(height, width)
-            assert (height + rows) * width % 4 == 0 and rows < 4 and (rows == 0) == (height * width % 4 == 0)
+            rows = spare_rows(height, width, multiple)
+            assert (height + rows) * width % multiple == 0 and rows < multiple
+            assert (rows == 0) == (height * width % multiple == 0)
 
 
 @pytest.mark.parametrize(("areas", "height"), [(WHOLE, 3), (2, 6)], ids=["whole", "areas"])

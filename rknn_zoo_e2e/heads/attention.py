@@ -16,8 +16,8 @@ Layouts are chosen so that no large tensor is transposed, with n = H * W, per he
   queries on channels (n queries, 1, n keys) serves it alone;
 * the maxima are subtracted by the product: rows of them under q meet constant channels beside k, -1 in all;
 * sum(w) comes out of the product with v as more channels, where v's convolution gives a constant;
-* a map whose cells are not whole fours, which some NPUs transpose on the CPU, has its first rows again below: they
-  change no maximum, and as keys they count for nothing, for v is 0 there.
+* a map whose cells are not whole fours (of areas: eights), which some NPUs transpose on the CPU, has its first rows
+  again below: they change no maximum, and as keys they count for nothing, for v is 0 there.
 
 What is added comes in blocks of channels, as the NPU keeps them.
 """
@@ -63,9 +63,9 @@ def pooling(length: int) -> list[tuple[int, int]]:
     return steps
 
 
-def spare_rows(height: int, width: int) -> int:
-    """Rows to add to a map so that its cells are whole fours; none where it has not that many rows to repeat."""
-    rows = next(rows for rows in range(4) if (height + rows) * width % 4 == 0)
+def spare_rows(height: int, width: int, multiple: int) -> int:
+    """Rows to add to a map so that its cells are a multiple; none where it has not that many rows to repeat."""
+    rows = next(rows for rows in range(multiple) if (height + rows) * width % multiple == 0)
     return rows if rows <= height else 0
 
 
@@ -90,7 +90,7 @@ class NpuAttention(nn.Module):
         heads, key, head = shape.heads, shape.key, shape.head
         self.heads, self.key, self.head, self.wide = heads, key, head, head + FP16_BLOCK
         rows, width = shape.area(*size)
-        self.spare = spare_rows(rows, width)
+        self.spare = spare_rows(rows, width, shape.multiple)
         self.cells = (rows + self.spare) * width
         self.pooling = pooling(self.cells)
 

@@ -28,6 +28,7 @@ class Shape:
         head: channels of a head's values.
         scale: of the logits.
         areas: parts of the map that attend to themselves alone.
+        multiple: of cells an area has to have for rk3566 to leave no transposition to the CPU, as builds showed.
     """
 
     heads: int
@@ -35,6 +36,7 @@ class Shape:
     head: int
     scale: float
     areas: int = 1
+    multiple: int = 4
 
     def area(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the map one area is: whole rows where an area has such, else a column of its cells."""
@@ -57,7 +59,12 @@ class Shape:
 SHAPES: dict[type[nn.Module], Callable[[nn.Module], Shape]] = {
     Attention: lambda block: Shape(int(block.num_heads), int(block.key_dim), int(block.head_dim), float(block.scale)),
     AAttn: lambda block: Shape(
-        int(block.num_heads), int(block.head_dim), int(block.head_dim), block.head_dim**-0.5, max(1, int(block.area))
+        int(block.num_heads),
+        int(block.head_dim),
+        int(block.head_dim),
+        float(block.head_dim**-0.5),
+        areas=max(1, int(block.area)),
+        multiple=8,
     ),
 }
 
