@@ -59,7 +59,8 @@ def by_names(graph: onnx.GraphProto) -> tuple[list[tuple[str, str]], set[str]]:
             starts[f"{stem[1]}0/act/Mul_output_0" if stem else node.input[0]] = "output0"
     layers = dict.fromkeys(match[1] for node in graph.node if (match := re.match(r"(/model\.\d+)/.*attn/", node.name)))
     blocks = [(f"{layer}/cv1/act/Mul_output_0", f"{layer}/cv2/act/Mul_output_0") for layer in layers]
-    return [*starts.items(), *blocks], {name for name in tensors if re.match(r"/model\.[01]/", name)}
+    stem = r"/model\.[012]/" if "/model.1/MaxPool_output_0" in tensors else r"/model\.[01]/"
+    return [*starts.items(), *blocks], {name for name in tensors if re.match(stem, name)}
 
 
 # Family, task, and its regions: three levels of each branch (two branches of key points have theirs in common), and
