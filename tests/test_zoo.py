@@ -124,7 +124,7 @@ def test_every_model_exports_from_its_architecture(tmp_path: Path, one_thread, n
     model.eval().requires_grad_(False).fuse(verbose=False)
     if card.family != "yolov8":
         params = sum(p.numel() for p in model.parameters())
-    # Published with one decimal of a million; that of larger models is cut, not rounded (yolov5x6u: 155.477 M is 155.4).
+    # Published with one decimal of a million, which larger models have cut, not rounded (yolov5x6u: 155.477 is 155.4).
     assert card.params == pytest.approx(params, abs=60_000 if params < 15e6 else 100_000)
     spec, path = spec_of(model, name, (64, 64)), tmp_path / "model.onnx"
     export_onnx(model, spec, "flat", path)
