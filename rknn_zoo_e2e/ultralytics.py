@@ -7,7 +7,8 @@
 
 Ultralytics runs the first ``.rknn`` the file system happens to list, so a bundle with several is narrowed to the one
 for this board. Nothing of Ultralytics is imported or changed here; a bundle with one artifact needs none of this.
-Ultralytics suppresses overlaps even where the head needs none of it (YOLO26): ``model(image, iou=1.0)`` keeps all.
+Ultralytics suppresses overlaps even where the head needs none of it (YOLOv10, YOLO26): ``model(image, iou=1.0)`` keeps
+all.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ USED = [
     ("ultralytics.nn.tasks:BaseModel", ["fuse(verbose)"]),
     ("ultralytics.nn.modules.head:Detect", ["one2many", "one2one", "end2end", "postprocess"]),
     ("ultralytics.nn.modules.head", ["v10Detect", "Pose", "Pose26", "Segment", "Segment26", "OBB", "OBB26"]),
-    ("ultralytics.nn.modules.block", ["Proto26", "Attention"]),
+    ("ultralytics.nn.modules.block", ["Proto26", "Attention", "AAttn"]),
     ("ultralytics.data.utils", ["check_det_dataset(autodownload)", "check_det_dataset(split)"]),
     ("ultralytics.data.dataset", ["load_dataset_cache_file", "save_dataset_cache_file"]),
     ("ultralytics.models.yolo.detect:DetectionValidator", ["init_metrics", "update_metrics", "get_stats"]),
@@ -39,6 +39,7 @@ USED = [
 HEADS = {
     "yolov8n.yaml": ("Detect", {"box_head", "cls_head"}),
     "yolo26n.yaml": ("Detect", {"box_head", "cls_head"}),
+    "yolov10n.yaml": ("v10Detect", {"box_head", "cls_head"}),
     "yolov8n-pose.yaml": ("Pose", {"box_head", "cls_head", "pose_head"}),
     "yolo26n-pose.yaml": ("Pose26", {"box_head", "cls_head", "pose_head", "kpts_head"}),
     "yolov8n-seg.yaml": ("Segment", {"box_head", "cls_head", "mask_head"}),
@@ -46,7 +47,10 @@ HEADS = {
     "yolov8n-obb.yaml": ("OBB", {"box_head", "cls_head", "angle_head"}),
     "yolo26n-obb.yaml": ("OBB26", {"box_head", "cls_head", "angle_head"}),
 }
-ATTENTION = ("num_heads", "key_dim", "head_dim", "scale", "qkv", "pe", "proj")
+ATTENTION = {
+    "Attention": ("num_heads", "key_dim", "head_dim", "scale", "qkv", "pe", "proj"),
+    "AAttn": ("num_heads", "head_dim", "area", "qkv", "pe", "proj"),
+}
 
 
 def found(where: str) -> object:
@@ -81,19 +85,20 @@ def test_heads_have_the_branches_that_are_read(config):
     head = getattr(tasks, kinds[guess_model_task(settings)])(settings, verbose=False).model[-1]
     name, branches = HEADS[config]
     assert type(head).__name__ == name and branches <= set(head.one2many)
-    if "26" in config:
-        assert branches <= set(head.one2one) and head.reg_max == 1
+    if "26" in config or "v10" in config:
+        assert branches <= set(head.one2one) and (head.reg_max == 1) == ("26" in config)
         for told in (False, True):  # which branches answer can be told
             head.end2end = told
             assert bool(head.end2end) is told
     assert (hasattr(head, "proto"), hasattr(head, "kpt_shape")) == ("Seg" in name, "Pose" in name)
 
 
-def test_attention_is_made_as_it_is_rewritten():
-    from ultralytics.nn.modules.block import Attention
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_attention_is_made_as_it_is_rewritten(kind):
+    from ultralytics.nn.modules import block
 
-    block = Attention(128, num_heads=2, attn_ratio=0.5)
-    assert [name for name in ATTENTION if not hasattr(block, name)] == []
+    attention = getattr(block, kind)(128, num_heads=2)
+    assert [name for name in ATTENTION[kind] if not hasattr(attention, name)] == []
 
 
 def test_a_missing_part_is_named():

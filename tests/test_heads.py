@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.untrained import BUILDERS, built
 
 from rknn_zoo_e2e.checkpoint.describe import spec_of
+from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.heads.dfl import TreeDFL
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.patch import patched
@@ -59,24 +60,71 @@ def test_dfl_pads_odd_bin_counts(form, bins):
     torch.testing.assert_close(decoded(form, logits, bins), softmax_mean(logits, bins), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("imgsz", [(640, 640), (320, 320), (480, 640), (1024, 1024), (32, 96)])
-def test_grid_holds_every_anchor_once(imgsz):
-    grid = Grid(imgsz, (8, 16, 32))
+@pytest.mark.parametrize(
+    ("imgsz", "strides"),
+    [
+        *((size, (8, 16, 32)) for size in ((640, 640), (320, 320), (480, 640), (1024, 1024), (32, 96))),
+        ((1280, 1280), (8, 16, 32, 64)),
+        ((64, 192), (8, 16, 32, 64)),
+        ((416, 416), (16, 32)),
+    ],
+)
+def test_grid_holds_every_anchor_once(imgsz, strides):
+    grid = Grid(imgsz, strides)
     assert grid.anchors == sum(h * w for h, w in grid.levels)
     centres = grid.centres().reshape(2, -1)
     assert len(np.unique(np.concatenate([centres, grid.cell().reshape(2, -1)]), axis=1).T) == grid.anchors
-    first_row = centres[:, : imgsz[1] // 8] * np.array([[imgsz[1]], [imgsz[0]]])
-    np.testing.assert_allclose(first_row[0], np.arange(imgsz[1] // 8) * 8 + 4, rtol=1e-5)
-    np.testing.assert_allclose(first_row[1], 4, rtol=1e-5)
+    finest = strides[0]
+    first_row = centres[:, : imgsz[1] // finest] * np.array([[imgsz[1]], [imgsz[0]]])
+    np.testing.assert_allclose(first_row[0], np.arange(imgsz[1] // finest) * finest + finest / 2, rtol=1e-5)
+    np.testing.assert_allclose(first_row[1], finest / 2, rtol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("imgsz", [(320, 320), (640, 640), (480, 640)])
 @pytest.mark.parametrize("suffix", BUILDERS)
-@pytest.mark.parametrize("family", ["yolov8", "yolo11", "yolo26"])
+@pytest.mark.parametrize("family", ["yolov8", "yolo11", "yolo12", "yolo26"])
 def test_decode_equals_ultralytics(family, suffix, imgsz):
     model = built(family, suffix)
     assert check_decode(model, spec_of(model, "built", imgsz)) < 1e-3
+
+
+# Families of detect alone: strides, and whether nothing is to be suppressed.
+DETECT = {
+    "yolov3": ((16, 32), False),
+    "yolov5": ((8, 16, 32), False),
+    "yolov5-p6": ((8, 16, 32, 64), False),
+    "yolov6": ((8, 16, 32), False),
+    "yolov9": ((8, 16, 32), False),
+    "yolov10": ((8, 16, 32), True),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("imgsz", [(320, 320), (640, 640), (448, 640)])
+@pytest.mark.parametrize("family", DETECT)
+def test_decode_of_detect_equals_ultralytics(family, imgsz):
+    model, (strides, nms_free) = built(family, ""), DETECT[family]
+    spec = spec_of(model, "built", imgsz)
+    assert (tuple(model.stride.int().tolist()), spec.nms_free) == (strides, nms_free)
+    assert spec.stride == max(strides) and check_decode(model, spec) < 1e-3
+
+
+def test_a_fourth_level_asks_for_larger_steps():
+    """Of the input's size: a multiple of the coarsest level's 64 px."""
+    model = built("yolov5-p6", "")
+    with pytest.raises(UsageError, match="not a multiple of the stride 64") as error:
+        spec_of(model, "built", (480, 640))
+    assert error.value.fix == "Use --imgsz 512,640."
+    model.args = {"imgsz": 1280}
+    assert spec_of(model, "built").imgsz == (1280, 1280)
+
+
+@pytest.mark.slow
+def test_yolov9_segments():
+    """Its smallest model with masks is c."""
+    model = built("yolov9", "-seg")
+    assert check_decode(model, spec_of(model, "built", (320, 320))) < 1e-3
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (5, 3), (1, 3)])

@@ -244,6 +244,23 @@ def test_no_input_size_leaves_operators_to_the_cpu(tmp_path: Path, name, soc, im
     assert placement["cpu"] == [] and placement["npu"] > 50
 
 
+def test_area_attention_leaves_nothing_to_the_cpu(tmp_path: Path):
+    """YOLO12's, untrained, on a chip without Softmax, at a size whose areas need rows to be transposed there."""
+    import cv2
+    from ultralytics import YOLO
+
+    from rknn_zoo_e2e.media import synthetic
+
+    (tmp_path / "pictures").mkdir()
+    for seed in range(2):
+        cv2.imwrite(str(tmp_path / f"pictures/{seed}.png"), synthetic.draw_scene(seed, (320, 320), pose=False)[0])
+    YOLO("yolo12n.yaml").save(tmp_path / "yolo12n.pt")
+    placement = converted_at(
+        "320", "yolo12n.pt", "rk3566", tmp_path, "--calib", "pictures", "--calib-images", 2, "--no-verify"
+    )["placement"]
+    assert placement["cpu"] == [] and placement["npu"] > 600
+
+
 def test_a_map_in_bands_agrees_with_fp32(tmp_path: Path):
     """In the simulator, with the ranges that were measured on the whole map."""
     artifact = converted_at("736", "shapes", "rv1106", tmp_path, "--calib-images", 6)

@@ -18,11 +18,12 @@ from rknn_zoo_e2e.checkpoint.describe import spec_of
 from rknn_zoo_e2e.conversion.export import OPSET, export_onnx
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.heads import registry
-from rknn_zoo_e2e.heads.attention import attention_patched, attentions
+from rknn_zoo_e2e.heads.attention import attention_patched
 from rknn_zoo_e2e.heads.boundary import DOMAIN, Boundary
 from rknn_zoo_e2e.heads.detect import DetectTail
 from rknn_zoo_e2e.heads.patch import blocks_patched, patched
 from rknn_zoo_e2e.heads.pose import PoseTail
+from rknn_zoo_e2e.heads.qkv import attentions
 from rknn_zoo_e2e.heads.reference import check_decode
 from rknn_zoo_e2e.quantization.precision import BOUNDARIES_KEY, POWER, STEM_POWER, Boundaries, int8_tensors, regions
 from rknn_zoo_e2e.quantization.ranges import quantised_tensors
@@ -58,7 +59,8 @@ def by_names(graph: onnx.GraphProto) -> tuple[list[tuple[str, str]], set[str]]:
             starts[f"{stem[1]}0/act/Mul_output_0" if stem else node.input[0]] = "output0"
     layers = dict.fromkeys(match[1] for node in graph.node if (match := re.match(r"(/model\.\d+)/.*attn/", node.name)))
     blocks = [(f"{layer}/cv1/act/Mul_output_0", f"{layer}/cv2/act/Mul_output_0") for layer in layers]
-    return [*starts.items(), *blocks], {name for name in tensors if re.match(r"/model\.[01]/", name)}
+    stem = r"/model\.[012]/" if "/model.1/MaxPool_output_0" in tensors else r"/model\.[01]/"
+    return [*starts.items(), *blocks], {name for name in tensors if re.match(stem, name)}
 
 
 # Family, task, and its regions: three levels of each branch (two branches of key points have theirs in common), and
@@ -76,8 +78,13 @@ CASES = [
     ("yolo26", "-pose", 11),
     ("yolo26", "-seg", 11),
     ("yolo26", "-obb", 11),
+    ("yolov3", "", 4),  # two levels
+    ("yolov5", "", 6),
+    ("yolov5-p6", "", 8),  # four
+    ("yolov9", "", 6),
+    ("yolov9", "-seg", 9),
     ("yolov10", "", 7),  # PSA
-    ("yolo12", "", 8),  # A2C2f, whose attention is not rewritten
+    ("yolo12", "", 8),  # A2C2f
 ]
 
 

@@ -93,8 +93,10 @@ std::vector<Candidate> take(const std::vector<Candidate> &found, const std::vect
 // Reads the box of a candidate. Returns whether it has an area.
 template <class T> bool read_box(const Spec &spec, const View<T> &output, Candidate &candidate) {
     float *box = candidate.box;
-    for (int i = 0; i < 4; i++)
-        box[i] = near(output(i, candidate.anchor)) * static_cast<float>(i % 2 ? spec.height : spec.width);
+    for (int i = 0; i < 4; i++) {
+        const float side = static_cast<float>(i % 2 ? spec.height : spec.width), value = output(i, candidate.anchor);
+        box[i] = near(spec.pixels ? value / side : value) * side;
+    }
     if (spec.task == Task::obb) {
         box[4] = near(output(spec.scores_end(), candidate.anchor));
         return box[2] > 0 && box[3] > 0;

@@ -42,9 +42,15 @@ Spec read(const Json &facts) {
     std::tie(spec.height, spec.width) = pair(facts["imgsz"], "imgsz", 1, LARGEST_SIDE);
     spec.classes = whole(facts["classes"], "classes", 1, MOST_CLASSES);
     spec.nms_free = facts["nms_free"].truth;
+    // Whose program the outputs are for; where nothing is said, ours.
+    const std::string contract = printable(facts["contract"].text.substr(0, 40));
+    if (!contract.empty() && contract != "frigate")
+        throw Error("This .rknn was built for " + contract + ", whose outputs are not decoded here.",
+                    "Build one without --for: e2erknn convert");
     const std::string &layout = facts["layout"].text;
     if (layout != "flat" && layout != "grid") throw std::invalid_argument("layout is not flat or grid");
     spec.grid = layout == "grid";
+    spec.pixels = facts["contract"].text == "frigate";
     spec.soc = printable(facts["soc"].text.substr(0, 20));
     if (spec.task == Task::pose) {
         std::tie(spec.points, spec.values) = pair(facts["kpt_shape"], "kpt_shape", 1, MOST_POINTS);

@@ -34,7 +34,7 @@ def check_head(model: nn.Module, name: str) -> tuple[nn.Module, type[DetectTail]
     if tail is None or task not in TASKS or task != tail.task:
         raise UserError(
             f"{name} is a {task} model with a {type(head).__name__} head, which cannot be converted.",
-            f"Use a YOLOv8, YOLO11 or YOLO26 model for one of: {', '.join(TASKS)}.",
+            f"Use one of Ultralytics' YOLOv3u to YOLO26 for one of: {', '.join(TASKS)}.",
         )
     return head, tail
 

@@ -51,7 +51,8 @@ def export(enter: Progress, source: Source, options: Options, layout: str, work:
     require_torch()
     from rknn_zoo_e2e.checkpoint import load  # noqa: F401 - slow imports, in no stage
     from rknn_zoo_e2e.conversion.export import export_onnx
-    from rknn_zoo_e2e.heads.attention import attention_patched, attentions
+    from rknn_zoo_e2e.heads.attention import attention_patched
+    from rknn_zoo_e2e.heads.qkv import attentions
     from rknn_zoo_e2e.heads.reference import check_decode
 
     onnx = work / ONNX

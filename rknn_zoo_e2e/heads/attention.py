@@ -16,8 +16,8 @@ Layouts are chosen so that no large tensor is transposed, with n = H * W, per he
   queries on channels (n queries, 1, n keys) serves it alone;
 * the maxima are subtracted by the product: rows of them under q meet constant channels beside k, -1 in all;
 * sum(w) comes out of the product with v as more channels, where v's convolution gives a constant;
-* a map whose cells are not whole fours, which some NPUs transpose on the CPU, has its first rows again below: they
-  change no maximum, and as keys they count for nothing, for v is 0 there.
+* a map whose cells are not whole fours (of areas: eights), which some NPUs transpose on the CPU, has its first rows
+  again below: they change no maximum, and as keys they count for nothing, for v is 0 there.
 
 What is added comes in blocks of channels, as the NPU keeps them.
 """
@@ -31,12 +31,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from ultralytics.nn.modules.block import Attention
 
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.heads.linear import constant
-from rknn_zoo_e2e.heads.own import convolution, is_own
-from rknn_zoo_e2e.heads.softmax import folded, projections
+from rknn_zoo_e2e.heads.qkv import attentions, folded, projections, shape_of
 from rknn_zoo_e2e.vision.arrays import Array
 
 # Channels that the NPUs without a Softmax keep together in fp16; fewer are transposed on the CPU.
@@ -66,9 +64,9 @@ def pooling(length: int) -> list[tuple[int, int]]:
     return steps
 
 
-def spare_rows(height: int, width: int) -> int:
-    """Rows to add to a map so that its cells are whole fours; none where it has not that many rows to repeat."""
-    rows = next(rows for rows in range(4) if (height + rows) * width % 4 == 0)
+def spare_rows(height: int, width: int, multiple: int) -> int:
+    """Rows to add to a map so that its cells are a multiple; none where it has not that many rows to repeat."""
+    rows = next(rows for rows in range(multiple) if (height + rows) * width % multiple == 0)
     return rows if rows <= height else 0
 
 
@@ -80,7 +78,7 @@ def widened(heads: Array, value: float = 0.0) -> Array:
 
 
 class NpuAttention(nn.Module):
-    """An Ultralytics ``Attention`` rewritten: x (B, C, H, W) to (B, C, H, W), equal in fp32 to 1e-4.
+    """An Ultralytics ``Attention`` or ``AAttn`` rewritten: x (B, C, H, W) to (B, C, H, W), equal in fp32 to 1e-4.
 
     Args:
         attention: the trained block, fused or not.
@@ -89,14 +87,16 @@ class NpuAttention(nn.Module):
 
     def __init__(self, attention: nn.Module, size: tuple[int, int]) -> None:
         super().__init__()
-        heads, key, head = int(attention.num_heads), int(attention.key_dim), int(attention.head_dim)
+        self.shape = shape = shape_of(attention)
+        heads, key, head = shape.heads, shape.key, shape.head
         self.heads, self.key, self.head, self.wide = heads, key, head, head + FP16_BLOCK
-        self.spare = spare_rows(*size)
-        self.cells = (size[0] + self.spare) * size[1]
+        rows, width = shape.area(*size)
+        self.spare = spare_rows(rows, width, shape.multiple)
+        self.cells = (rows + self.spare) * width
         self.pooling = pooling(self.cells)
 
         (wq, bq), (wk, bk), (wv, bv) = projections(attention)
-        half = float(attention.scale) / 2  # the square's half
+        half = shape.scale / 2  # the square's half
         self.q = constant((wq * half).reshape(heads * key, -1), (bq * half).ravel())
         # -1 spread over the block: a 0 among them would make NaN of an infinite maximum.
         self.k = constant(widened(wk), widened(bk, -1 / FP16_BLOCK))
@@ -123,58 +123,26 @@ class NpuAttention(nn.Module):
             logits = F.max_pool2d(logits, (1, window), (1, step))
         return logits.view(-1, self.cells, 1).expand(-1, -1, FP16_BLOCK).transpose(-2, -1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
-        b, _, h, w = x.shape
-        v = self.v(x)
-        rows, values = x, v
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries, keys and values of one area, each (B, C, h, w), to what its cells make of them."""
+        b, _, h, w = v.shape
         if self.spare:
-            rows = torch.cat([x, x[:, :, : self.spare]], 2)
-            values = torch.cat([v, torch.zeros(b, v.shape[1], self.spare, w)], 2)
-        q = self.q(rows).view(-1, self.key, self.cells)
-        k = self.k(rows).view(-1, self.key + FP16_BLOCK, self.cells)
+            q, k = (torch.cat([each, each[:, :, : self.spare]], 2) for each in (q, k))
+            v = torch.cat([v, torch.zeros(b, v.shape[1], self.spare, w)], 2)
+        q = q.reshape(-1, self.key, self.cells)
+        k = k.reshape(-1, self.key + FP16_BLOCK, self.cells)
         shifted = k.transpose(-2, -1) @ torch.cat([q, self.largest(q, k[:, : self.key])], 1)
         weights = (F.elu(shifted) + 1.0) ** 2
-        sums = values.view(-1, self.wide, self.cells) @ weights
+        sums = v.reshape(-1, self.wide, self.cells) @ weights
         # The added channels are sum(w), and 1 once divided; the projection ignores them.
         out = sums / sums[:, self.head : self.head + 1].clamp(min=MIN_WEIGHT)
         out = out.view(b, self.heads * self.wide, h + self.spare, w)
-        return self.proj((out[:, :, :h] if self.spare else out) + self.pe(v))
+        return out[:, :, :h] if self.spare else out
 
-
-def attentions(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's attention modules that can be rewritten, by their path.
-
-    Other attention (YOLO12's, say) is not of this class; what is not known to compute the same stays as it is.
-    """
-    return {path: m for path, m in model.named_modules() if type(m) is Attention and is_known(m)}
-
-
-def is_known(attention: nn.Module) -> bool:
-    """Whether the block is Ultralytics' own and its convolutions are what its attributes say."""
-    if not is_own(attention):
-        return False
-    qkv, proj, pe = (convolution(module) for module in (attention.qkv, attention.proj, attention.pe))
-    if qkv is None or proj is None or pe is None:
-        return False
-    heads, key, head = attention.num_heads, attention.key_dim, attention.head_dim
-    channels = heads * head
-    linear = all(type(module.act) is nn.Identity for module in (attention.qkv, attention.proj, attention.pe))
-    fits = (qkv.in_channels, qkv.out_channels, proj.in_channels) == (channels, channels + 2 * heads * key, channels)
-    return linear and fits and is_pointwise(qkv) and is_pointwise(proj) and is_depthwise(pe, channels)
-
-
-def is_pointwise(conv: nn.Conv2d) -> bool:
-    """Whether it is a plain 1x1 convolution, of all channels."""
-    return (conv.kernel_size, conv.stride, conv.padding, conv.groups) == ((1, 1), (1, 1), (0, 0), 1)
-
-
-def is_depthwise(conv: nn.Conv2d, channels: int) -> bool:
-    """Whether it is one square filter a channel, of odd side, that keeps the map's size."""
-    side = conv.kernel_size[0]
-    same = (conv.kernel_size, conv.padding, conv.stride) == ((side, side), (side // 2, side // 2), (1, 1))
-    alone = conv.in_channels == conv.out_channels == conv.groups == channels
-    return same and alone and side % 2 == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) of the size it was made for to (B, C, H, W)."""
+        v = self.v(x)
+        return self.proj(self.shape.by_area(self.attended, self.q(x), self.k(x), v) + self.pe(v))
 
 
 def map_sizes(model: nn.Module, blocks: dict[str, nn.Module], imgsz: tuple[int, int]) -> dict[str, tuple[int, int]]:

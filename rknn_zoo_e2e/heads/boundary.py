@@ -90,7 +90,7 @@ def layers_marked(model: nn.Module) -> Iterator[set[tuple[str, str]]]:
             undo.callback(module.register_forward_pre_hook(hook).remove)
             given.add((role, region))
 
-        for layer in layers[1:2]:
+        for layer in [layer for layer in layers if convolves(layer)][1:2]:
             after(layer, STEM, STEM)
         for index, layer in enumerate(layers):
             if not attends(layer):
@@ -103,6 +103,11 @@ def layers_marked(model: nn.Module) -> Iterator[set[tuple[str, str]]]:
                 before(layer, LEAVES, f"attention.{index}")
                 after(layer, RETURNS, f"attention.{index}")
         yield given
+
+
+def convolves(layer: nn.Module) -> bool:
+    """Whether there is a convolution in the layer; between the first two may be a pooling (YOLOv3-tiny)."""
+    return any(isinstance(module, nn.Conv2d) for module in layer.modules())
 
 
 def attends(layer: nn.Module) -> bool:

@@ -7,7 +7,7 @@ a rewritten form, which knows the class alone, would compute something else.
 from __future__ import annotations
 
 from torch import nn
-from ultralytics.nn.modules.block import CIB, Attention, Bottleneck, C2f, C2fCIB, C3k, C3k2, PSABlock
+from ultralytics.nn.modules.block import CIB, AAttn, Attention, Bottleneck, C2f, C2fCIB, C3k, C3k2, PSABlock
 from ultralytics.nn.modules.conv import Conv
 
 # The submodules each class has. Its output has the channels of the first one named, where that is known.
@@ -17,7 +17,7 @@ PARTS: dict[type[nn.Module], tuple[str, ...]] = {
     C3k: ("cv3", "cv1", "cv2", "m"),
     CIB: ("cv1",),
     PSABlock: ("ffn", "attn"),
-    Attention: ("proj", "qkv", "pe"),
+    **dict.fromkeys((Attention, AAttn), ("proj", "qkv", "pe")),
     **dict.fromkeys((C2f, C3k2, C2fCIB), ("cv2", "cv1", "m")),
 }
 

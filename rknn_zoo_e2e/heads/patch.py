@@ -8,9 +8,9 @@ from pkgutil import resolve_name
 
 from torch import nn
 
-from rknn_zoo_e2e.heads.attention import attentions
 from rknn_zoo_e2e.heads.csp import Increments, blocks
 from rknn_zoo_e2e.heads.grid import Grid
+from rknn_zoo_e2e.heads.qkv import attentions
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
 from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.spec import ModelSpec

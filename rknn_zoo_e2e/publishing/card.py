@@ -30,6 +30,7 @@ OWN_WEIGHTS = (
     "holds another licence from Ultralytics"
 )
 ULTRALYTICS = "https://github.com/ultralytics/ultralytics"
+ASSETS = "https://github.com/ultralytics/assets/releases/tag"
 
 
 def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
@@ -197,6 +198,9 @@ def licences(bundle: Bundle) -> str:
     base, card, said = base_model(bundle), identity_of_bundle(bundle).card, licence(bundle)
     if card and base:
         source = f"{said or card.license}, {card.name} of [{base}](https://huggingface.co/{base})"
+    elif card and card.release:
+        tag = card.release.tag
+        source = f"{said or card.license}, {card.name} of [Ultralytics' assets {tag}]({ASSETS}/{tag})"
     elif card and card.shipped:
         source = f"{said or card.license}, {PROJECT}'s own starter model, trained on pictures it draws itself"
     else:

@@ -31,7 +31,7 @@ class ModelSpec:
         kpt_shape: (points, values) of a pose model; values is 2 (x, y) or 3 (x, y, visibility).
         skeleton: pairs of key points to join when drawing.
         masks: prototypes of a segment model.
-        nms_free: its head gives one box an object (YOLO26's one-to-one head), so nothing is suppressed.
+        nms_free: its head gives one box an object (one-to-one, as YOLOv10's and YOLO26's), so nothing is suppressed.
         contract: whose program reads its outputs (:mod:`rknn_zoo_e2e.tasks.contract`).
         levels: pyramid levels of its head; the coarsest has the stride, each finer one half of it.
         bins: of which its head gives each side of a box a distribution; 1 where it gives the side itself.

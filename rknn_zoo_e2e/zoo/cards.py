@@ -42,12 +42,12 @@ class ModelCard:
 
     Attributes:
         name: what users type.
-        family: yolov8, yolo11, yolo26 or shapes.
-        size: n, s, m, l, x; empty for a family of one size.
+        family: as their maker calls it, yolo11 say; shapes for those trained here.
+        size: as the family calls it, n, s, m, l or x in most; empty for a family of one size.
         imgsz: training input side, px.
         license: SPDX name.
         architecture: the family of layers it is made of.
-        base_model: Hugging Face repository of the model it is, empty for those trained here.
+        base_model: Hugging Face repository of the model it is, empty where there is none.
         params: number of parameters, None where not recorded.
         gflops: 1e9 floating-point operations for one picture of ``imgsz``, None where not recorded.
         classes: number of classes.

@@ -56,9 +56,13 @@ def matching(pattern: str = "*", task: str | None = None) -> list[ModelCard]:
 
 
 def spelling(name: str) -> str:
-    """What spellings of one name have in common: ``YOLO8n``, ``yolo_v8-n`` and ``yolov8n`` are one."""
+    """What spellings of one name have in common: ``YOLO8n``, ``yolo_v8-n`` and ``yolov8n`` are one.
+
+    So are ``yolov5n`` and ``yolov5nu``, as Ultralytics calls it with its own head.
+    """
     letters = re.sub(r"[^a-z0-9]", "", name.lower().removesuffix(".pt"))
-    return re.sub(r"segment(ation)?$", "seg", re.sub(r"^(yolov?|v)(?=\d)", "yolo", letters))
+    whole = re.sub(r"segment(ation)?$", "seg", re.sub(r"^(yolov?|v)(?=\d)", "yolo", letters))
+    return re.sub(r"^(yolo[35](?!\d).*)u$", r"\1", whole)
 
 
 def nearest(name: str) -> str:

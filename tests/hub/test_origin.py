@@ -50,6 +50,16 @@ def test_whose_weights_a_bundle_holds(home: Path, weights_sha256, zoo, names, ki
     assert facts["identity"] == kind and ("metrics" in facts) == (kind == "zoo")
 
 
+def test_a_model_the_hub_has_not_is_of_ultralytics_assets(home: Path):
+    from rknn_zoo_e2e.publishing.card import front_matter, licences
+
+    spec = dataclasses.replace(SPEC, name="yolo12n", names=("a",) * 80)
+    bundle = make(home, spec=spec, weights="a" * 64, zoo="yolo12n")
+    assets = "https://github.com/ultralytics/assets/releases/tag/v8.4.0"
+    assert f"- Weights: AGPL-3.0, yolo12n of [Ultralytics' assets v8.4.0]({assets}) (SHA-256 " in licences(bundle)
+    assert "base_model" not in front_matter([bundle])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_only_the_same_weights_stand_in_for_a_bundle(home: Path, models: Path, same: bool):

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
 BUILDERS = {"": DetectionModel, "-pose": PoseModel, "-seg": SegmentationModel, "-obb": OBBModel}
+# The smallest model of a family, where that is not "n".
+SMALLEST = {"yolov3": "yolov3-tiny", "yolov5-p6": "yolov5n-p6", "yolov9": "yolov9t", "yolov9-seg": "yolov9c-seg"}
+
+
+def config_of(name: str) -> str:
+    """Ultralytics' file for the architecture of a model of the zoo: yolov5n6u is yolov5n-p6.yaml."""
+    stem = re.sub(r"^(yolov[35].*)u$", r"\1", name)
+    return re.sub(r"^(yolov5[nsmlx])6$", r"\1-p6", stem) + ".yaml"
 
 
 def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Module:
     """An untrained model whose last convolutions are scaled to give values of a trained one's spread (about 3)."""
     torch.manual_seed(0)
-    model = BUILDERS[suffix](f"{family}n{suffix}.yaml", nc=classes, verbose=False, **kwargs)
+    stem = SMALLEST.get(f"{family}{suffix}", f"{family}n{suffix}")
+    model = BUILDERS[suffix](f"{stem}.yaml", nc=classes, verbose=False, **kwargs)
     head = model.model[-1]
     model.args, model.task = {}, {"": "detect", "-seg": "segment"}.get(suffix, suffix[1:])
     if getattr(head, "one2one_cv2", None) is not None:

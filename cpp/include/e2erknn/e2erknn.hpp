@@ -51,6 +51,7 @@ struct E2ERKNN_API Spec {
     int points = 0, values = 0;                 // key points; 2 (x, y) or 3 (x, y, visibility) values each; pose only
     bool nms_free = false;                      // one box an object comes out: nothing is suppressed
     bool grid = false;                          // layout grid (1, C, H, W), else flat (1, C, A)
+    bool pixels = false;                        // boxes are in px of the input (made for Frigate), else 0..1
     std::string soc;                            // such as rk3588
     std::vector<std::string> names;             // by class id; empty where the file had no room for them
     std::vector<std::pair<int, int>> skeleton;  // pairs of key points to join when drawing
