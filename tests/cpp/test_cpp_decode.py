@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from agreement import agree
@@ -100,6 +102,22 @@ def test_more_candidates_than_suppression_takes(native, task):
 def test_as_many_classes_and_points_as_python_takes(native):
     for spec in (make("detect", 20_000, (32, 32)), make("pose", 1, (32, 32), (1000, 3))):
         both(native, spec, outputs_of(spec, np.random.default_rng(2), "int8", 2), 16, (50, 60), Thresholds())
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_boxes_in_px_as_made_for_frigate(native, kind):
+    spec = replace(make("detect", 5), contract="frigate")
+    outputs = outputs_of(spec, np.random.default_rng(8), "float32", 6)
+    outputs[0].reshape(9, -1)[:4] *= np.array([spec.imgsz[1], spec.imgsz[0]] * 2)[:, None]
+    both(native, spec, [outputs[0].astype(kind)], 1, (500, 400), Thresholds())
+
+
+def test_what_is_made_for_rknn_model_zoo_is_refused_by_name(native):
+    spec = make("detect", 5)
+    tensor, _held = as_npu(outputs_of(spec, np.random.default_rng(6), "float32", 3)[0], 1)
+    with pytest.raises(NativeError, match="was built for model-zoo") as error:
+        native.decode(essentials(replace(spec, contract="model-zoo"), "levels"), [tensor], (50, 60))
+    assert "without --for" in error.value.fix
 
 
 BAD = {
