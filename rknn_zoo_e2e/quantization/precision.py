@@ -73,7 +73,11 @@ def int8_tensors(path: Path) -> dict[str, float]:
     outputs = {output.name for output in graph.output}
     for first, last in planned(model):
         inside |= between(graph, first, last) | ({last} & outputs)
-    stem = set().union(*(before(graph, tensor, set()) for _, tensor in Boundaries.read(model).stem))
+    said = Boundaries.read(model)
+    stem = set().union(*(before(graph, tensor, set()) for _, tensor in said.stem))
+    if said.int8:  # what is found depends on the largest values of outputs, which clipping would take
+        convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.output}
+        inside |= set().union(*(before(graph, name, convolved) for name in outputs))
     names = [name for name in quantised_tensors(path) if name not in inside]
     return {name: STEM_POWER if name in stem else POWER for name in names}
 
