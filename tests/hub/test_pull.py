@@ -25,6 +25,7 @@ from rknn_zoo_e2e.hub.pull import fetch, pull
 from rknn_zoo_e2e.publishing.plan import Wishes
 from rknn_zoo_e2e.publishing.publish import publish
 from rknn_zoo_e2e.runtime.loading import find_bundle
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 
 PLACE = "2.3.2/rk3566/int8"
 
@@ -69,6 +70,16 @@ def test_a_board_gets_only_what_it_runs(published: Hub, tmp_path: Path, monkeypa
     assert "tiny-rk3566-int8.rknn" in cli("inspect", path, cwd=tmp_path, board="rk3566").stdout
     out = cli("inspect", path, cwd=tmp_path)
     assert out.returncode == 1 and "model.onnx is missing" in out.stderr
+
+
+def test_a_board_with_frigate_gets_its_stanza_for_this_chip(hub: Hub, tmp_path: Path, monkeypatch):
+    spec = ModelSpec("tiny", "detect", ("a", "b"), (320, 320), contract="frigate")
+    publish([make(tmp_path / "made", "rk3566", "rk3588", spec=spec)], "me/tiny", Wishes(draw=False))
+    monkeypatch.setattr(probe, "board_soc", lambda *_: "rk3588")
+    path, _ = pull(fetch("me/tiny"), tmp_path / "board")
+    stanza = yaml.safe_load((path / "frigate.yml").read_text())
+    assert stanza["detectors"]["rknn"]["num_cores"] == 3
+    assert (path / Path(stanza["model"]["path"]).name).is_file() and (path / "labelmap.txt").is_file()
 
 
 WHOLE = {
