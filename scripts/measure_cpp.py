@@ -60,17 +60,18 @@ def peak(task: str, shape: tuple[int, int], folder: Path) -> tuple[int, int]:
     env["E2ERKNN_RKNNRT"] = str(BUILD / "tests" / "librknnrt.so")
     command = [str(BUILD / "app" / "e2erknn-run"), str(simulated.model), "--stdin", "mjpeg", "--json"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
-        assert process.stdin and process.stdout
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin and stdout
         # Written beside, as a pipe full of polygons would stop the program before it has read all.
         frames = jpeg.getvalue() * 11  # the eleventh keeps it alive
-        feeding = threading.Thread(target=lambda: (process.stdin.write(frames), process.stdin.flush()))
+        feeding = threading.Thread(target=lambda: (stdin.write(frames), stdin.flush()))
         feeding.start()
         for _ in range(10):
-            process.stdout.readline()
+            stdout.readline()
         feeding.join()
         status = Path(f"/proc/{process.pid}/status").read_text()
-        process.stdin.close()
-        process.stdout.read()
+        stdin.close()
+        stdout.read()
     found = re.search(r"VmHWM:\s+(\d+)", status)
     assert found and process.returncode == 0
     return int(found[1]) * 1024, buffers

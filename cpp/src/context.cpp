@@ -56,7 +56,10 @@ void Context::use_core(int core) {
 abi::Memory *Context::share(abi::Attribute attribute, std::uint32_t bytes) {
     memory_.reserve(memory_.size() + 1);
     abi::Memory *memory = runtime_.create_mem(handle_, bytes);
-    if (!memory) throw memory_error(path_, needed() + bytes);
+    if (!memory) {
+        const std::uint64_t model = needed();
+        throw memory_error(path_, model ? model + bytes : 0);
+    }
     memory_.push_back(memory);
     if (!memory->address || memory->size < bytes)
         throw Error("The NPU's runtime gave less memory than it was asked for.", "Update librknnrt.");
