@@ -49,7 +49,8 @@ abi::Attribute Context::attribute(int what, std::uint32_t index) const {
 
 void Context::use_core(int core) {
     if (!runtime_.set_core_mask)
-        throw Error("This NPU's runtime cannot choose a core.", "Leave the core to it: without --core; from Python with cores=1.");
+        throw Error("This NPU's runtime cannot choose a core.",
+                    "Leave the core to it: without --core; from Python with cores=1.");
     check(runtime_.set_core_mask(handle_, 1 << core), "use that core", path_);
 }
 
