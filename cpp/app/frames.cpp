@@ -22,37 +22,37 @@ std::uint8_t byte_of(int value) { return static_cast<std::uint8_t>(std::clamp(va
 Frames::Frames(int descriptor, const Options &options)
     : descriptor_(descriptor), stream_(options.stream), width_(options.width), height_(options.height) {}
 
-// Reads on. False at the end of the input, or when the user interrupts.
+// What is there, up to as many bytes; 0 at the end of the input, or when the user interrupts.
+std::size_t Frames::read(char *out, std::size_t most) {
+    while (!interrupted()) {
+        const ssize_t got = ::read(descriptor_, out, most);
+        if (got >= 0) return static_cast<std::size_t>(got);
+        if (errno != EINTR) throw file_error("Standard input", errno);
+    }
+    return 0;
+}
+
+// Reads on. False where there is no more.
 bool Frames::more() {
     const std::size_t had = held_.size();
     held_.resize(had + PART);
-    ssize_t got = -1;
-    while (!interrupted()) {
-        got = read(descriptor_, &held_[had], PART);
-        if (got >= 0 || errno != EINTR) break;
-    }
-    const int number = errno;
-    held_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got < 0 && !interrupted()) throw file_error("Standard input", number);
-    return got > 0;
+    held_.resize(had + read(&held_[had], PART));
+    return held_.size() > had;
 }
 
 bool Frames::raw(Image &image) {
-    const std::size_t pixels = static_cast<std::size_t>(width_) * static_cast<std::size_t>(height_);
-    const std::size_t size = stream_ == Stream::nv12 ? pixels + pixels / 2 : pixels * 3;
-    while (held_.size() < size)
-        if (!more()) {
-            if (!held_.empty() && !interrupted())
-                throw Error("The input ended within a frame.", "Check that --size is the size of its frames.");
-            return false;
-        }
-    image.width = width_, image.height = height_;
-    image.rgb.resize(pixels * 3);
-    if (stream_ == Stream::nv12)
-        nv12_to_rgb(reinterpret_cast<const std::uint8_t *>(held_.data()), image);
-    else
-        std::copy_n(held_.data(), size, reinterpret_cast<char *>(image.rgb.data()));
-    held_.erase(0, size);
+    image.resize(width_, height_);
+    const bool nv12 = stream_ == Stream::nv12;
+    if (nv12) held_.resize(image.rgb.size() / 2);
+    char *out = nv12 ? held_.data() : reinterpret_cast<char *>(image.rgb.data());  // RGB needs no memory beside
+    for (std::size_t size = nv12 ? held_.size() : image.rgb.size(), had = 0; had < size;) {
+        const std::size_t got = read(out + had, size - had);
+        if (!got && had && !interrupted())
+            throw Error("The input ended within a frame.", "Check that --size is the size of its frames.");
+        if (!got) return false;
+        had += got;
+    }
+    if (nv12) nv12_to_rgb(reinterpret_cast<const std::uint8_t *>(held_.data()), image);
     return true;
 }
 
@@ -64,8 +64,7 @@ bool Frames::jpeg(Image &image) {
         if (length) {
             const std::string content = held_.substr(0, length);
             held_.erase(0, length);
-            image = Image();  // two frames at a time would need twice the memory
-            image = decode_image(content, "A frame");
+            decode_image(content, "A frame", image);
             return true;
         }
         if (held_.size() > LARGEST_JPEG)

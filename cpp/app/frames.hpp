@@ -17,6 +17,7 @@ private:
     Stream stream_;
     int width_, height_;
     std::string held_;  // read, not yet used
+    std::size_t read(char *out, std::size_t most);
     bool more();
     bool raw(Image &image);
     bool jpeg(Image &image);

@@ -88,7 +88,7 @@ struct Held {  // destroys what libjpeg allocated, also when something throws
 
 }  // namespace
 
-Image decode_jpeg(const std::string &content, const std::string &name, int &orientation) {
+int decode_jpeg(const std::string &content, const std::string &name, Image &image) {
     Faults faults;
     Held held;
     jpeg_decompress_struct &info = held.info;
@@ -96,17 +96,16 @@ Image decode_jpeg(const std::string &content, const std::string &name, int &orie
     info.err = &faults.base;
     if (!begin(info, faults, content)) unreadable(name, faults.message);
     check_size(name, info.image_width, info.image_height);
+    int orientation = 1;
     for (auto *marker = info.marker_list; marker; marker = marker->next)
         if (marker->data_length > sizeof EXIF && !std::memcmp(marker->data, EXIF, sizeof EXIF))
             orientation = orientation_of(marker->data + sizeof EXIF, marker->data_length - sizeof EXIF);
-    Image image{static_cast<int>(info.image_width), static_cast<int>(info.image_height), {}};
-    const std::size_t pixels = static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height);
-    image.rgb.resize(pixels * 3);
-    std::vector<std::uint8_t> inks(info.num_components == 4 ? pixels * 4 : 0);
+    image.resize(static_cast<int>(info.image_width), static_cast<int>(info.image_height));
+    std::vector<std::uint8_t> inks(info.num_components == 4 ? image.rgb.size() / 3 * 4 : 0);
     if (!read_rows(info, faults, inks.empty() ? image.rgb.data() : inks.data()))
         unreadable(name, *faults.message ? faults.message : "too many scans");
     if (!inks.empty()) to_rgb(inks, info.saw_Adobe_marker, image.rgb.data());
-    return image;
+    return orientation;
 }
 
 std::string encode_jpeg(const Image &image) {

@@ -41,16 +41,16 @@ void check_size(const std::string &name, unsigned long width, unsigned long heig
                     "Scale it down first.");
 }
 
-Image decode_image(const std::string &content, const std::string &name) {
-    int orientation = 1;
-    if (begins(content, "\xff\xd8")) {
-        Image image = decode_jpeg(content, name, orientation);
-        return turned(std::move(image), orientation);
-    }
-    if (begins(content, "\x89PNG\r\n\x1a\n")) {
-        Image image = decode_png(content, name, orientation);
-        return turned(std::move(image), orientation);
-    }
+void Image::resize(int w, int h) {
+    const std::size_t size = static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3;
+    if (size > rgb.capacity()) std::vector<std::uint8_t>().swap(rgb);  // not the old and the new at a time
+    rgb.resize(size);
+    width = w, height = h;
+}
+
+void decode_image(const std::string &content, const std::string &name, Image &image) {
+    if (begins(content, "\xff\xd8")) return turn(image, decode_jpeg(content, name, image));
+    if (begins(content, "\x89PNG\r\n\x1a\n")) return turn(image, decode_png(content, name, image));
     for (const Magic &other : OTHERS)
         if (begins(content, other.begins, other.at))
             throw Error(name + " is " + other.name + ", which this program does not read.",
@@ -58,20 +58,20 @@ Image decode_image(const std::string &content, const std::string &name) {
     throw Error(name + " is not a picture.", "Give a JPEG or PNG.");
 }
 
-Image read_image(const std::string &path) {
+void read_image(const std::string &path, Image &image) {
     const std::string content = read_file(path, LARGEST_FILE);
     if (content.empty()) throw Error(path + " is empty.", "Copy or download it again.");
-    return decode_image(content, path);
+    decode_image(content, path, image);
 }
 
-Image turned(Image &&image, int orientation) {
-    if (orientation < 2 || orientation > 8) return std::move(image);
+void turn(Image &image, int orientation) {
+    if (orientation < 2 || orientation > 8) return;
     // Orientations 5 to 8 swap the axes; of each, which source axes run backwards.
     const bool swaps = orientation > 4;
     const bool back_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     const bool back_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    Image out{swaps ? image.height : image.width, swaps ? image.width : image.height, {}};
-    out.rgb.resize(image.rgb.size());
+    Image out;
+    out.resize(swaps ? image.height : image.width, swaps ? image.width : image.height);
     std::uint8_t *to = out.rgb.data();
     for (int y = 0; y < out.height; y++)
         for (int x = 0; x < out.width; x++, to += 3) {
@@ -82,7 +82,7 @@ Image turned(Image &&image, int orientation) {
                                    static_cast<std::size_t>(from_x);
             std::copy_n(image.rgb.data() + at * 3, 3, to);
         }
-    return out;
+    image = std::move(out);
 }
 
 int orientation_of(const std::uint8_t *exif, std::size_t size) {

@@ -63,7 +63,7 @@ struct Held {
 
 }  // namespace
 
-Image decode_png(const std::string &content, const std::string &name, int &orientation) {
+int decode_png(const std::string &content, const std::string &name, Image &image) {
     Source source{content};
     Held held{png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, fail, ignore), nullptr};
     if (held.png) held.info = png_create_info_struct(held.png);
@@ -73,15 +73,14 @@ Image decode_png(const std::string &content, const std::string &name, int &orien
     const unsigned long width = png_get_image_width(held.png, held.info);
     const unsigned long height = png_get_image_height(held.png, held.info);
     check_size(name, width, height);
-    Image image{static_cast<int>(width), static_cast<int>(height), {}};
-    image.rgb.resize(static_cast<std::size_t>(width) * height * 3);
+    image.resize(static_cast<int>(width), static_cast<int>(height));
     if (!read_rows(held.png, held.info, image.rgb.data(), height)) unreadable(name, source.message);
 #ifdef PNG_eXIf_SUPPORTED
     png_uint_32 size = 0;
     png_bytep exif = nullptr;
-    if (png_get_eXIf_1(held.png, held.info, &size, &exif)) orientation = orientation_of(exif, size);
+    if (png_get_eXIf_1(held.png, held.info, &size, &exif)) return orientation_of(exif, size);
 #endif
-    return image;
+    return 1;
 }
 
 }  // namespace e2erknn::app

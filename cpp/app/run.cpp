@@ -116,13 +116,14 @@ int run_pictures(Model &model, const Options &options, Report &report) {
     Targets targets(options.out, options.images);
     Clock clock;
     const bool alone = options.images.size() == 1;
+    Image image;
     int failures = 0;
     std::string first;
     for (const std::string &path : options.images) {
         if (interrupted()) break;
         try {
             const double start = now();
-            Image image = read_image(path);
+            read_image(path, image);
             const double read = now() - start;
             std::vector<Detection> found;
             for (int i = 0; i < options.repeat && !interrupted(); i++) {

@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     };
     if (large()) return 0;
     try {
-        const Image image = decode_image(content, "fuzz");
+        Image image;
+        decode_image(content, "fuzz", image);
         const auto letterbox = e2erknn::Letterbox::fit(image.width, image.height, 64, 32);
         std::vector<std::uint8_t> input(64 * 32 * 3);
         letterbox.apply(image.rgb.data(), image.picture().stride, input.data(), 64 * 3);

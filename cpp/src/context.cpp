@@ -49,14 +49,18 @@ abi::Attribute Context::attribute(int what, std::uint32_t index) const {
 
 void Context::use_core(int core) {
     if (!runtime_.set_core_mask)
-        throw Error("This NPU's runtime cannot choose a core.", "Leave the core to it: without --core; from Python with cores=1.");
+        throw Error("This NPU's runtime cannot choose a core.",
+                    "Leave the core to it: without --core; from Python with cores=1.");
     check(runtime_.set_core_mask(handle_, 1 << core), "use that core", path_);
 }
 
 abi::Memory *Context::share(abi::Attribute attribute, std::uint32_t bytes) {
     memory_.reserve(memory_.size() + 1);
     abi::Memory *memory = runtime_.create_mem(handle_, bytes);
-    if (!memory) throw memory_error(path_, needed() + bytes);
+    if (!memory) {
+        const std::uint64_t model = needed();
+        throw memory_error(path_, model ? model + bytes : 0);
+    }
     memory_.push_back(memory);
     if (!memory->address || memory->size < bytes)
         throw Error("The NPU's runtime gave less memory than it was asked for.", "Update librknnrt.");

@@ -5,7 +5,8 @@
 
    Built as librknnrt.so (RK), as librknnrt-old.so (STANDIN_OLD: without the newer calls), and as librknnmrt.a
    (STANDIN_RV: zero copy only).
-   E2ERKNN_STANDIN_FAIL=rknn_run:2:-1 lets the second call of rknn_run give -1 (rknn_create_mem gives no memory).
+   E2ERKNN_STANDIN_FAIL=rknn_run:2:-1 lets the second call of rknn_run give -1 (rknn_create_mem gives no memory; what
+   destroys does so, then gives it); of several, separated by commas, each.
    E2ERKNN_STANDIN_ANY=1 takes any input and answers with the first recorded tensors. */
 #include <stdint.h>
 #include <stdio.h>
@@ -76,13 +77,18 @@ static void *file(const char *name, size_t *size) {
 }
 
 static int fails(const char *call) {
-    static int seen;
+    static int seen[MOST];
     const char *wanted = getenv("E2ERKNN_STANDIN_FAIL");
-    const size_t length = strlen(call);
-    if (!wanted || strncmp(wanted, call, length) || wanted[length] != ':') return 0;
-    int nth = 0, code = 0;
-    if (sscanf(wanted + length, ":%d:%d", &nth, &code) != 2) broken("E2ERKNN_STANDIN_FAIL is not CALL:N:CODE");
-    return ++seen == nth ? code : 0;
+    for (int k = 0; wanted && *wanted; k++) {
+        char name[32];
+        int nth = 0, code = 0, length = 0;
+        if (k == MOST || sscanf(wanted, "%31[a-z_]:%d:%d%n", name, &nth, &code, &length) != 3)
+            broken("E2ERKNN_STANDIN_FAIL is not CALL:N:CODE,...");
+        if (!strcmp(name, call) && ++seen[k] == nth) return code;
+        wanted += length;
+        wanted += *wanted == ',';
+    }
+    return 0;
 }
 #define MAY_FAIL                                                                                                       \
     do {                                                                                                               \
@@ -148,7 +154,7 @@ int rknn_destroy(handle h) {
         if (c->made[i]) broken("rknn_destroy before its memory was destroyed");
     for (uint32_t k = 0; k < outputs; k++) free(c->hidden[k]);
     c->live = 0;
-    return 0;
+    return fails(__func__);
 }
 
 static int answer(void *out, uint32_t given, const void *from, uint32_t size) {
@@ -210,7 +216,7 @@ int rknn_destroy_mem(handle h, memory *m) {
         if (c->set[i] == m) c->set[i] = NULL;
     free(m->virt_addr);
     free(m);
-    return 0;
+    return fails(__func__);
 }
 
 int rknn_set_io_mem(handle h, memory *m, attribute *a) {

@@ -33,13 +33,14 @@ dynamic = pytest.mark.skipif(STATIC, reason="the vendor's library is linked in")
 
 @pytest.fixture
 def run(built: Path, recorded):
-    """Runs the program; ends with status 99 where the pretended runtime found something broken."""
+    """Runs a program; it ends with status 99 where the pretended runtime found something broken."""
 
-    def call(*args, task="detect", layout="fp16 grid, blocks of 8", runtime="librknnrt.so", standin=None, **options):
+    def call(*args, task="detect", layout="fp16 grid, blocks of 8", runtime="librknnrt.so", standin=None,
+             program="app/e2erknn-run", **options):  # fmt: skip
         env = dict(os.environ, E2ERKNN_STANDIN=str(standin or recorded(task, layout)), **options.pop("env", {}))
         env |= {"E2ERKNN_RKNNRT": str(built / "tests" / runtime), "ASAN_OPTIONS": "detect_leaks=1"}
         env.pop("LD_PRELOAD", None)
-        command = [*RUNNER, built / "app" / "e2erknn-run", *map(str, args)]
+        command = [*RUNNER, built / program, *map(str, args)]
         options.setdefault("stdout", subprocess.PIPE)
         done = subprocess.run(command, stderr=subprocess.PIPE, env=env, timeout=300, **options)
         assert done.returncode != 99 and b"stand-in:" not in done.stderr, done.stderr.decode()
@@ -137,22 +138,14 @@ def test_lines_for_people_and_times_by_stage(run, simulated):
 
 @dynamic
 @pytest.mark.parametrize("runtime", ["librknnrt.so", "librknnrt-old.so"])
-def test_another_context_on_another_core(built, recorded, simulated, runtime):
-    one = simulated["detect"]
-    folder = recorded("detect", "fp16 grid, blocks of 8")
-    env = dict(os.environ, E2ERKNN_STANDIN=str(folder), E2ERKNN_RKNNRT=str(built / "tests" / runtime))
-    env.pop("LD_PRELOAD", None)
-    done = subprocess.run(
-        [*RUNNER, built / "tests" / "clones", one.model, folder / "input-0.bin"],
-        capture_output=True,
-        text=True,
-        env=env,
-    )
+def test_another_context_on_another_core(run, recorded, simulated, runtime):
+    one, folder = simulated["detect"], recorded("detect", "fp16 grid, blocks of 8")
+    done = run(one.model, folder / "input-0.bin", program="tests/clones", runtime=runtime)
     if runtime.endswith("old.so"):
-        assert done.returncode == 1 and "cannot choose a core" in done.stderr
+        assert done.returncode == 1 and b"cannot choose a core" in done.stderr
     else:
         assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == [str(len(wanted(one, 0, "fp16 grid, blocks of 8")))] * 3
+        assert done.stdout.split() == [b"%d" % len(wanted(one, 0, "fp16 grid, blocks of 8"))] * 3
 
 
 @dynamic
@@ -161,28 +154,69 @@ def test_an_older_runtime_lacks_calls(run, simulated):
     assert run(one.model, one.pictures[0], runtime="librknnrt-old.so").returncode == 0
 
 
-CALLS = {
+FAULTS = {
     "rknn_init:1:-6": "damaged or of another version", "rknn_init:1:-4": "not enough memory",
     "rknn_init:1:-13": "for another chip", "rknn_init:1:-77": "code -77", "rknn_create_mem:1:1": "needs 5 MB",
-    "rknn_create_mem:2:1": "not enough memory", "rknn_set_core_mask:1:-1": "use that core",
-    "rknn_mem_sync:1:-1": "exchange memory", "rknn_mem_sync:2:-1": "exchange memory", "rknn_run:1:-2": "in time",
-} | {f"rknn_query:{n}:-5": "tell the facts" for n in range(1, 7)} | {
-    f"rknn_set_io_mem:{n}:-{5 + n}": "use the memory" for n in (1, 2)
+    "rknn_create_mem:1:1,rknn_query:5:-1": "not enough memory for {model}.",  # nor can it tell how much it needs
+    "rknn_run:1:-2": "in time", "rknn_run:2:-1,rknn_destroy_mem:1:-1,rknn_destroy:1:-1": "run a picture",
 }  # fmt: skip
+CALLS = {  # what each cannot do where it fails
+    "rknn_init": "open the model", "rknn_dup_context": "open another context", "rknn_query": "tell the facts",
+    "rknn_set_core_mask": "use that core", "rknn_create_mem": "not enough memory", "rknn_set_io_mem": "use the memory",
+    "rknn_mem_sync": "exchange memory", "rknn_run": "run a picture",
+}  # fmt: skip
+# How often a program makes each call: one picture twice, its model of two outputs; and three contexts on two cores.
+TIMES = {
+    "app/e2erknn-run": dict(zip(CALLS, (1, 0, 8, 1, 3, 3, 6, 2), strict=True)),
+    "tests/clones": dict(zip(CALLS, (1, 2, 14, 2, 6, 6, 6, 3), strict=True)),
+}
 
 
-@pytest.mark.parametrize("failing, what", CALLS.items(), ids=CALLS)
-def test_every_call_of_the_vendor_may_fail(run, simulated, failing, what):
+def two_sentences(done) -> tuple[str, str]:
+    """Of a run that failed: what is wrong, and what to do."""
+    assert done.returncode == 1, done.stderr.decode()
+    what, fix = done.stderr.decode().split("Error: ")[1].splitlines()
+    return what, fix
+
+
+@pytest.mark.parametrize("failing, said", FAULTS.items(), ids=FAULTS)
+def test_what_the_vendor_means(run, simulated, failing, said):
     """Two sentences, exit code 1, and nothing leaks (the pretended runtime counts)."""
     one = simulated["detect"]
-    core = () if STATIC else ("--core", 0)
-    if STATIC and "core" in failing:
+    done = run(one.model, one.pictures[0], "--json", "--repeat", 2, env={"E2ERKNN_STANDIN_FAIL": failing})
+    what, fix = two_sentences(done)
+    assert said.format(model=one.model) in what and fix
+    assert json.loads(done.stdout)["error"] == {"what": what, "fix": fix}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("program", TIMES)
+def test_every_call_of_the_vendor_may_fail(run, recorded, simulated, program, call):
+    """Each time it is made, and after the last time nothing is left that fails."""
+    if STATIC and (program == "tests/clones" or call == "rknn_set_core_mask"):
         pytest.skip("it has one core and no call to choose it")
-    done = run(one.model, one.pictures[0], "--json", *core, env={"E2ERKNN_STANDIN_FAIL": failing})
-    assert done.returncode == 1
-    error = json.loads(done.stdout)["error"]
-    assert what in error["what"] and error["fix"]
-    assert done.stderr.decode().endswith(f"Error: {error['what']}\n{error['fix']}\n")
+    task = "detect" if program == "tests/clones" else "segment"
+    picture = simulated[task].pictures[0], "--repeat", 2, *(() if STATIC else ("--core", 0))
+    args = (recorded(task, "fp16 grid, blocks of 8") / "input-0.bin",) if program == "tests/clones" else picture
+    times = TIMES[program][call]
+    for number in range(1, times + 2):
+        env = {"E2ERKNN_STANDIN_FAIL": f"{call}:{number}:-1"}
+        done = run(simulated[task].model, *args, task=task, program=program, env=env)
+        if number > times:
+            assert done.returncode == 0, done.stderr.decode()
+        else:
+            what, fix = two_sentences(done)
+            assert CALLS[call] in what and fix
+
+
+@pytest.mark.parametrize("call", ["rknn_destroy_mem", "rknn_destroy"])
+def test_what_fails_to_be_destroyed_is_not_told(run, simulated, call):
+    """The detections are there and the process ends, which gives all of it back: there is nothing for anyone to do."""
+    one = simulated["detect"]
+    done = run(one.model, one.pictures[0], "--json", env={"E2ERKNN_STANDIN_FAIL": f"{call}:1:-1"})
+    assert done.returncode == 0 and b"Error" not in done.stderr
+    found = json.loads(done.stdout)["images"][0]["detections"]
+    near(found, wanted(one, 0, "fp16 grid, blocks of 8").to_dict()["detections"])
 
 
 def test_a_damaged_model_never_reaches_the_runtime(run, simulated, tmp_path):
