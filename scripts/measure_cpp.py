@@ -79,7 +79,7 @@ def peak(task: str, shape: tuple[int, int], folder: Path) -> tuple[int, int]:
 
 def build() -> None:
     """The program and the pretended runtime for this machine."""
-    for command in (["-S", "cpp", "-B", BUILD, "-DE2ERKNN_TESTS=ON"], ["--build", BUILD, "-j", "2"]):
+    for command in (["-S", "cpp", "-B", str(BUILD), "-DE2ERKNN_TESTS=ON"], ["--build", str(BUILD), "-j", "2"]):
         subprocess.run(["cmake", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
