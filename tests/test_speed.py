@@ -1,6 +1,8 @@
 """Predicted speed: the package's coefficients are what the published speeds give, and behave as work does."""
 
 import json
+import os
+import re
 import sys
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -13,8 +15,11 @@ from rich.console import Console
 from rknn_zoo_e2e.boards.published import FIGURES, Published, published
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.boards.speed import FITS, Cost, predict
-from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions, summary_table
+from rknn_zoo_e2e.conversion.pipeline import Conversion
 from rknn_zoo_e2e.publishing.card import make_card
+from rknn_zoo_e2e.zoo import MODELS, catalogue, find_measured
+from rknn_zoo_e2e.zoo.cards import CardError
 from tests.hub.bundles import PLACEMENT, make
 from tests.support.cli import run
 
@@ -217,8 +222,95 @@ def test_a_card_has_a_table_of_them(tmp_path: Path):
     assert "Predicted" not in make_card("me/x", bundles[1:], None)
 
 
+def test_convert_of_many_shows_it_in_a_column_of_that_name(tmp_path: Path):
+    bundle = make(tmp_path, "rk3588", "rv1106", placement=placed("rk3588"))
+    console = Console(width=200, record=True)
+    console.print(summary_table([Conversion("tiny", bundle, bundle.artifacts)]))
+    headings, known, none = (
+        line for line in console.export_text().splitlines() if re.search("SoC|rk3588|rv1106", line)
+    )
+    assert "predicted ms" in headings and "18.1" in known and "18.1" not in none
+
+
 def test_it_is_made_of_the_placement_and_stored_nowhere(tmp_path: Path):
     bundle = make(tmp_path, placement=placed("rk3566"))
     assert "predicted" not in bundle.metadata_text()
     slower = replace(bundle.artifacts[0], placement=placed("rk3566", FLAT))
     assert slower.predicted.ms == pytest.approx(bundle.artifacts[0].predicted.ms + 11.35, abs=0.01)
+
+
+# What is known of the zoo before anything is built
+
+NAMES = sorted(path.stem for path in (MODELS / "measured").iterdir())
+IN_THE_PAGE = re.compile(r"(?P<mcycles>[\d.]+) / (?P<kb>[\d,]+)")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_known_is_of_the_zoo_and_of_socs(name: str):
+    known = [soc for soc in SOCS if find_measured(catalogue()[name], soc)]
+    assert {"rk3566", "rk3568"} <= {*known}
+
+
+def test_what_is_known_is_what_the_page_says():
+    """The page's table of the smallest models: Mcycles / traffic KB on rk3562, rk3566 and rk3568, rk3576, rk3588."""
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\w-]+) \| \d+ ((?:\| [\d.]+ / [\d,]+ ){4})\|$", page, re.MULTILINE)
+    assert len(rows) == 9
+    for name, cells in rows:
+        for soc, cell in zip(FITS, IN_THE_PAGE.finditer(cells), strict=True):
+            known = find_measured(catalogue()[name], soc)
+            assert known is not None and known.layout == "grid"
+            assert known.placement["cycles"] == round(float(cell["mcycles"]) * 1e6)
+            assert known.placement["traffic_kb"] == int(cell["kb"].replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("layout: flut\nplacement: {}\n", "layout must be one of flat, grid, not 'flut'"),
+        ("layout: grid\nplacement: {rk3567: {}}\n", "yolov8n.yaml: placement: unknown key 'rk3567', did you mean rk35"),
+        ("layout: grid\nplacement: {rk3566: {cpu: [], cycles: 1}}\n", "traffic_kb is missing"),
+        ("[", "yolov8n.yaml: "),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, said: str):
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "yolov8n.yaml").write_text(content)
+    card = catalogue()["yolov8n"]
+    monkeypatch.setattr("rknn_zoo_e2e.zoo.measured.MODELS", tmp_path)
+    with pytest.raises(CardError, match=re.escape(said)):
+        find_measured(card, "rk3566")
+    assert find_measured(catalogue()["yolov8s"], "rk3566") is None
+
+
+def listed(*args: str, cwd: Path) -> str:
+    """What ``list`` shows, on a terminal of 80 columns."""
+    done = run("list", *args, cwd=cwd, env={**os.environ, "COLUMNS": "80", "E2ERKNN_WEIGHTS": ""})
+    assert done.returncode == 0, done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_list_shows_what_is_known_of_a_soc(tmp_path: Path):
+    shown = listed("yolo11n*", "--soc", "rk3588", cwd=tmp_path)
+    assert "predicted ms" in shown and "19.8 (17-23)" in shown
+    assert "Predicted on rk3588: INT8, layout grid, one core, inference alone; fitted to 13 speeds" in shown
+    assert "3 of 4 models are predicted once they are built: e2erknn convert yolo11n-pose --soc rk3588" in shown
+    rows = json.loads(listed("yolo11n*", "--soc", "rk3588", "--json", cwd=tmp_path))
+    predicted = {row["name"]: row["predicted"] for row in rows}
+    assert predicted.pop("yolo11n").items() >= {"soc": "rk3588", "layout": "grid", "ms": 19.85}.items()
+    assert set(predicted.values()) == {None}
+
+
+def test_list_of_a_soc_nobody_published_for(tmp_path: Path):
+    shown = listed("yolov8n", "--soc", "rv1106", cwd=tmp_path)
+    assert "Nothing is predicted on rv1106: Rockchip publishes no speeds for it." in shown
+
+
+def test_list_without_a_soc_predicts_nothing(tmp_path: Path):
+    assert "redicted" not in listed("yolov8n", cwd=tmp_path)
+    assert "predicted" not in json.loads(listed("yolov8n", "--json", cwd=tmp_path))[0]
+
+
+def test_list_refuses_an_unknown_soc(tmp_path: Path):
+    done = run("list", "--soc", "rk3567", cwd=tmp_path)
+    assert done.returncode == 2 and "'rk3567' is not a known SoC" in done.stderr

@@ -104,8 +104,7 @@ def predict(soc: str, precision: str, placement: Mapping[str, Any]) -> Predictio
     Args:
         placement: of the artifact (``bundle.model.Artifact``); it may be empty, and anybody may have written it.
     """
-    known = next((pair for pair in SAME_FILES if soc in pair), (soc,))
-    fit = FITS.get(known[0])
+    known, fit = _fit_of(soc)
     if fit is None or precision != "int8" or not placement:
         return None
     cost = Cost.of(placement)
@@ -113,6 +112,17 @@ def predict(soc: str, precision: str, placement: Mapping[str, Any]) -> Predictio
     if not 0 < ms < LONGEST:
         return None
     return Prediction(ms, ms / fit.factor, ms * fit.factor, _basis(known, fit, cost))
+
+
+def predictable(soc: str) -> bool:
+    """Whether anybody publishes speeds to predict those of this SoC from."""
+    return _fit_of(soc)[1] is not None
+
+
+def _fit_of(soc: str) -> tuple[tuple[str, ...], Fit | None]:
+    """The SoCs that run its files, and what is fitted to theirs."""
+    known = next((pair for pair in SAME_FILES if soc in pair), (soc,))
+    return known, FITS.get(known[0])
 
 
 def _basis(socs: tuple[str, ...], fit: Fit, cost: Cost) -> str:
