@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rknn_zoo_e2e.boards.published import Published, published
-from rknn_zoo_e2e.boards.speed import CPU_KNOWN, Cost, Fit
+from rknn_zoo_e2e.boards.speed import CPU_KNOWN, Cost, Fit, predict
+from rknn_zoo_e2e.zoo import catalogue, find_measured
 
+SIDE = 640  # px, of the graphs with published speeds
 Floats = npt.NDArray[np.float64]
 
 
@@ -100,6 +102,18 @@ def percent(ratios: Floats) -> str:
     return f"{errors.mean():.1f} / {errors.max():.1f}"
 
 
+def beside_ours(graph: Published) -> str:
+    """A line on our graph of the same model, by the package's fit; nothing where its figures are not known."""
+    known = find_measured(catalogue()[graph.model], graph.soc)
+    ours = predict(graph.soc, "int8", known.placement) if known else None
+    theirs = predict(graph.soc, "int8", graph.placement)
+    if known is None or ours is None or theirs is None or catalogue()[graph.model].imgsz != SIDE:
+        return ""
+    ms = f"{ours.ms:.1f} ({ours.low:.1f} to {ours.high:.1f}) | {theirs.ms:.1f} | {graph.ms:.1f}"
+    ratios = f"{ours.ms / theirs.ms:.2f} | {ours.ms / graph.ms:.2f}"
+    return f"| {graph.model} | {known.layout} | {graph.soc} | {ms} | {ratios} |\n"
+
+
 def main() -> None:
     socs = by_soc()
     print(
@@ -115,6 +129,11 @@ def main() -> None:
     ]
     for graph, *cells in zip(next(iter(socs.values())), *columns, strict=True):
         print(f"| {graph.model} | {' | '.join(cells)} |")
+    print()
+    print("| ours | layout | SoC | predicted ms | vendor's, predicted | published | ratio | to published |")
+    print("|---|---|---|---:|---:|---:|---:|---:|")
+    for graph in published():
+        print(beside_ours(graph), end="")
     print()
     for soc, one in fits().items():
         values = ", ".join(f"{name}={value:.4g}" for name, value in vars(one).items())

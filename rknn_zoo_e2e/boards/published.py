@@ -105,7 +105,9 @@ def _attention(heads: int) -> tuple[tuple[str, str], ...]:
     )
 
 
-# SoC -> model -> kind and output shape of each operator its compiler leaves to the CPU; elsewhere there is none.
+# SoC -> model -> kind and output shape of each operator its compiler leaves to the CPU; elsewhere there is none. Shapes
+# of yolo11n and yolov8n-pose were read from its table, those of the others follow by the heads and channels of the
+# graphs; how many operators there are was read of all.
 ON_THE_CPU: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "rk3566": {
         "yolov8n-pose": (("Reshape", "(1,51,20,80)"), ("Reshape", "(1,51,5,80)"), ("Reshape", "(1,17,3,8400)")),
