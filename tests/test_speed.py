@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from rknn_zoo_e2e.boards.published import FIGURES, Published, published
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.boards.speed import FITS, Cost, predict
-from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions, summary_table
+from rknn_zoo_e2e.cli.convert import report
+from rknn_zoo_e2e.cli.ui.output import Output
+from rknn_zoo_e2e.cli.ui.tables import predictions
 from rknn_zoo_e2e.conversion.pipeline import Conversion
 from rknn_zoo_e2e.publishing.card import make_card
 from rknn_zoo_e2e.zoo import MODELS, catalogue, find_measured
@@ -205,12 +206,10 @@ def test_an_fp16_build_has_none(tmp_path: Path):
     assert predictions(bundle.artifacts) == []
 
 
-def test_a_table_has_it_in_a_column_of_that_name(tmp_path: Path):
-    bundle = make(tmp_path, "rk3588", placement=placed("rk3588"))
-    console = Console(width=200, record=True)
-    console.print(artifact_table(bundle, bundle.artifacts))
-    headings, row = (line for line in console.export_text().splitlines() if "SoC" in line or "rk3588" in line)
-    assert "predicted ms" in headings and "18.1" in row
+def test_a_table_of_artifacts_has_lines_of_them_below(tmp_path: Path):
+    bundle = make(tmp_path, "rk3588", "rv1106", placement=placed("rk3588"))
+    [line] = predictions(bundle.artifacts)
+    assert line.startswith("Predicted on rk3588: 18.1 ms a picture (15.4 to 21.3), 55.3 frames a second; one core,")
 
 
 def test_a_card_has_a_table_of_them(tmp_path: Path):
@@ -225,14 +224,17 @@ def test_a_card_has_a_table_of_them(tmp_path: Path):
     assert "Predicted" not in make_card("me/x", bundles[1:], None)
 
 
-def test_convert_of_many_shows_it_in_a_column_of_that_name(tmp_path: Path):
-    bundle = make(tmp_path, "rk3588", "rv1106", placement=placed("rk3588"))
-    console = Console(width=200, record=True)
-    console.print(summary_table([Conversion("tiny", bundle, bundle.artifacts)]))
-    headings, known, none = (
-        line for line in console.export_text().splitlines() if re.search("SoC|rk3588|rv1106", line)
-    )
-    assert "predicted ms" in headings and "18.1" in known and "18.1" not in none
+def test_convert_shows_them_of_one_model_and_of_many(tmp_path: Path, capsys: pytest.CaptureFixture):
+    bundle = make(tmp_path, "rk3566", "rk3588", "rv1106", placement=placed("rk3588"))
+    one, other = Conversion("tiny", bundle, bundle.artifacts), Conversion("small", bundle, bundle.artifacts[2:])
+    report(Output(False, False, False), [one])
+    assert capsys.readouterr().out.count("Predicted on ") == 2
+    report(Output(False, False, False), [one, other])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "redicted" in line]
+    assert lines == ["Predicted ms a picture of tiny: rk3566 29.9 (26.1 to 34.1), rk3588 18.1 (15.4 to 21.3)"]
+    report(Output(True, False, False), [one])
+    speeds = [artifact["predicted"] for artifact in json.loads(capsys.readouterr().out)["artifacts"]]
+    assert [speed and speed["ms"] for speed in speeds] == [29.86, 18.08, None]
 
 
 def test_it_is_made_of_the_placement_and_stored_nowhere(tmp_path: Path):

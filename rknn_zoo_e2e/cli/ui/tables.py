@@ -25,7 +25,7 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("SoC", "precision", "file"):
         table.add_column(heading, no_wrap=heading != "file", overflow="fold")
-    for heading in ("MB", "NPU ops", "CPU ops", "traffic MB", "Mcycles", "predicted ms"):
+    for heading in ("MB", "NPU ops", "CPU ops", "traffic MB", "Mcycles"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("against fp32", overflow="fold")
     table.add_column("s", justify="right", no_wrap=True)
@@ -36,7 +36,6 @@ def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
             a.file,
             f"{a.bytes / 1e6:.1f}",
             *placed(a.placement),
-            milliseconds(a),
             parity_text(a.parity),
             f"{sum(a.seconds.values()):.0f}",
         )
@@ -57,11 +56,6 @@ def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
     return str(where["npu"]), str(len(where["cpu"])), *mega
 
 
-def milliseconds(artifact: Artifact) -> str:
-    """What a picture is predicted to take; empty where nothing is."""
-    return f"{artifact.predicted.ms:.1f}" if artifact.predicted else ""
-
-
 def predictions(artifacts: Sequence[Artifact]) -> list[str]:
     """A line for each artifact whose speed is predicted, saying what the figures mean."""
     return [
@@ -72,6 +66,12 @@ def predictions(artifacts: Sequence[Artifact]) -> list[str]:
     ]
 
 
+def predictions_in_short(model: str, artifacts: Sequence[Artifact]) -> list[str]:
+    """The same in one line, one of many models; none where nothing is predicted."""
+    said = [f"{a.soc} {p.ms:.1f} ({p.low:.1f} to {p.high:.1f})" for a in artifacts if (p := a.predicted)]
+    return [f"Predicted ms a picture of {model}: {', '.join(said)}"] if said else []
+
+
 def summary_table(conversions: Sequence[Conversion]) -> Table:
     """A row a build of several models, those that failed among them."""
     table = Table(
@@ -79,18 +79,18 @@ def summary_table(conversions: Sequence[Conversion]) -> Table:
     )
     for heading in ("model", "SoC", "result"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("MB", "CPU ops", "Mcycles", "predicted ms"):
+    for heading in ("MB", "CPU ops", "Mcycles"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("against fp32, or why it failed", overflow="fold")
     table.add_column("s", justify="right", no_wrap=True)
     for c in conversions:
         for a in c.wanted:
             _, cpu, _, cycles = placed(a.placement)
-            figures = (f"{a.bytes / 1e6:.1f}", cpu, cycles, milliseconds(a))
+            figures = (f"{a.bytes / 1e6:.1f}", cpu, cycles)
             result = "reused" if a in c.reused else "built"
             table.add_row(c.model, a.soc, result, *figures, parity_text(a.parity), f"{sum(a.seconds.values()):.0f}")
         for soc, error in c.failed.items():
-            table.add_row(c.model, soc, "failed", "", "", "", "", Text(error.what), "", style="red")
+            table.add_row(c.model, soc, "failed", "", "", "", Text(error.what), "", style="red")
     return table
 
 
