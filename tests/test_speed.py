@@ -8,7 +8,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rknn_zoo_e2e.boards.published import FIGURES, Published, published
@@ -116,6 +116,7 @@ def test_our_graph_takes_longer_than_the_vendors_which_decodes_nothing(soc: str)
 WORK = st.integers(1, 2**30)
 
 
+@settings(deadline=None)
 @given(
     soc=st.sampled_from([*FITS]),
     cycles=WORK,
