@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rknn_zoo_e2e.boards.speed import Prediction, predict
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.yaml_data import write_yaml
 from rknn_zoo_e2e.tasks.contract import find_contract
@@ -82,10 +83,20 @@ class Artifact:
         """Names of its files inside the bundle."""
         return tuple(self.checksums)
 
+    @property
+    def predicted(self) -> Prediction | None:
+        """The speed its placement lets expect on a board; None where there is nothing to predict it from."""
+        return predict(self.soc, self.precision, self.placement)
+
     def report(self) -> dict[str, Any]:
         """Its entry in the JSON of convert and inspect."""
         keys = ("soc", "precision", "layout", "file", "sha256", "bytes", "toolkit", "placement", "parity")
-        return {**{key: getattr(self, key) for key in keys}, "seconds": round(sum(self.seconds.values()), 2)}
+        speed = self.predicted
+        return {
+            **{key: getattr(self, key) for key in keys},
+            "predicted": speed.report() if speed else None,
+            "seconds": round(sum(self.seconds.values()), 2),
+        }
 
 
 def layouts_of(artifacts: Iterable[Artifact]) -> dict[str, list[str]]:

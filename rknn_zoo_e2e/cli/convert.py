@@ -13,7 +13,7 @@ from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.live import BuildTable
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.cli.ui.tables import artifact_table, summary_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions, predictions_in_short, summary_table
 from rknn_zoo_e2e.conversion.executor import open_executor
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import Conversion, convert_all
@@ -135,9 +135,12 @@ def report(output: Output, done: list[Conversion]) -> None:
     made = [(c, c.bundle) for c in done if c.bundle is not None and c.wanted]
     shown: list[RenderableType] = []
     if len(done) > 1 or any(c.failed for c in done):
-        shown = [summary_table(done), *(f"Bundle: {bundle.path}" for _, bundle in made)]
+        shown = [summary_table(done)]
+        for c, bundle in made:
+            shown += [*predictions_in_short(c.model, c.wanted), f"Bundle: {bundle.path}"]
     else:
-        shown = [part for c, bundle in made for part in (artifact_table(bundle, c.wanted), f"Bundle: {bundle.path}")]
+        for c, bundle in made:
+            shown += [artifact_table(bundle, c.wanted), *predictions(c.wanted), f"Bundle: {bundle.path}"]
     if all(c.passed for c in done):
         shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
     documents = [document(c) for c in done]

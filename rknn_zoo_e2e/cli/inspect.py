@@ -9,7 +9,7 @@ from rich.table import Table
 from rknn_zoo_e2e.boards.probe import board_soc
 from rknn_zoo_e2e.bundle.reader import MAKE_ONE, check_file, newest, read_bundle
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.cli.ui.tables import artifact_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.registry import task_of
 
@@ -42,4 +42,5 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
     keys = ("imgsz", "contract", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
     document = read.report() | {key: facts.get(key) for key in keys}
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
-    output.emit(document, artifact_table(read, read.artifacts), outputs, *lines, f"Made with {versions}.", *sums)
+    tables = artifact_table(read, read.artifacts), outputs
+    output.emit(document, *tables, *predictions(read.artifacts), *lines, f"Made with {versions}.", *sums)

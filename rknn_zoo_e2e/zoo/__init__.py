@@ -12,6 +12,7 @@ from rknn_zoo_e2e.zoo.catalogue import (
     nearest,
 )
 from rknn_zoo_e2e.zoo.identity import OWN, Identity, identity_of_bundle, identity_of_file
+from rknn_zoo_e2e.zoo.measured import Measured, find_measured
 from rknn_zoo_e2e.zoo.resolve import Source, local_weights, resolve, said_of_other, same_weights, shipped_file
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "OWN",
     "WILD",
     "Identity",
+    "Measured",
     "Source",
     "asset",
     "calibration_sets",
     "catalogue",
     "find_card",
+    "find_measured",
     "identity_of_bundle",
     "identity_of_file",
     "is_pattern",

@@ -21,7 +21,7 @@ def inspect(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show what is inside a bundle: placement, traffic, cycles, outputs, parity, versions, checksums.
+    """Show what is inside a bundle: placement, traffic, cycles, predicted speed, outputs, parity, checksums.
 
     Example: e2erknn inspect yolov8n-pose_rknn_model
     """

@@ -14,6 +14,7 @@ from rknn_zoo_e2e.cli.ui.output import Output
 def list_models(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, or part of a name.")] = "*",
     task: Annotated[str | None, typer.Option(help="Only detect, pose, segment or obb.")] = None,
+    soc: Annotated[str | None, typer.Option(help="Show the speed predicted on this SoC, where it can be.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -21,8 +22,10 @@ def list_models(
     """List the models of the zoo.
 
     Example: e2erknn list 'yolo11*-seg'
+
+    Example: e2erknn list 'yolo*n' --soc rk3588
     """
     with reporting_errors(Output(json, quiet, debug), locals()) as output:
         from rknn_zoo_e2e.cli.list import show_models
 
-        show_models(output, pattern, task)
+        show_models(output, pattern, task, soc)

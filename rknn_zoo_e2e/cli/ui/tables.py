@@ -56,6 +56,22 @@ def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
     return str(where["npu"]), str(len(where["cpu"])), *mega
 
 
+def predictions(artifacts: Sequence[Artifact]) -> list[str]:
+    """A line for each artifact whose speed is predicted, saying what the figures mean."""
+    return [
+        f"Predicted on {a.soc}: {p.ms:.1f} ms a picture ({p.low:.1f} to {p.high:.1f}), {p.fps:.1f} frames a second; "
+        f"one core, inference alone; {p.basis}."
+        for a in artifacts
+        if (p := a.predicted)
+    ]
+
+
+def predictions_in_short(model: str, artifacts: Sequence[Artifact]) -> list[str]:
+    """The same in one line, one of many models; none where nothing is predicted."""
+    said = [f"{a.soc} {p.ms:.1f} ({p.low:.1f} to {p.high:.1f})" for a in artifacts if (p := a.predicted)]
+    return [f"Predicted ms a picture of {model}: {', '.join(said)}"] if said else []
+
+
 def summary_table(conversions: Sequence[Conversion]) -> Table:
     """A row a build of several models, those that failed among them."""
     table = Table(
