@@ -26,7 +26,8 @@ from rknn_zoo_e2e.tasks.spec import LARGEST_SIDE, MOST_CLASSES, ModelSpec, check
 
 # Of each file of a bundle, by its suffix, in bytes. Metadata of ten artifacts has 40 KB, yolov8x at fp32 0.27 GB.
 LARGEST = {
-    ".yaml": 4 << 20, ".yml": 1 << 20, ".txt": 8 << 20, ".json": 64 << 20, ".log": 64 << 20, ".onnx": 1 << 30, ".rknn": 1 << 30,
+    ".yaml": 4 << 20, ".yml": 1 << 20, ".txt": 8 << 20, ".json": 64 << 20, ".log": 64 << 20,
+    ".onnx": 1 << 30, ".rknn": 1 << 30,
 }  # fmt: skip
 MOST_POINTS = 1000  # key points
 MOST_ARTIFACTS = 200
