@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cli import run
 
 from rknn_zoo_e2e.boards.published import FIGURES, Published, published
 from rknn_zoo_e2e.boards.soc import SOCS
@@ -21,13 +22,12 @@ from rknn_zoo_e2e.conversion.pipeline import Conversion
 from rknn_zoo_e2e.publishing.card import make_card
 from rknn_zoo_e2e.zoo import MODELS, catalogue, find_measured
 from rknn_zoo_e2e.zoo.cards import CardError
-from tests.hub.bundles import PLACEMENT, make
-from tests.support.cli import run
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "hub")]
 
 import fit_speeds  # noqa: E402
+from bundles import PLACEMENT, make  # noqa: E402
 
 GRAPHS = [*published()]
 # Ours of yolov8n, 640 px, layout grid, from docs/benchmarks.md: cycles, traffic in KB.
