@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from rknn_zoo_e2e.heads.branch import branches_of
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Array, Floats
@@ -132,7 +133,7 @@ class ZooDetect(Zoo):
     after = "box decode"
 
     def forward(self, head: Any, features: Sequence[Any]) -> list[Any]:
-        parts = branches(head)
+        parts = branches_of(head)
         outputs = []
         for level, x in enumerate(features):
             scores = parts["cls_head"][level](x).sigmoid()
@@ -164,7 +165,7 @@ class ZooPose(Zoo):
         from ultralytics.nn.modules.head import Pose26
         from ultralytics.utils.tal import make_anchors
 
-        parts, scale, origin = branches(head), 2.0, -0.5
+        parts, scale, origin = branches_of(head), 2.0, -0.5
         stems = parts["pose_head"]
         if isinstance(head, Pose26):
             stems = [torch.nn.Sequential(a, b) for a, b in zip(stems, parts["kpts_head"], strict=True)]
@@ -193,7 +194,7 @@ class ZooObb(Zoo):
         import torch
         from ultralytics.nn.modules.head import OBB26
 
-        raw = [stem(x).flatten(2) for stem, x in zip(branches(head)["angle_head"], features, strict=True)]
+        raw = [stem(x).flatten(2) for stem, x in zip(branches_of(head)["angle_head"], features, strict=True)]
         angle = torch.cat(raw, 2)
         # YOLO26 gives the angle itself
         return [*logits(head, features), angle / np.pi + 0.25 if isinstance(head, OBB26) else angle.sigmoid()]
@@ -202,16 +203,10 @@ class ZooObb(Zoo):
 ZOO: dict[str, type[Zoo]] = {"detect": ZooDetect, "segment": ZooSegment, "pose": ZooPose, "obb": ZooObb}
 
 
-def branches(head: Any) -> dict[str, Any]:
-    """The head's branches by Ultralytics' names, each one module a level."""
-    found: dict[str, Any] = head.one2one if head.end2end else head.one2many
-    return found
-
-
 def logits(head: Any, features: Sequence[Any]) -> list[Any]:
     """Box and class logits of each level in one map."""
     import torch
 
-    parts = branches(head)
+    parts = branches_of(head)
     pairs = zip(parts["box_head"], parts["cls_head"], features, strict=True)
     return [torch.cat([box(x), scores(x)], 1) for box, scores, x in pairs]

@@ -161,7 +161,12 @@ class Bundle:
     @property
     def files(self) -> list[str]:
         """Names of all files in its folder."""
-        return [*self.texts, *self.checksums]
+        return [*self.text_names, *self.checksums]
+
+    @property
+    def text_names(self) -> list[str]:
+        """Names of :attr:`texts`, without making them."""
+        return [METADATA, LABELS, *find_contract(self.spec.contract).files]
 
     @property
     def texts(self) -> dict[str, str]:

@@ -15,6 +15,12 @@ from rknn_zoo_e2e.heads.linear import fold
 from rknn_zoo_e2e.vision.arrays import Array
 
 
+def branches_of(head: nn.Module) -> dict[str, Any]:
+    """A trained head's branches that are decoded, by Ultralytics' names, each one module a level."""
+    found: dict[str, Any] = head.one2one if head.end2end else head.one2many
+    return found
+
+
 def split_last(sequences: Sequence[nn.Sequential]) -> tuple[list[nn.Module], list[nn.Conv2d]]:
     """Ultralytics' ``nn.Sequential(stem..., Conv2d)`` of each level to (stems, last convolutions)."""
     return [s[:-1] for s in sequences], [s[-1] for s in sequences]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rknn_zoo_e2e.heads.branch import StemmedBranch
+from rknn_zoo_e2e.heads.branch import StemmedBranch, branches_of
 from rknn_zoo_e2e.heads.dfl import TreeDFL
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.linear import constant
@@ -54,7 +54,7 @@ class DetectTail(nn.Module):
     def __init__(self, head: nn.Module, grid: Grid, layout: str, floats: bool = True) -> None:
         super().__init__()
         self.grid, self.flat = grid, layout == "flat"
-        self.branches = head.one2one if head.end2end else head.one2many
+        self.branches = branches_of(head)
         self.distances = Distances(self.branches["box_head"], head.reg_max, grid, floats)
         self.scores = StemmedBranch("scores", self.branches["cls_head"], grid, activation=torch.sigmoid)
         self.to_box = constant(LTRB_TO_BOX)

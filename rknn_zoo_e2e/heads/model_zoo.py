@@ -16,18 +16,19 @@ from ultralytics.nn.modules.head import OBB26, Pose26
 from ultralytics.utils.tal import make_anchors
 
 from rknn_zoo_e2e.heads.boundary import LEAVES, RETURNS, Boundary
+from rknn_zoo_e2e.heads.branch import branches_of
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.pose import KEY_POINTS, Pose26Tail, PoseTail
-from rknn_zoo_e2e.heads.registry import tail_of
+from rknn_zoo_e2e.heads.registry import known_tail
 
 
 class ZooTail(nn.Module):
     """The branches of a trained head, which keep INT8 unless a task's tail says otherwise."""
 
-    def __init__(self, head: nn.Module, grid: Grid) -> None:
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.head, self.grid = head, grid
-        self.branches = head.one2one if head.end2end else head.one2many
+        self.head = head
+        self.branches = branches_of(head)
 
     def logits(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Box and class logits of each level in one map, (1, 4 * bins + classes, h, w)."""
@@ -67,8 +68,8 @@ class ZooPoseTail(ZooTail):
     As in Rockchip's own script the key points are not INT8, from the first convolution of their branch on.
     """
 
-    def __init__(self, head: nn.Module, grid: Grid) -> None:
-        super().__init__(head, grid)
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__(head)
         formula: type[PoseTail] = PoseTail
         branches = [list(stem) for stem in self.branches["pose_head"]]
         if isinstance(head, Pose26):
@@ -107,6 +108,4 @@ TAILS = {"detect": ZooDetectTail, "segment": ZooSegmentTail, "pose": ZooPoseTail
 
 def zoo_tail(head: nn.Module, grid: Grid, layout: str, floats: bool) -> ZooTail:
     """The tail for a head; its outputs have one layout, and decode nothing that would need floats."""
-    tail = tail_of(head)
-    assert tail is not None, f"no tail for a {type(head).__name__} head"
-    return TAILS[tail.task](head, grid)
+    return TAILS[known_tail(head).task](head)

@@ -35,9 +35,7 @@ def register(head: type[nn.Module], tail: type[DetectTail]) -> None:
 
 def normalised_tail(head: nn.Module, grid: Grid, layout: str, floats: bool) -> DetectTail:
     """The tail of this head, whose boxes are normalised to the input."""
-    tail = tail_of(head)
-    assert tail is not None, f"no tail for a {type(head).__name__} head"
-    return tail(head, grid, layout, floats)
+    return known_tail(head)(head, grid, layout, floats)
 
 
 def pixel_tail(head: nn.Module, grid: Grid, layout: str, floats: bool) -> DetectTail:
@@ -48,3 +46,10 @@ def pixel_tail(head: nn.Module, grid: Grid, layout: str, floats: bool) -> Detect
 def tail_of(head: nn.Module) -> type[DetectTail] | None:
     """The tail that decodes this head; None where no tail is known to."""
     return TAILS.get(type(head))
+
+
+def known_tail(head: nn.Module) -> type[DetectTail]:
+    """The tail of a head that was found to have one."""
+    tail = tail_of(head)
+    assert tail is not None, f"no tail for a {type(head).__name__} head"
+    return tail

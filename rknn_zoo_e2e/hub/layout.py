@@ -58,7 +58,7 @@ def files_to_publish(bundle: Bundle, artifact: Artifact) -> dict[str, Content]:
 
 def files_needed(bundle: Bundle, whole: bool = False) -> list[str]:
     """Names of the files to fetch: on a board only what its NPU runs, unless ``whole``; on other machines all."""
-    return bundle.files if whole or not probe.board_soc() else [*bundle.texts, bundle.artifacts[0].file]
+    return bundle.files if whole or not probe.board_soc() else [*bundle.text_names, bundle.artifacts[0].file]
 
 
 def sums_text(files: Mapping[str, Content]) -> str:

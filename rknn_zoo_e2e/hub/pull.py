@@ -222,7 +222,7 @@ def holds(folder: Path, bundle: Bundle, names: Iterable[str]) -> bool:
 
 def is_part(folder: Path, bundle: Bundle) -> bool:
     """Whether a folder holds nothing but files of a fetched bundle, such as what a board had fetched of it."""
-    if not folder.is_dir() or not holds(folder, bundle, bundle.texts):
+    if not folder.is_dir() or not holds(folder, bundle, bundle.text_names):
         return False
-    others = [path for path in folder.iterdir() if path.name not in bundle.texts]
+    others = [path for path in folder.iterdir() if path.name not in bundle.text_names]
     return all(path.is_file() and bundle.checksums.get(path.name) == sha256(path) for path in others)

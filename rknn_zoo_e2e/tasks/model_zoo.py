@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,7 @@ class ZooForm(Form):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """What follows the channels in each output's shape, where it is known before (else as it is)."""
+        """What follows the channels in each output's shape."""
         return [*self.sizes, (self.anchors,)]
 
     def boxes(self, logits: Floats, angle: Array | float = 0.0) -> Array:
@@ -91,10 +92,8 @@ class ZooDetectForm(ZooForm):
         return [self.merged(self.boxes(box), scores, *extra), *outputs[count:]]
 
 
-class ZooLogitsForm(ZooForm):
+class ZooLogitsForm(ZooForm, ABC):
     """Box and class logits of each level in one map, then an output of the task over all anchors."""
-
-    further = Channels("", 0, "")
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -104,9 +103,9 @@ class ZooLogitsForm(ZooForm):
         return (*levels, Output(f"output{len(levels)}", (self.last,)))
 
     @property
+    @abstractmethod
     def last(self) -> Channels:
         """What the last output holds."""
-        raise NotImplementedError
 
     def maps(self, outputs: Sequence[Raw]) -> tuple[Floats, Floats]:
         """Box logits (4 * bins, A) and scores (classes, A)."""

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from program import CASES, Stuck, started
+from support.cli import PATIENCE
 
 from rknn_zoo_e2e import load
 from rknn_zoo_e2e.errors import UserError
@@ -23,7 +24,6 @@ from rknn_zoo_e2e.runtime.pool import Pool
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-PATIENCE = 100  # s, and no limit of speed: what is left over sleeps for 600
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def living(pids: list[int]) -> list[int]:
 
 
 def left_of(pids: list[int]) -> list[int]:
-    """Those that stay."""
+    """Those that stay: they sleep for twice that time."""
     deadline = time.monotonic() + PATIENCE
     while living(pids) and time.monotonic() < deadline:
         time.sleep(0.05)
