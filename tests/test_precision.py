@@ -114,7 +114,7 @@ def test_the_marks_leave_nothing_but_a_word_in_the_graph(tmp_path: Path, monkeyp
     assert [entry.key for entry in marked.metadata_props] == [BOUNDARIES_KEY]
 
     monkeypatch.setattr(Boundary, "forward", lambda self, x: x)
-    with blocks_patched(model), patched(model, SIZE, "flat"):
+    with blocks_patched(model), patched(model, spec_of(model, "built", SIZE), "flat"):
         torch.onnx.export(model, (torch.zeros(1, 3, *SIZE),), str(tmp_path / "plain.onnx"), opset_version=OPSET)
     plain = onnx.load(tmp_path / "plain.onnx")
     nodes = [[(node.op_type, list(node.attribute)) for node in one.graph.node] for one in (marked, plain)]

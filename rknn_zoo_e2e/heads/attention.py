@@ -32,13 +32,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rknn_zoo_e2e.boards.soc import SOCS
+from rknn_zoo_e2e.boards.soc import BLOCK
 from rknn_zoo_e2e.heads.linear import constant
 from rknn_zoo_e2e.heads.qkv import attentions, folded, projections, shape_of
 from rknn_zoo_e2e.vision.arrays import Array
 
-# Channels that the NPUs without a Softmax keep together in fp16; fewer are transposed on the CPU.
-FP16_BLOCK = max(soc.block for soc in SOCS.values() if not soc.softmax) // 2
+# Channels that any NPU keeps together in fp16: of rk3566's own four, builds transpose some areas on the CPU.
+FP16_BLOCK = BLOCK // 2
 # v is scaled by this power of two until the quotient, so that the sums over all keys stay far below fp16's 65504.
 SCALE = 1 / 16
 # sum(w) * SCALE is at least about SCALE. Only where fp16's steps of the logits are 32 (logits beyond 60000) can all w

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -51,18 +52,18 @@ def simulated(request, tmp_path_factory) -> dict[str, Simulated]:
     kept = os.environ.get("E2ERKNN_SIMULATED")
     root = Path(kept).resolve() if kept else tmp_path_factory.mktemp("simulated")
     for task, name in TASKS.items():
-        if not (root / task / "outputs.npz").exists():
+        if not (root / task).exists():
             simulate(request.getfixturevalue("converted") / f"{name}_rknn_model", root / task, task == "pose")
     return {task: read_simulated(root / task) for task in TASKS}
 
 
-def simulate(bundle: Path, folder: Path, pose: bool) -> None:
+def simulate(bundle: Path, kept: Path, pose: bool) -> None:
     """Draws pictures, runs them in the simulator, and keeps what a board needs of the bundle beside them."""
     from rknn_zoo_e2e import load
     from rknn_zoo_e2e.media.synthetic import draw_scene
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=kept.parent))
     rng, outputs = np.random.default_rng(7), {}
     with load(bundle, backend="simulator") as predictor:
         for number in range(PICTURES):
@@ -75,6 +76,7 @@ def simulate(bundle: Path, folder: Path, pose: bool) -> None:
     for file in ("metadata.yaml", "labels.txt", next(bundle.glob("*.rknn")).name):
         shutil.copy(bundle / file, folder)
     np.savez(folder / "outputs.npz", **outputs)
+    folder.rename(kept)
 
 
 def read_simulated(folder: Path) -> Simulated:
