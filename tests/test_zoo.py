@@ -106,8 +106,14 @@ def strides(name: str) -> tuple[int, ...]:
     return (16, 32) if name == "yolov3-tinyu" else (8, 16, 32, 64) if name.endswith("6u") else (8, 16, 32)
 
 
+# Those of a family that are not the same with more channels; the rest take minutes, and are built for docs/zoo.md.
+DISTINCT = [name for key, names in NAMES.items() for name in (names if key[0] in ("yolov3", "yolov9") else names[:1])]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OFFICIAL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in DISTINCT else pytest.mark.long) for name in OFFICIAL]
+)
 def test_every_model_exports_from_its_architecture(tmp_path: Path, one_thread, name: str):
     """Untrained, offline, through this project's own head; as large as its card says."""
     from rknn_zoo_e2e.checkpoint.describe import spec_of

@@ -44,6 +44,8 @@ class Artifact:
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
         evaluations: what ``eval`` measured: backend, data, images and metrics.
+        measured: what ``bench --save`` measured on boards.
+        numbers: SHA-256 of its files of numbers by their names inside the bundle (:mod:`~rknn_zoo_e2e.bundle.numbers`).
     """
 
     soc: str
@@ -66,6 +68,8 @@ class Artifact:
     parity: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+    numbers: dict[str, str] = field(default_factory=dict)
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -76,7 +80,7 @@ class Artifact:
             self.calibration: self.calibration_sha256,
             self.graph: self.graph_sha256,
         }
-        return {name: value for name, value in sums.items() if name}
+        return {name: value for name, value in sums.items() if name} | self.numbers
 
     @property
     def files(self) -> tuple[str, ...]:

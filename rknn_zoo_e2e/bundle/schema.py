@@ -48,6 +48,13 @@ def file(suffix: str) -> Any:
     return text(255, re.compile(rf"{STEM}\.{suffix}"))
 
 
+def numbers(value: Any, where: str) -> None:
+    """Checksums of files of numbers by their names."""
+    mapping({}, SHA256)(value, where)
+    for name in value:
+        file("json")(name, where)
+
+
 HYBRID = listed(listed(text(500), 2, 2), 1000)
 PLACEMENT = mapping(
     {
@@ -92,7 +99,10 @@ ARTIFACT = mapping(
         "parity": either(exactly({}), PARITY),
         "seconds": mapping({}, AMOUNT),
         "evaluations": listed(EVALUATION, 1000),
-    }
+        "measured": listed(mapping({}, anything), 1000),
+        "numbers": numbers,
+    },
+    optional=frozenset({"measured", "numbers"}),
 )
 
 RANGE = listed(number(-1e38, 1e38), 2**16, 1)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.bundle.model import Artifact
-from rknn_zoo_e2e.bundle.reader import is_bundle, read_bundle
-from rknn_zoo_e2e.bundle.writer import write_bundle
+from rknn_zoo_e2e.bundle.numbers import change_artifact
+from rknn_zoo_e2e.bundle.reader import is_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.lock import locked
 from rknn_zoo_e2e.measure.evaluate import evaluate
 from rknn_zoo_e2e.runtime.loading import find_bundle, open_model
 from rknn_zoo_e2e.runtime.options import LoadOptions, one_of
@@ -61,14 +60,14 @@ class Evaluation:
             return
         data_name = self.data.resolve().parent.name if self.data.stem == "data" else self.data.stem
         figures = {"backend": self.backend, "data": data_name, **self.found}
+
+        def change(artifact: Artifact) -> dict[str, bytes]:
+            others = [r for r in artifact.evaluations if (r["backend"], r["data"]) != (self.backend, data_name)]
+            artifact.evaluations = [*others, figures]
+            return {}
+
         try:
-            with locked(folder, "eval", say):
-                bundle = read_bundle(folder)
-                for held in bundle.artifacts:
-                    if held.sha256 == self.artifact.sha256:  # not one that was built meanwhile
-                        others = [r for r in held.evaluations if (r["backend"], r["data"]) != (self.backend, data_name)]
-                        held.evaluations = [*others, figures]
-                write_bundle(bundle, {})
+            change_artifact(folder, self.artifact.sha256, "eval", say, change)
         except UserError as error:
             say(f"The figures are not kept: {error.what}")
         else:
