@@ -3,22 +3,26 @@
 
     E2ERKNN_DATA=../shared/data python scripts/bench_interval.py yolov8n yolov8n-pose
 
-Both are run on every labelled picture (INT8 for rk3566 in the vendor's simulator). Then as many pictures are drawn from
-them with replacement, again and again, and mAP50-95 of both is taken on each draw: the standard deviation of their
-difference says how far the loss would move with other pictures (paired bootstrap). Markdown on stdout, or JSON with
---json.
+Both are run on every labelled picture: the bundle's ONNX graph in fp32, and INT8 for rk3566 in the vendor's simulator.
+Then as many pictures are drawn from them with replacement, again and again, and mAP50-95 of both is taken on each draw:
+the standard deviation of their difference says how far the loss would move with other pictures (paired bootstrap).
+Kept is INT8 in per cent of fp32, with what holds 95 of 100 draws. Markdown on stdout, or JSON with --json; --record
+keeps it beside the rows of docs/zoo.md.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from bench_graphs import DATA, CalibImages, DataFolder
+from zoo_page import PAGE, page
+from zoo_rows import keep_retention
 
 from rknn_zoo_e2e import convert, load
 from rknn_zoo_e2e.bundle.model import SUFFIX
@@ -33,12 +37,13 @@ from rknn_zoo_e2e.vision.arrays import Array
 from rknn_zoo_e2e.zoo import catalogue
 
 MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric
+SOC = "rk3566"
 Statistics = dict[str, list[Array]]  # of each picture: what was found right, how sure, of which class
 
 
 @dataclass
 class Row:
-    """One model's loss in points of mAP50-95 x 100, over ``images`` pictures."""
+    """One model's loss in points of mAP50-95 x 100, over ``images`` pictures, and what is kept in per cent of fp32."""
 
     model: str
     metric: str
@@ -49,6 +54,16 @@ class Row:
     deviation: float
     low: float
     high: float
+    kept: float
+    kept_low: float
+    kept_high: float
+    seconds: float
+
+    def retention(self) -> dict[str, Any]:
+        """What of it stands beside the rows of docs/zoo.md."""
+        interval = {"low": self.kept_low, "high": self.kept_high}
+        about = {"metric": self.metric, "soc": SOC, "images": self.images, "fp32": self.fp32, "int8": self.int8}
+        return {**about, **interval, "seconds": self.seconds}
 
 
 def statistics(predictor: Predictor, data: Path) -> Statistics:
@@ -67,29 +82,31 @@ def mean_ap(found: Statistics, metric: str, pictures: Array) -> float:
 
 
 def ours(model: str, data: Path, calib_images: int, folder: Path, output: Output) -> tuple[Path, Path]:
-    """A model's bundle for rk3566, made in ``folder``, and the ``data.yaml`` of its labelled pictures."""
+    """A model's bundle for :data:`SOC`, made in ``folder``, and the ``data.yaml`` of its labelled pictures."""
     labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
     output.note(f"{model}: convert")
-    convert(model, ["rk3566"], calib=pictures, calib_images=calib_images, layout="grid", out=folder, verify=False)
+    convert(model, [SOC], calib=pictures, calib_images=calib_images, layout="grid", out=folder, verify=False)
     return folder / f"{model}{SUFFIX}", labelled
 
 
 def compare(model: str, data: Path, calib_images: int, resamples: int, output: Output) -> Row:
     """Builds, runs and resamples one model."""
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         bundle, labelled = ours(model, data, calib_images, Path(folder), output)
         both: list[Statistics] = []
-        for place, backend in ((model, "torch"), (bundle, "simulator")):
+        for backend in ("onnx", "simulator"):
             output.note(f"{model}: {backend}")
-            with load(place, backend=backend) as predictor:
+            with load(bundle, backend=backend) as predictor:
                 metric = TASKS[predictor.spec.task].metric
                 both.append(statistics(predictor, labelled))
     count = len(both[0]["conf"])
     draws = [np.arange(count), *np.random.default_rng(0).integers(0, count, (resamples, count))]
     fp32, int8 = ([mean_ap(found, metric, draw) for draw in draws] for found in both)
     losses = np.subtract(fp32, int8)
-    low, high = np.percentile(losses[1:], [2.5, 97.5])
-    figures = fp32[0], int8[0], losses[0], losses[1:].std(), low, high
+    kept = 100 * np.divide(int8, fp32)
+    between = *np.percentile(losses[1:], [2.5, 97.5]), kept[0], *np.percentile(kept[1:], [2.5, 97.5])
+    figures = fp32[0], int8[0], losses[0], losses[1:].std(), *between, time.monotonic() - begun
     return Row(model, metric, count, *(round(float(v), 2) for v in figures))
 
 
@@ -98,18 +115,24 @@ def main(
     data: DataFolder,
     calib_images: CalibImages = DEFAULT_PICTURES,
     resamples: Annotated[int, typer.Option(min=10, help="How many draws.")] = 400,
+    record: Annotated[bool, typer.Option("--record", help="Keep what INT8 keeps in models/measured/.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Loss of mAP by INT8, and how sure it is."""
     with reporting_errors(Output(json, quiet)) as output:
-        rows = [compare(model, data.resolve(), calib_images, resamples, output) for model in models]
-    lines = ["| model | metric | pictures | fp32 | INT8 | loss | ± | 95 % |", "|---|---|---:|---:|---:|---:|---:|---|"]
+        rows = []
+        for model in models:
+            rows.append(compare(model, data.resolve(), calib_images, resamples, output))
+            if record:
+                keep_retention(model, rows[-1].retention())
+                PAGE.write_text(page(), "utf-8")
+    lines = ["| model | metric | pictures | fp32 | INT8 | loss | ± | 95 % | kept % | 95 % |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---|---:|---|")
     for r in rows:
-        between = f"{r.low:.2f} to {r.high:.2f}"
-        lines.append(
-            f"| {r.model} | {r.metric} | {r.images} | {r.fp32} | {r.int8} | {r.loss} | {r.deviation} | {between} |"
-        )
+        figures = f"{r.images} | {r.fp32} | {r.int8} | {r.loss} | {r.deviation} | {r.low:.2f} to {r.high:.2f}"
+        kept = f"{r.kept:.1f} | {r.kept_low:.1f} to {r.kept_high:.1f}"
+        lines.append(f"| {r.model} | {r.metric} | {figures} | {kept} |")
     output.emit([asdict(row) for row in rows], "\n".join(lines))
 
 

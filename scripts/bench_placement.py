@@ -12,7 +12,6 @@ file. Markdown on stdout, or JSON with --json.
 from __future__ import annotations
 
 import json as jsonlib
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,20 +19,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from placing import builds, placement_of
 
 from rknn_zoo_e2e.boards.soc import SOCS, Soc
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.options import Debug, Json, Quiet
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.conversion.build import Build, run_build
+from rknn_zoo_e2e.conversion.build import Build
 from rknn_zoo_e2e.conversion.fingerprint import package_versions
 from rknn_zoo_e2e.conversion.options import Options
-from rknn_zoo_e2e.conversion.prepare_client import Preparer
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
-from rknn_zoo_e2e.isolation.workfolder import work_folder
-from rknn_zoo_e2e.progress import silent
-from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.zoo import resolve
 
 SIZES = ("320", "416", "512", "640", "736", "960", "1024", "1280", "384,640", "480,640", "640,384")
@@ -90,10 +86,9 @@ def rows_of(model: str, options: Options, cache: Cache, output: Output) -> Itera
     """One row a SoC, built or from the cache."""
     assert options.imgsz is not None and options.layout is not None
     size = "{},{}".format(*options.imgsz)
-    with work_folder() as work, Preparer() as preparer:
-        graphs = preparer.export(resolve(model), options, options.layout, work)
-        digests = {path: sha256(path) for path in graphs.files.values()}
-        for build in preparer.builds(graphs, options, options.socs, from_shapes(2, pose=False)):
+    with builds(resolve(model), options) as of_model:
+        digests = {path: sha256(path) for path in {build.job.onnx for build in of_model}}
+        for build in of_model:
             row = Row(Path(model).stem, size, build.job.soc, options.layout, digests[build.job.onnx])
             if row.key not in cache.rows:
                 cache.add(placed(row, build, output))
@@ -104,7 +99,7 @@ def placed(row: Row, build: Build, output: Output) -> Row:
     """The row with what the compiler's table says."""
     output.note(f"{row.model} {row.imgsz} {row.soc}")
     try:
-        found = run_build(build, silent, threading.Event()).placement
+        found = placement_of(build)
     except UserError as error:
         return replace(row, error=error.what)
     cpu = tuple(f"{op['op']} {op['shape']}" for op in found["cpu"])

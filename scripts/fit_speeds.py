@@ -16,6 +16,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from zoo_rows import BOTH_LAYOUTS
 
 from rknn_zoo_e2e.boards.published import Published, published
 from rknn_zoo_e2e.boards.speed import CPU_KNOWN, Cost, Fit, predict
@@ -102,16 +103,20 @@ def percent(ratios: Floats) -> str:
     return f"{errors.mean():.1f} / {errors.max():.1f}"
 
 
-def beside_ours(graph: Published) -> str:
-    """A line on our graph of the same model, by the package's fit; nothing where its figures are not known."""
-    known = find_measured(catalogue()[graph.model], graph.soc)
-    ours = predict(graph.soc, "int8", known.placement) if known else None
-    theirs = predict(graph.soc, "int8", graph.placement)
-    if known is None or ours is None or theirs is None or catalogue()[graph.model].imgsz != SIDE:
-        return ""
-    ms = f"{ours.ms:.1f} ({ours.low:.1f} to {ours.high:.1f}) | {theirs.ms:.1f} | {graph.ms:.1f}"
-    ratios = f"{ours.ms / theirs.ms:.2f} | {ours.ms / graph.ms:.2f}"
-    return f"| {graph.model} | {known.layout} | {graph.soc} | {ms} | {ratios} |\n"
+def beside_ours(graphs: Sequence[Published]) -> str:
+    """A line on our graph of a model, by the package's fit; none where its figures are not known or its size is another.
+
+    A cell has its milliseconds, and how many times those predicted and published of the vendor's graph that is.
+    """
+    card = catalogue()[graphs[0].model]
+    cells = []
+    for graph in graphs:
+        known = find_measured(card, graph.soc, "grid" if graph.soc in BOTH_LAYOUTS else None)
+        ours = predict(graph.soc, "int8", known.placement) if known else None
+        theirs = predict(graph.soc, "int8", graph.placement)
+        ratios = f"{ours.ms / theirs.ms:.2f}, {ours.ms / graph.ms:.2f}" if ours and theirs else ""
+        cells.append(f"{ours.ms:.1f} ({ratios})" if ours else "")
+    return f"| {card.name} | {' | '.join(cells)} |" if any(cells) and card.imgsz == SIDE else ""
 
 
 def main() -> None:
@@ -130,10 +135,8 @@ def main() -> None:
     for graph, *cells in zip(next(iter(socs.values())), *columns, strict=True):
         print(f"| {graph.model} | {' | '.join(cells)} |")
     print()
-    print("| ours | layout | SoC | predicted ms | vendor's, predicted | published | ratio | to published |")
-    print("|---|---|---|---:|---:|---:|---:|---:|")
-    for graph in published():
-        print(beside_ours(graph), end="")
+    print(f"| ours, predicted ms | {' | '.join(socs)} |\n|---|{'---:|' * len(socs)}")
+    print("\n".join(filter(None, map(beside_ours, zip(*socs.values(), strict=True)))))
     print()
     for soc, one in fits().items():
         values = ", ".join(f"{name}={value:.4g}" for name, value in vars(one).items())

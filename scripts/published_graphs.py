@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 from peers import ZOO
+from placing import untrained
 from plain_build import PlainBuild
 
 from rknn_zoo_e2e.boards.published import FIGURES, Published, published
@@ -28,15 +29,6 @@ from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.zoo import resolve
-
-
-def untrained(model: str, folder: Path) -> Path:
-    """A checkpoint of that architecture with random weights."""
-    from ultralytics import YOLO
-
-    path = folder / f"{model}.pt"
-    YOLO(f"{model}.yaml").save(path)
-    return path
 
 
 def built(graph: Published, folder: Path) -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import sys
+from pathlib import Path
 
 import torch
 from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+from placing import config_of  # noqa: F401 - for the tests
+
 BUILDERS = {"": DetectionModel, "-pose": PoseModel, "-seg": SegmentationModel, "-obb": OBBModel}
 # The smallest model of a family, where that is not "n".
 SMALLEST = {"yolov3": "yolov3-tiny", "yolov5-p6": "yolov5n-p6", "yolov9": "yolov9t", "yolov9-seg": "yolov9c-seg"}
-
-
-def config_of(name: str) -> str:
-    """Ultralytics' file for the architecture of a model of the zoo: yolov5n6u is yolov5n-p6.yaml."""
-    stem = re.sub(r"^(yolov[35].*)u$", r"\1", name)
-    return re.sub(r"^(yolov5[nsmlx])6$", r"\1-p6", stem) + ".yaml"
 
 
 def built(family: str, suffix: str, classes: int = 3, **kwargs) -> torch.nn.Module:
