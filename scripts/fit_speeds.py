@@ -104,7 +104,7 @@ def percent(ratios: Floats) -> str:
 
 
 def beside_ours(graphs: Sequence[Published]) -> str:
-    """A line on our graph of a model, by the package's fit; none where its figures are not known or its size is another.
+    """A line on our graph of a model by the package's fit, none where its figures are not known or its size is another.
 
     A cell has its milliseconds, and how many times those predicted and published of the vendor's graph that is.
     """

@@ -17,6 +17,7 @@ from rknn_zoo_e2e.zoo.cards import ModelCard
 from rknn_zoo_e2e.zoo.measured import find_row, read_measured
 
 PAGE = Path(__file__).parent.parent / "docs" / "zoo.md"
+SPACE, HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
 NOT_YET, FAILED, NOT_WANTED = "not yet", "**no build**", ""
 
 INTRODUCTION = """\
@@ -33,16 +34,16 @@ highest clock, one picture, inference alone. Reading the picture, letterbox and 
 
 How to read it:
 
-- `35.5 (31-41)`: most likely 35.5 ms a picture, and hardly less than 31 or more than 41: the interval is as wide as the
+- `36 (31-41)`: most likely 36 ms a picture, and hardly less than 31 or more than 41: the interval is as wide as the
   fit was wrong at worst about a published graph it did not know. Nobody publishes speeds for rv1106 and rv1126b, so
   nothing is predicted there.
 - `12.0 / 45.1`: millions of NPU cycles, and the MB (of 1024 KB) that operators read and write. `+ 1 CPU`: so many
   operators are left to the CPU; where nothing is said, all run on the NPU.
 - Layouts are those `convert` uses where none is asked for: grid on rv1106 and rv1126b, flat elsewhere. In layout flat
-  rk3566 and rk3568, which run the same files, leave the last Reshape to the CPU. The column *grid* beside them is the
-  same model with `--layout grid`, which has none.
+  rk3566 and rk3568, which run the same files, leave the last Reshape to the CPU. The column *grid* beside theirs is the
+  same model with `--layout grid`, which does not.
 - *mAP* is what the maker of the weights publishes for fp32: mAP50-95 x 100 of boxes, key points, masks or rotated
-  boxes; mAP50 where (50) stands beside it; `-` where nothing is published.
+  boxes; mAP50 where (50) stands beside it; `-` where nothing is published. *params M* are millions of parameters.
 - An empty cell: this page does not cover models of that size on that chip, though `convert` builds them. *{not_yet}*:
   it will, but the row is not there yet. {failed}: it was tried and failed, for the reason below the table.
 - `e2erknn list 'yolo*n' --soc rk3588` shows the same predictions, `convert` and `inspect` those of your own models.
@@ -71,7 +72,7 @@ def columns() -> list[Column]:
     for soc in SMALL_SOCS:
         own = SOCS[soc].layout
         same = next((pair for pair in SAME_FILES if soc in pair), (soc,))
-        found.append(Column(soc, own, ", ".join(same)))
+        found.append(Column(soc, own, "/".join((same[0], *(name[-2:] for name in same[1:])))))
         if soc in BOTH_LAYOUTS:
             found.append(Column(soc, "grid", "grid"))
     return found
@@ -86,12 +87,15 @@ def cell(card: ModelCard, column: Column) -> dict[str, Any] | str:
 
 
 def speed(card: ModelCard, column: Column) -> str:
-    """Predicted milliseconds, as ``e2erknn list`` shows them."""
+    """Predicted milliseconds and their interval, which stay on one line; a tenth says nothing of a large number."""
     row = cell(card, column)
     if isinstance(row, str):
         return row
     predicted = predict(column.soc, "int8", row)
-    return f"{predicted.ms:.1f} ({predicted.low:.0f}-{predicted.high:.0f})" if predicted else "-"
+    if predicted is None:
+        return "-"
+    decimals = 0 if predicted.ms >= 20 else 1
+    return f"{predicted.ms:.{decimals}f}{SPACE}({predicted.low:.0f}{HYPHEN}{predicted.high:.0f})"
 
 
 def figures(card: ModelCard, column: Column) -> str:
@@ -100,7 +104,8 @@ def figures(card: ModelCard, column: Column) -> str:
     if isinstance(row, str):
         return row
     cost = Cost.of(row)
-    return f"{cost.cycles:.1f} / {cost.traffic:.1f}" + (f" + {len(row['cpu'])} CPU" if row["cpu"] else "")
+    on_cpu = f" + {len(row['cpu'])} CPU" if row["cpu"] else ""
+    return f"{cost.cycles:.1f} / {cost.traffic:.1f}{on_cpu}".replace(" ", SPACE)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -120,7 +125,8 @@ def version(card: ModelCard) -> int:
 
 def cards_of(task: str) -> list[ModelCard]:
     """The models of a task, the newest family first, from small to large."""
-    return sorted((card for card in zoo() if card.task == task), key=lambda card: -version(card))
+    cards = [card for card in zoo() if card.task == task]
+    return sorted(cards, key=lambda card: (-version(card), card.imgsz, card.params or 0))
 
 
 def section(task: str) -> Iterator[str]:
@@ -131,7 +137,7 @@ def section(task: str) -> Iterator[str]:
     facts = [[c.name, str(c.imgsz), f"{c.params / 1e6:.1f}" if c.params else "-", accuracy(c)] for c in cards]
     yield f"## {title}\n\n{about}"
     yield "Predicted milliseconds a picture:"
-    headings = ["model", "px", "M params", "mAP", *(column.heading for column in its)]
+    headings = ["model", "px", "params M", "mAP", *(column.heading for column in its)]
     yield table(headings, [[*fact, *(speed(c, x) for x in its)] for fact, c in zip(facts, cards, strict=True)])
     yield "From the compiler's table, Mcycles / MB:"
     headings = ["model", *(column.heading for column in columns())]

@@ -61,7 +61,7 @@ def socs_of(card: ModelCard) -> tuple[Soc, ...]:
 
 
 def wanted() -> list[Wanted]:
-    """All there is to build, the most asked for first; layouts that are not a SoC's own come somewhat later."""
+    """All there is to build, the most asked for first; then the same in the other layout."""
     whole = [Wanted(card, socs_of(card)) for card in zoo()]
     other = [Wanted(card, tuple(SOCS[name] for name in BOTH_LAYOUTS), "grid") for card in zoo()]
     return sorted(whole + other, key=turn)
@@ -69,7 +69,7 @@ def wanted() -> list[Wanted]:
 
 def turn(one: Wanted) -> tuple[float, int]:
     """When it is built: the smallest of each family first, then the next size, then the larger ones."""
-    card, later = one.card, 1.5 if one.layout else 0.0
+    card, later = one.card, 0.5 if one.layout else 0.0
     if is_small(card):
         return (card.size in SMALL) + later, 0
     return (2 if card.family in FIRST_FAMILIES else 3) + later, "mlx".find(card.size[:1])
