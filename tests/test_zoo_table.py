@@ -20,6 +20,7 @@ import zoo_page  # noqa: E402
 import zoo_rows  # noqa: E402
 import zoo_table  # noqa: E402
 
+from rknn_zoo_e2e import convert  # noqa: E402
 from rknn_zoo_e2e.boards.soc import SOCS  # noqa: E402
 from rknn_zoo_e2e.boards.speed import predict  # noqa: E402
 from rknn_zoo_e2e.cli.ui.output import Output  # noqa: E402
@@ -220,6 +221,16 @@ def test_three_rows_are_built_again(models: Path):
     kept = {soc: without_seconds(find_row(recorded, soc, SOCS[soc].layout)) for soc in socs}
     assert built("yolo26n", *socs) == kept
     assert all(find_row(read_measured("yolo26n"), soc, SOCS[soc].layout)["seconds"] > 0 for soc in socs)
+
+
+def test_the_trained_model_is_as_its_row_says(weights: Path, data: Path, tmp_path: Path):
+    """Where convert, with its own pictures, ends up: the figures of untrained weights, and the speed they predict."""
+    made = convert("yolo26n", "rk3588", calib=data / "calib-coco", calib_images=2, verify=False, out=tmp_path)
+    (artifact,) = made.artifacts
+    known = find_measured(catalogue()["yolo26n"], "rk3588")
+    assert known is not None and known.layout == artifact.layout == "flat"
+    assert {key: artifact.placement[key] for key in known.placement} == known.placement
+    assert artifact.predicted == predict("rk3588", "int8", known.placement)
 
 
 @pytest.mark.slow
