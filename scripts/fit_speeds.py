@@ -104,7 +104,7 @@ def percent(ratios: Floats) -> str:
 
 
 def beside_ours(graphs: Sequence[Published]) -> str:
-    """A line on our graph of a model by the package's fit, none where its figures are not known or its size is another.
+    """A line on our graph of a model by the package's fit; none where its size is another, or a SoC's figures are not known.
 
     A cell has its milliseconds, and how many times those predicted and published of the vendor's graph that is.
     """
@@ -116,7 +116,7 @@ def beside_ours(graphs: Sequence[Published]) -> str:
         theirs = predict(graph.soc, "int8", graph.placement)
         ratios = f"{ours.ms / theirs.ms:.2f}, {ours.ms / graph.ms:.2f}" if ours and theirs else ""
         cells.append(f"{ours.ms:.1f} ({ratios})" if ours else "")
-    return f"| {card.name} | {' | '.join(cells)} |" if any(cells) and card.imgsz == SIDE else ""
+    return f"| {card.name} | {' | '.join(cells)} |" if all(cells) and card.imgsz == SIDE else ""
 
 
 def main() -> None:

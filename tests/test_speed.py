@@ -91,7 +91,9 @@ def test_the_page_shows_what_the_script_prints(capsys: pytest.CaptureFixture):
     assert [line for line in errors + each if line not in page] == []
     shown = page[page.index(ours[0]) :]
     shown = shown[: shown.index("")]
-    assert len(shown) > 10 and [line for line in shown if line not in ours] == []  # it may show fewer than are known
+    assert (
+        len(shown) >= 2 + 5 and [line for line in shown if line not in ours] == []
+    )  # it may show fewer than are known
 
 
 # What is predicted
