@@ -104,7 +104,7 @@ def percent(ratios: Floats) -> str:
 
 
 def beside_ours(graphs: Sequence[Published]) -> str:
-    """A line on our graph of a model by the package's fit; none where its size is another, or a SoC's figures are not known.
+    """A line on our graph of a model by the package's fit; none where its size is another or figures are not known.
 
     A cell has its milliseconds, and how many times those predicted and published of the vendor's graph that is.
     """
