@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,8 @@ How to read it:
 - `36 (31-41)`: most likely 36 ms a picture, and hardly less than 31 or more than 41: the interval is as wide as the
   fit was wrong at worst about a published graph it did not know. Nobody publishes speeds for rv1106 and rv1126b, so
   nothing is predicted there.
-- `12.0 / 45.1`: millions of NPU cycles, and the MB (of 1024 KB) that operators read and write. `+ 1 CPU`: so many
-  operators are left to the CPU; where nothing is said, all run on the NPU.
+- `12.0 / 45`: millions of NPU cycles, and the MB (of 1024 KB) that operators read and write. `+ 1 CPU`: so many
+  operators are left to the CPU; where nothing is said, all run on the NPU. Exact figures are in `models/measured/`.
 - Layouts are those `convert` uses where none is asked for: grid on rv1106 and rv1126b, flat elsewhere. In layout flat
   rk3566 and rk3568, which run the same files, leave the last Reshape to the CPU. The column *grid* beside theirs is the
   same model with `--layout grid`, which does not.
@@ -53,7 +54,7 @@ OF_TASK = {
     "detect": ("Detect", "Boxes of COCO's 80 classes."),
     "pose": ("Pose", "Boxes of persons with 17 key points."),
     "segment": ("Segment", "Boxes and masks of COCO's 80 classes."),
-    "obb": ("Rotated boxes (obb)", "15 classes of DOTA, at 1024 px: 2.56 times the pixels of 640."),
+    "obb": ("Rotated boxes (obb)", "Boxes that lie at an angle, of DOTA's 15 classes."),
 }
 
 
@@ -87,15 +88,14 @@ def cell(card: ModelCard, column: Column) -> dict[str, Any] | str:
 
 
 def speed(card: ModelCard, column: Column) -> str:
-    """Predicted milliseconds and their interval, which stay on one line; a tenth says nothing of a large number."""
+    """Predicted milliseconds and their interval, which stay on one line."""
     row = cell(card, column)
     if isinstance(row, str):
         return row
     predicted = predict(column.soc, "int8", row)
     if predicted is None:
         return "-"
-    decimals = 0 if predicted.ms >= 20 else 1
-    return f"{predicted.ms:.{decimals}f}{SPACE}({predicted.low:.0f}{HYPHEN}{predicted.high:.0f})"
+    return f"{short(predicted.ms)}{SPACE}({predicted.low:.0f}{HYPHEN}{predicted.high:.0f})"
 
 
 def figures(card: ModelCard, column: Column) -> str:
@@ -105,7 +105,12 @@ def figures(card: ModelCard, column: Column) -> str:
         return row
     cost = Cost.of(row)
     on_cpu = f" + {len(row['cpu'])} CPU" if row["cpu"] else ""
-    return f"{cost.cycles:.1f} / {cost.traffic:.1f}{on_cpu}".replace(" ", SPACE)
+    return f"{short(cost.cycles)} / {short(cost.traffic)}{on_cpu}".replace(" ", SPACE)
+
+
+def short(value: float) -> str:
+    """A number as it is shown: a tenth says nothing of a large one."""
+    return f"{value:.1f}" if value < 20 else f"{value:.0f}"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -129,15 +134,23 @@ def cards_of(task: str) -> list[ModelCard]:
     return sorted(cards, key=lambda card: (-version(card), card.imgsz, card.params or 0))
 
 
+def sizes(cards: Sequence[ModelCard]) -> str:
+    """A sentence on the inputs they were trained at, px: that of most, and which have another."""
+    usual, others = Counter(card.imgsz for card in cards).most_common(1)[0][0], []
+    for size in sorted({card.imgsz for card in cards} - {usual}):
+        others.append(f"; {', '.join(card.name for card in cards if card.imgsz == size)}: {size} px")
+    return f"Input: {usual} px{''.join(others)}."
+
+
 def section(task: str) -> Iterator[str]:
     """One task: predicted speeds, what they are made of, and what cannot be built."""
     title, about = OF_TASK[task]
     cards = cards_of(task)
     its = [column for column in columns() if predictable(column.soc)]
-    facts = [[c.name, str(c.imgsz), f"{c.params / 1e6:.1f}" if c.params else "-", accuracy(c)] for c in cards]
-    yield f"## {title}\n\n{about}"
+    facts = [[c.name, f"{c.params / 1e6:.1f}" if c.params else "-", accuracy(c)] for c in cards]
+    yield f"## {title}\n\n{about} {sizes(cards)}"
     yield "Predicted milliseconds a picture:"
-    headings = ["model", "px", "params M", "mAP", *(column.heading for column in its)]
+    headings = ["model", "params M", "mAP", *(column.heading for column in its)]
     yield table(headings, [[*fact, *(speed(c, x) for x in its)] for fact, c in zip(facts, cards, strict=True)])
     yield "From the compiler's table, Mcycles / MB:"
     headings = ["model", *(column.heading for column in columns())]
