@@ -26,7 +26,7 @@ LARGE_SOCS = ("rk3566", "rk3588")
 # Where the last operator of layout flat, a Reshape, is the CPU's, both layouts are of interest.
 BOTH_LAYOUTS = ("rk3566",)
 SMALLEST, SMALL = ("n", "n6", "t", "tiny"), ("s", "s6")  # sizes, as cards name them
-FIRST_FAMILIES = ("yolov8", "yolo11", "yolo26")  # of the larger ones
+FIRST_FAMILIES = ("yolov8", "yolo11", "yolo26")
 HEAD = "# By scripts/zoo_table.py: INT8 at the size it was trained at.\n"
 
 
@@ -67,12 +67,13 @@ def wanted() -> list[Wanted]:
     return sorted(whole + other, key=turn)
 
 
-def turn(one: Wanted) -> tuple[float, int]:
+def turn(one: Wanted) -> tuple[float, bool, bool, int]:
     """When it is built: the smallest of each family first, then the next size, then the larger ones."""
     card, later = one.card, 0.5 if one.layout else 0.0
+    asked_less = card.task != "detect", card.family not in FIRST_FAMILIES
     if is_small(card):
-        return (card.size in SMALL) + later, 0
-    return (2 if card.family in FIRST_FAMILIES else 3) + later, "mlx".find(card.size[:1])
+        return (card.size in SMALL) + later, *asked_less, 0
+    return 2 + asked_less[1] + later, *asked_less, "mlx".find(card.size[:1])
 
 
 def made_with() -> dict[str, Any]:
