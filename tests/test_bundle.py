@@ -157,6 +157,8 @@ ABSURD = {
     "the labels as a log": (lambda d: d["artifacts"][0].update(log="labels.txt"), "log is 'labels.txt'"),
     "figures that are texts": (lambda d: d["artifacts"][0].update(placement={"npu": "x"}), "placement.npu is 'x'"),
     "infinite figures": (lambda d: d["artifacts"][0].update(seconds={"a": float("inf")}), "seconds.a is inf"),
+    "a figure of 400 digits": (lambda d: d["artifacts"][0].update(seconds={"a": 10**400}), "seconds.a is 1000"),
+    "a measurement that is none": (lambda d: d["artifacts"][0].update(measured=[{"ms": 1}]), r"measured\[0\].date"),
     "an unknown key": (lambda d: d["artifacts"][0].update(run="x"), "unknown key 'run'"),
     "versions that are a list": (lambda d: d.update(versions=["x"]), "versions is a list"),
     "an escape sequence in a key": (lambda d: d.update({ESCAPE: 1}), "a key of"),
