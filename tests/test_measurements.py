@@ -5,8 +5,10 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import write_file
 
+ROOT = Path(__file__).parents[1]
 OWNER = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "HOSTNAME": "alices-kitchen"}
 
 
@@ -99,6 +102,19 @@ def test_a_board_without_any_of_it_has_no_clocks(tmp_path: Path):
     watch = Watch(tmp_path)
     watch.look()
     assert watch.report() == {"clocks": [], "temperatures": []} and conditions(watch.report()) == []
+
+
+def test_the_page_sets_every_clock_that_bench_shows(tmp_path: Path):
+    """Its shell, as it stands there, on the files of a board."""
+    [script] = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "boards.md").read_text("utf-8"), re.DOTALL)
+    root = machine(tmp_path / "root")
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", script.replace("/sys/", f"{root}/sys/")], env=environment, check=True)
+    assert [clock["governor"] for clock in Watch(root).report()["clocks"]] == ["performance"] * 5
+    shutil.rmtree(root / "sys" / "class" / "devfreq" / "dmc")  # some kernels have none
+    subprocess.run(["sh", "-ec", script.replace("/sys/", f"{root}/sys/")], env=environment, check=True)
 
 
 def test_a_sensor_that_stops_answering_is_left_out(tmp_path: Path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bundles import cli, make
+from bundles import SPEC, cli, make
 from server import Hub
 from support.machine import machine
 from support.measurement import measured
@@ -189,26 +191,51 @@ def test_a_bundle_that_cannot_be_written_says_what_to_do(hub: Hub, tmp_path: Pat
     assert "Copy the bundle to where you may write" in error.value.fix and not hub.repos
 
 
-@pytest.mark.slow
-def test_the_commands(hub: Hub, tmp_path: Path):
-    """From the board to the card, as people type it."""
-    bundle = make(tmp_path, "rk3588")
-    shutil.copytree(bundle.path, tmp_path / "board" / bundle.path.name)
-    words = ("bench", bundle.path.name, "--runs", 3, "--warmup", 1, "--save", "orangepi.json")
-    out = cli(*words, cwd=tmp_path / "board", board="rk3588", RKNNLITE_STANDIN_ROOT=machine(tmp_path / "root"))
+def typed(command: str, folder: Path, *more: object, **board: object) -> str:
+    out = cli(*shlex.split(command)[1:], *more, cwd=folder, **board)
     assert out.returncode == 0, out.stderr
-    file = (tmp_path / "board" / "orangepi.json").rename(tmp_path / "orangepi.json")
-    words = ("publish", bundle.path.name, "--repo", "me/tiny", "--no-draw", "--measured", file.name)
-    dry = cli(*words, "--dry-run", cwd=tmp_path)
-    assert dry.returncode == 0 and "## Measured speed" in dry.stdout and not hub.repos
-    assert re.search(r"Measured on rk3588 \(xunlong,orangepi-5\): [\d.]+ ms a picture", dry.stderr)
-    done = cli(*words, "--yes", "--json", cwd=tmp_path)
-    assert done.returncode == 0 and "orangepi" in card_of(hub), done.stderr
-    seen = cli("inspect", bundle.path.name, cwd=tmp_path)
-    assert "Measured on rk3588 (xunlong,orangepi-5): " in seen.stdout and "Predicted on rk3588: " in seen.stdout
-    document = json.loads(cli("inspect", bundle.path.name, "--json", cwd=tmp_path).stdout)
+    return out.stdout + out.stderr
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(hub: Hub, tmp_path: Path):
+    """From the board to the card, by the owner of both."""
+    bundle = make(tmp_path / "pc", "rk3588", spec=replace(SPEC, name="yolov8n"))
+    shutil.copytree(bundle.path, tmp_path / "board" / bundle.path.name)
+    place = {"board": "rk3588", "RKNNLITE_STANDIN_ROOT": machine(tmp_path / "root")}
+    typed("e2erknn bench yolov8n_rknn_model --save board.json", tmp_path / "board", "--runs", 3, **place)
+    (tmp_path / "board" / "board.json").rename(tmp_path / "pc" / "board.json")
+    command = "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn"
+    shown = typed(command, tmp_path / "pc", "--dry-run", "--no-draw")
+    assert "## Measured speed" in shown and not hub.repos
+    assert re.search(r"^Measured on rk3588 \(xunlong,orangepi-5\): [\d.]+ ms a picture", shown, re.MULTILINE)
+    typed(command, tmp_path / "pc", "--yes", "--no-draw")
+    [row] = rows(card_of(hub, "me/yolov8n-rknn"))
+    assert row[1] == "rk3588 (xunlong,orangepi-5)"
+    seen = typed("e2erknn inspect yolov8n_rknn_model", tmp_path / "pc")
+    assert "Measured on rk3588 (xunlong,orangepi-5): " in seen and "Predicted on rk3588: " in seen
+    document = json.loads(typed("e2erknn inspect yolov8n_rknn_model --json", tmp_path / "pc"))
     assert document["artifacts"][0]["measured"][0]["board"]["name"] == "xunlong,orangepi-5"
-    other = make(tmp_path / "other", "rk3566")
-    refused = cli("publish", other.path, "--repo", "me/other", "--measured", file, "--yes", cwd=tmp_path)
-    assert refused.returncode == 1 and "was measured with another build" in refused.stderr
-    assert "me/other" not in hub.repos
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_for_a_repo_of_somebody_else(hub: Hub, tmp_path: Path):
+    bundle = make(tmp_path, "rk3588", spec=replace(SPEC, name="yolov8n"))
+    put(bundle, repo="me/yolov8n-rknn")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    typed("e2erknn pull me/yolov8n-rknn --soc rk3588 --whole", folder)
+    sent(folder / "board.json", bundle)
+    said = typed(
+        "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn --pr", folder, "--yes"
+    )
+    assert "Proposed: " in said and rows(card_of(hub, "me/yolov8n-rknn")) == []
+    assert len(rows(card_of(hub, "me/yolov8n-rknn", "refs/pr/1"))) == 1
+
+
+@pytest.mark.slow
+def test_the_command_refuses_what_was_made_from_something_else(hub: Hub, tmp_path: Path):
+    mine, other = make(tmp_path / "a", "rk3588"), make(tmp_path / "b", "rk3566")
+    words = ("publish", other.path, "--repo", "me/tiny", "--yes", "--measured", sent(tmp_path / "x.json", mine))
+    out = cli(*words, cwd=tmp_path)
+    assert out.returncode == 1 and "was measured with another build" in out.stderr and not hub.repos
