@@ -128,6 +128,9 @@ def test_a_sensor_that_stops_answering_is_left_out(tmp_path: Path):
     (tmp_path / "sys/class/thermal/thermal_zone0/temp").unlink()
     set_to(tmp_path, "sys/class/thermal/thermal_zone9/type", "alice's fridge")
     set_to(tmp_path, "sys/class/thermal/thermal_zone9/temp", 4000)
+    for number, temperature in enumerate((-274_000, 2**31 - 1)):
+        set_to(tmp_path, f"sys/class/thermal/thermal_zone{7 + number}/type", f"off{number}-thermal")
+        set_to(tmp_path, f"sys/class/thermal/thermal_zone{7 + number}/temp", temperature)
     zones = [zone["zone"] for zone in Watch(tmp_path).report()["temperatures"]]
     assert zones == ["bigcore0-thermal", "gpu-thermal", "npu-thermal"]
     assert [zone["zone"] for zone in watch.report()["temperatures"]] == zones
