@@ -33,7 +33,7 @@ def locked(
 ) -> Iterator[None]:
     """Keeps other processes from changing the folder ``target`` during the block; waits until none of them does.
 
-    Called by whatever writes a bundle: convert, pull and eval. What processes that were killed left half-written
+    Called by whatever writes a bundle: convert, pull, eval and publish. What processes that were killed left half-written
     beside ``target`` is removed.
 
     Args:
