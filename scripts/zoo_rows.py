@@ -6,7 +6,6 @@ was under way and no more. A file says which toolkit and recipe all of it is fro
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 from rknn_zoo_e2e.boards.environment import version_of
 from rknn_zoo_e2e.boards.soc import SOCS, Soc
 from rknn_zoo_e2e.conversion.fingerprint import RECIPE
+from rknn_zoo_e2e.files.staging import write_file
 from rknn_zoo_e2e.zoo import catalogue
 from rknn_zoo_e2e.zoo.card_reader import check
 from rknn_zoo_e2e.zoo.cards import ModelCard
@@ -110,9 +110,7 @@ def write(name: str, data: dict[str, Any]) -> None:
     """Writes a file, a row a line: whole, then into its place. Raises ``CardError`` for what could not be read."""
     path = file_of(name)
     check(MEASURED, data, path.name)
-    part = path.with_name(f".{name}.part")
-    part.write_text("".join((HEAD, *lines(data))), "utf-8")
-    os.replace(part, path)
+    write_file(path, "".join((HEAD, *lines(data))).encode())
 
 
 def lines(data: dict[str, Any]) -> Iterator[str]:
