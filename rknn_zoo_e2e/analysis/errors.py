@@ -20,8 +20,9 @@ class Errors:
 
     Attributes:
         anchors: how many counted.
-        score: root mean square of the error of the score of the class fp32 finds best, 0..1.
-        box_px: mean of the errors of the four values of the box, px of the input.
+        score: mean error of the score of the class fp32 finds best, 0..1. (Of its square the few anchors that waver
+            most would be nearly all.)
+        box_px: mean error of the four values of the box, px of the input.
     """
 
     anchors: int
@@ -32,7 +33,7 @@ class Errors:
         return Errors(self.anchors, self.score - other.score, self.box_px - other.box_px)
 
     def share_of(self, whole: Errors) -> float:
-        """How much of other errors comes from these: of their squares, which add up, the mean of score and box."""
+        """How much of other errors comes from these: of their squares, which add up, the mean of both."""
         score = self.score / whole.score if whole.score else 0.0
         box = self.box_px / whole.box_px if whole.box_px else 0.0
         return (score**2 + box**2) / 2
@@ -65,11 +66,16 @@ class Answers:
 
     def errors(self, answers: Sequence[Sequence[Floats]]) -> Errors:
         """Of what another graph answers to the same pictures, in their order."""
+        off = np.abs(self.deviations(answers))
+        return Errors(off.shape[1], float(off[4].mean()), float(off[:4].mean()))
+
+    def deviations(self, answers: Sequence[Sequence[Floats]]) -> Array:
+        """The same anchor by anchor: four values of the box in px of the input, then the score, (5, N)."""
         told = [self._told(self._flat(outputs), index) for index, outputs in enumerate(answers)]
-        off = np.concatenate(told, 1) - np.concatenate(self.wanted, 1)
         height, width = self.spec.imgsz
-        boxes = np.abs(off[:4] * np.array([[width], [height], [width], [height]]))
-        return Errors(off.shape[1], float(np.sqrt(np.square(off[4]).mean())), float(boxes.mean()))
+        scale = np.array([[width], [height], [width], [height], [1]])
+        deviations: Array = (np.concatenate(told, 1) - np.concatenate(self.wanted, 1)) * scale
+        return deviations
 
     def _flat(self, outputs: Sequence[Floats]) -> Array:
         """All channels of all anchors, (C, A)."""

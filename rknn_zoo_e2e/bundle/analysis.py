@@ -9,8 +9,8 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
       "pictures": {"name": "calib-coco", "count": 8, "digest": "..."},
       "errors": {                       of the state against fp32, over anchors to which fp32 gives more than 0.1
         "anchors": 5123,                how many these are
-        "score": 0.0213,                root mean square of the best class's score, 0..1
-        "box_px": 0.61                  mean of the four values of the box, px of the input
+        "score": 0.0213,                mean error of the score of the class fp32 finds best, 0..1
+        "box_px": 0.61                  mean error of the four values of the box, px of the input
       },
       "blocks": [
         {
@@ -24,9 +24,9 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
           "gain": {                     what leaving INT8 there alone gives
             "score": 0.0041,            the state's errors with the block in INT8 less those with it in fp32, all others
             "box_px": 0.12,             as they are; small ones waver with which way other roundings fall, below 0 too
-            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, the mean of score
-                                        and box. Errors of blocks add up in squares; where the state has the block in
-                                        INT8 this is what is gained, else what is saved, which may be more than 1
+            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, mean of score and
+                                        box. Blocks' errors add up in squares; where the state has the block in INT8
+                                        this is what is gained, else what is saved, which may be more than 1
           },
           "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, by the compiler's tables of two
                                         builds, one in INT8 and one without; null where "wide" is
