@@ -66,16 +66,15 @@ class Answers:
 
     def errors(self, answers: Sequence[Sequence[Floats]]) -> Errors:
         """Of what another graph answers to the same pictures, in their order."""
-        off = np.abs(self.deviations(answers))
+        off = np.abs(np.concatenate([self.deviation(outputs, index) for index, outputs in enumerate(answers)], 1))
         return Errors(off.shape[1], float(off[4].mean()), float(off[:4].mean()))
 
-    def deviations(self, answers: Sequence[Sequence[Floats]]) -> Array:
-        """The same anchor by anchor: four values of the box in px of the input, then the score, (5, N)."""
-        told = [self._told(self._flat(outputs), index) for index, outputs in enumerate(answers)]
+    def deviation(self, outputs: Sequence[Floats], picture: int) -> Array:
+        """The same of each anchor of one picture: of the box's four values in px of the input and the score, (5, N)."""
         height, width = self.spec.imgsz
         scale = np.array([[width], [height], [width], [height], [1]])
-        deviations: Array = (np.concatenate(told, 1) - np.concatenate(self.wanted, 1)) * scale
-        return deviations
+        deviation: Array = (self._told(self._flat(outputs), picture) - self.wanted[picture]) * scale
+        return deviation
 
     def _flat(self, outputs: Sequence[Floats]) -> Array:
         """All channels of all anchors, (C, A)."""

@@ -24,12 +24,12 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
           "gain": {                     what leaving INT8 there alone gives
             "score": 0.0041,            the state's errors with the block in INT8 less those with it in fp32, all others
             "box_px": 0.12,             as they are; small ones waver with which way other roundings fall, below 0 too
-            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, mean of score and
-                                        box. Blocks' errors add up in squares; where the state has the block in INT8
+            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, mean of both
+                                        errors. Blocks' errors add up in squares; where the state has the block in INT8
                                         this is what is gained, else what is saved, which may be more than 1
           },
-          "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, by the compiler's tables of two
-                                        builds, one in INT8 and one without; null where "wide" is
+          "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, predicted from the compiler's
+                                        tables of a build in INT8 and one without; null where "wide" is
           "built": {"cycles": 51013, "traffic_kb": 706}    the same between two builds that differ in this block alone;
                                         null where none was made
         }
