@@ -169,8 +169,8 @@ class Search:
             if self._holds(tried[-1]):
                 return
         if tried[-1]["blocks"] != [EVERYTHING]:
-            graph = self._graph()
-            self._try(found, [EVERYTHING], [[graph[0], output] for output in graph[1]], halves, fp32)
+            first, outputs = self._ends()
+            self._try(found, [EVERYTHING], plan + [[first, output] for output in outputs], halves, fp32)
 
     def _try(
         self,
@@ -228,7 +228,7 @@ class Search:
         self._keep(found, ANALYSIS)
         return found
 
-    def _graph(self) -> tuple[str, list[str]]:
+    def _ends(self) -> tuple[str, list[str]]:
         """Names of the graph's input and outputs."""
         import onnx
 
