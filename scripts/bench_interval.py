@@ -29,16 +29,12 @@ from rknn_zoo_e2e.bundle.model import SUFFIX
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.options import Json, Quiet
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.measure.evaluate import fed_validator
+from rknn_zoo_e2e.measure.interval import Statistics, resampled, statistics
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES
-from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS
-from rknn_zoo_e2e.vision.arrays import Array
 from rknn_zoo_e2e.zoo import catalogue
 
-MATCHES = {"box": "tp", "obb": "tp", "mask": "tp_m", "pose": "tp_p"}  # Ultralytics' statistic of a kind of metric
 SOC = "rk3566"
-Statistics = dict[str, list[Array]]  # of each picture: what was found right, how sure, of which class
 
 
 @dataclass
@@ -66,21 +62,6 @@ class Row:
         return {**about, **interval, "seconds": self.seconds}
 
 
-def statistics(predictor: Predictor, data: Path) -> Statistics:
-    """What Ultralytics' validator counts on each picture."""
-    with fed_validator(predictor, data) as (validator, _):
-        return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
-
-
-def mean_ap(found: Statistics, metric: str, pictures: Array) -> float:
-    """mAP50-95 x 100 on some of the pictures, each as often as it is named."""
-    from ultralytics.utils.metrics import ap_per_class  # not before evaluating has told Ultralytics to be quiet
-
-    keys = (MATCHES[metric], "conf", "pred_cls", "target_cls")
-    parts = [np.concatenate([found[key][i] for i in pictures]) for key in keys]
-    return 100 * float(ap_per_class(*parts)[5].mean())
-
-
 def ours(model: str, data: Path, calib_images: int, folder: Path, output: Output) -> tuple[Path, Path]:
     """A model's bundle for :data:`SOC`, made in ``folder``, and the ``data.yaml`` of its labelled pictures."""
     labelled, pictures = (data / part for part in DATA[catalogue()[model].task])
@@ -100,14 +81,12 @@ def compare(model: str, data: Path, calib_images: int, resamples: int, output: O
             with load(bundle, backend=backend) as predictor:
                 metric = TASKS[predictor.spec.task].metric
                 both.append(statistics(predictor, labelled))
-    count = len(both[0]["conf"])
-    draws = [np.arange(count), *np.random.default_rng(0).integers(0, count, (resamples, count))]
-    fp32, int8 = ([mean_ap(found, metric, draw) for draw in draws] for found in both)
-    losses = np.subtract(fp32, int8)
-    kept = 100 * np.divide(int8, fp32)
+    fp32, int8 = resampled(both[0], both[1], metric, resamples)
+    losses = fp32 - int8
+    kept = 100 * int8 / fp32
     between = *np.percentile(losses[1:], [2.5, 97.5]), kept[0], *np.percentile(kept[1:], [2.5, 97.5])
     figures = fp32[0], int8[0], losses[0], losses[1:].std(), *between, time.monotonic() - begun
-    return Row(model, metric, count, *(round(float(v), 2) for v in figures))
+    return Row(model, metric, len(both[0]["conf"]), *(round(float(v), 2) for v in figures))
 
 
 def main(

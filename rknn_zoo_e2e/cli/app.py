@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli.commands import bench, convert, demo, doctor, eval, fetch, info, inspect, list, publish, pull
+from rknn_zoo_e2e.cli.commands import (
+    analyze,
+    bench,
+    convert,
+    demo,
+    doctor,
+    eval,
+    fetch,
+    info,
+    inspect,
+    list,
+    publish,
+    pull,
+)
 from rknn_zoo_e2e.cli.ui.failures import Commands
 
 app = typer.Typer(
@@ -45,6 +58,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": fetch.fetch,
     "convert": convert.convert,
     "inspect": inspect.inspect,
+    "analyze": analyze.analyze,
     "demo": demo.demo,
     "bench": bench.bench,
     "eval": eval.evaluate,

@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from rknn_zoo_e2e.analysis.drop import Held, hold
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.live import BuildTable
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions, predictions_in_short, summary_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, drop_table, predictions, predictions_in_short, summary_table
 from rknn_zoo_e2e.conversion.executor import open_executor
 from rknn_zoo_e2e.conversion.options import Options
 from rknn_zoo_e2e.conversion.pipeline import Conversion, convert_all
@@ -39,6 +40,8 @@ def convert_models(
     time_limit: int,
     overwrite: bool,
     trust: bool,
+    data: Path | None,
+    max_drop: float | None,
 ) -> None:
     """Builds every model for every SoC, the table of builds on the screen, and reports."""
     options = Options.of(
@@ -54,6 +57,8 @@ def convert_models(
         overwrite,
         time_limit,
         contract,
+        data,
+        max_drop,
         output.note,
     )
     names = select(models)
@@ -62,12 +67,13 @@ def convert_models(
         with open_executor(executor, jobs) as place, progress:
             sources, absent = find_all(names, options, progress, trust, output)
             done = convert_all(sources, options, progress, place)
+            bounded = [one for conversion in done for one in hold(conversion, options, progress)]
     except KeyboardInterrupt:
         if progress.finished:
             output.note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
         raise
     order = {Path(name).stem if name.endswith(".pt") else name: index for index, name in enumerate(names)}
-    report(output, sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)))
+    report(output, sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)), bounded)
 
 
 def find_all(
@@ -115,11 +121,11 @@ def document(conversion: Conversion) -> dict[str, Any]:
     return entry | {"failed": failed, "stages": conversion.seconds}
 
 
-def report(output: Output, done: list[Conversion]) -> None:
+def report(output: Output, done: list[Conversion], bounded: Sequence[Held] = ()) -> None:
     """Tables and the next command, or the JSON document.
 
     Raises:
-        UserError: a build failed, or disagrees with fp32.
+        UserError: a build failed, disagrees with fp32, or loses more than it may.
     """
     for c in done:
         if c.unverified and (files := [a.file for a in c.wanted if not a.parity]):
@@ -141,11 +147,16 @@ def report(output: Output, done: list[Conversion]) -> None:
     else:
         for c, bundle in made:
             shown += [artifact_table(bundle, c.wanted), *predictions(c.wanted), f"Bundle: {bundle.path}"]
+    shown += [drop_table(held) for held in bounded]
     if all(c.passed for c in done):
         shown.append(f"Next: e2erknn demo IMAGE --model {shlex.quote(str(made[-1][1].path))}")
     documents = [document(c) for c in done]
+    for held in bounded:
+        found = next(entry for entry in documents if entry["model"] == held.model)
+        found.setdefault("drop", {})[held.soc] = held.report
     output.emit(documents[0] if len(documents) == 1 else documents, *shown)
     raise_failures(done)
+    raise_losses(bounded)
     raise_disagreements([(bundle, a) for c, bundle in made for a in c.wanted if not a.parity.get("passed", True)])
 
 
@@ -158,6 +169,13 @@ def raise_failures(done: list[Conversion]) -> None:
     if len(failures) > 1:
         what = f"{len(failures)} of {builds} builds failed; the first: {what}"
     raise UserError(what, failures[0].fix, failures[0].detail)
+
+
+def raise_losses(bounded: Sequence[Held]) -> None:
+    """Raises :class:`UserError` if a build loses more mAP than it may."""
+    over = [held for held in bounded if not held.met]
+    if over:
+        raise UserError(over[0].why, over[0].advice)
 
 
 def raise_disagreements(disagreeing: list[tuple[Bundle, Artifact]]) -> None:

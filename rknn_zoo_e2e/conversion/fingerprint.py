@@ -42,12 +42,12 @@ def fingerprint(
     well: such a bundle is built once more.)
 
     Args:
-        options: of it the precision, the layout and the contract.
+        options: of it the precision, the layout, the contract and the bound.
         calibration: the pictures; what they are matters to INT8 alone.
         imgsz: input (height, width) in px, None for the size the model was trained at, however it was asked for.
     """
     versions = package_versions()
-    parts = {
+    parts: dict[str, object] = {
         "recipe": RECIPE,
         "versions": {name: versions[name] for name in PACKAGES},
         "weights": weights_sha256,
@@ -58,4 +58,6 @@ def fingerprint(
         "contract": options.contract,
         "calibration": calibration.digest if calibration and options.precision == "int8" else None,
     }
+    if options.bound is not None:
+        parts["bound"] = [options.bound.limit, options.bound.digest]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rknn_zoo_e2e.boards.soc import LAYOUTS, Soc, check_precision, find_soc
+from rknn_zoo_e2e.conversion.bound import Bound
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.paths import user_path
 from rknn_zoo_e2e.isolation.parent import TIME_LIMIT
@@ -32,6 +33,7 @@ class Options:
         verify: compare each build with fp32.
         overwrite: replace a bundle made from something else.
         time_limit: seconds a stage may go without progress.
+        bound: how much mAP INT8 may lose, None where nobody asked.
     """
 
     socs: tuple[Soc, ...]
@@ -46,6 +48,7 @@ class Options:
     overwrite: bool = False
     time_limit: float = TIME_LIMIT
     contract: str = "ultralytics"
+    bound: Bound | None = None
 
     @classmethod
     def of(
@@ -62,6 +65,8 @@ class Options:
         overwrite: bool = False,
         time_limit: float = TIME_LIMIT,
         contract: object = "ultralytics",
+        data: object = None,
+        max_drop: object = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> Options:
         """From what people type, in the command or in Python: lists with commas, case and blanks aside.
@@ -85,6 +90,7 @@ class Options:
             overwrite=overwrite,
             time_limit=time_limit,
             contract=word(contract),
+            bound=Bound.of(max_drop, data),
         )
         options.check()
         return options
@@ -101,6 +107,8 @@ class Options:
             check_imgsz(self.imgsz)
         if self.layout not in (None, *LAYOUTS):
             raise UsageError(f"{self.layout!r} is not a layout.", f"Choose one of: {', '.join(LAYOUTS)}.")
+        if self.bound is not None and self.precision != "int8":
+            raise UsageError("--max-drop is for INT8: fp16 loses nothing it could give back.", "Leave it out.")
         contract = find_contract(self.contract)
         contract.check_socs(self.socs)
         contract.check_layout(self.layout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Calibration:
         skipped: why each picture that was to be used was not, a sentence that names it.
         passed_over: suffix -> how many files beside them have it and are taken for no picture.
         notes: the same for people, a line each.
+        digests: sha256 of each picture's file; none of drawn ones.
     """
 
     name: str
@@ -47,9 +48,17 @@ class Calibration:
     skipped: tuple[str, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def some(self, count: int) -> Calibration:
+        """So many of them, spread evenly; itself where there are no more."""
+        if count >= len(self):
+            return self
+        chosen = [index * len(self) // count for index in range(count)]
+        return replace(self, pictures=tuple(self.pictures[i] for i in chosen), read=lambda i: self.read(chosen[i]))
 
     def letterboxed(self, index: int, imgsz: tuple[int, int]) -> Pixels:
         """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
@@ -94,9 +103,9 @@ def from_pictures(source: Path, count: int | None = None, progress: Progress = s
             f"{left} of the {wanted} pictures wanted of {source} can be used; the first that cannot: {first}",
             f"Replace those that cannot be read{fewer}.",
         )
-    digest = hashlib.sha256()
-    for path in chosen:
-        digest.update(bytes.fromhex(sha256(path)))
+    digest, digests = hashlib.sha256(), tuple(map(sha256, chosen))
+    for one in digests:
+        digest.update(bytes.fromhex(one))
     skipped = tuple(error.what for _, error in sorted(faults.items()))
     return Calibration(
         source.name or source.resolve().name,
@@ -106,6 +115,7 @@ def from_pictures(source: Path, count: int | None = None, progress: Progress = s
         skipped,
         dict(found.passed_over),
         (*told_skipped(skipped), *told_passed_over(found), *told_few(source, len(chosen), count)),
+        digests,
     )
 
 

@@ -51,6 +51,17 @@ def convert(
         int, typer.Option(metavar="SECONDS", min=1, help="How long a stage may go without progress.")
     ] = TIME_LIMIT,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made from something else.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="data.yaml of labelled pictures, to measure the loss on: --max-drop.", **PATH)
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            min=0,
+            help="How much mAP50-95 x 100 INT8 may lose: parts leave INT8 until it loses no more. Needs --data.",
+        ),
+    ] = None,
     trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -80,4 +91,6 @@ def convert(
             time_limit=time_limit,
             overwrite=overwrite,
             trust=trust,
+            data=data,
+            max_drop=max_drop,
         )

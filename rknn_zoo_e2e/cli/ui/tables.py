@@ -14,6 +14,7 @@ from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.tasks.contract import DEFAULT
 
 if TYPE_CHECKING:
+    from rknn_zoo_e2e.analysis.drop import Held
     from rknn_zoo_e2e.boards.speed import Prediction
     from rknn_zoo_e2e.conversion.pipeline import Conversion
 
@@ -131,3 +132,29 @@ def tally(conversions: Sequence[Conversion]) -> dict[str, int]:
     """How many builds were built, reused and failed."""
     reused, failed = sum(len(c.reused) for c in conversions), sum(len(c.failed) for c in conversions)
     return {"built": sum(len(c.wanted) for c in conversions) - reused, "reused": reused, "failed": failed}
+
+
+def drop_table(held: Held) -> Table:
+    """A row a build that was tried to keep to a bound on the loss."""
+    report = held.report
+    counts = report["pictures"]
+    title = (
+        f"{held.model} for {held.soc}: loss of mAP50-95 x 100 ({report['metric']}) against fp32, at most "
+        f"{report['limit']:g}; {counts['choosing']} pictures to choose by, {counts['confirming']} to confirm"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("out of INT8 besides the plan's", overflow="fold")
+    for heading in ("Mcycles", "traffic MB", "loss", "confirming", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, one in enumerate(report["tried"]):
+        sure = one["confirming"]
+        table.add_row(
+            ", ".join(one["blocks"]) or "nothing",
+            f"{one['cycles'] / 1e6:.2f}",
+            f"{one['traffic_kb'] / 1024:.1f}",
+            f"{one['choosing']:.2f}",
+            f"{sure['loss']:.2f}" if sure else "",
+            f"{sure['low']:.2f} to {sure['high']:.2f}" if sure else "",
+            style="bold" if index == report["chosen"] else "",
+        )
+    return table
