@@ -53,6 +53,18 @@ def placement(log: str) -> dict[str, Any]:
     }
 
 
+MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: (\d+(?:\.\d+)?)KB")
+
+
+def memory(log: str) -> dict[str, float] | None:
+    """``{"internal_kb", "weights_kb"}``, what the model takes on the board by the compiler; None where it does not say.
+
+    Internal is what lies between operators; a picture and the outputs come on top.
+    """
+    found = {f"{kind.lower()}_kb": float(size) for kind, size in MEMORY.findall(log)}  # the last of several
+    return {"internal_kb": found["internal_kb"], "weights_kb": found["weight_kb"]} if len(found) == 2 else None
+
+
 ERROR = re.compile(r"^E (?!RKNN: \[[\d:.]+\] *$)\S.*", re.MULTILINE)
 
 
