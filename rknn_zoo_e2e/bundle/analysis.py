@@ -1,0 +1,81 @@
+"""What ``analyze`` finds out about an artifact, as its bundle keeps it: a file of numbers of the kind ``analysis``.
+
+Its form, with the units (the blocks are ranked, the one with the largest ``gain.share`` first)::
+
+    {
+      "state": "build",                 what was analysed: the artifact's plan, or "all-int8", everything in INT8
+      "wide": "fp16",                   what a block is computed in that is not INT8: "fp16", "int16"; null where the
+                                        NPU cannot, so that nothing has a cost
+      "pictures": {"name": "calib-coco", "count": 8, "digest": "..."},
+      "errors": {                       of the state against fp32, over anchors to which fp32 gives more than 0.1
+        "anchors": 5123,                how many these are
+        "score": 0.0213,                root mean square of the best class's score, 0..1
+        "box_px": 0.61                  mean of the four values of the box, px of the input
+      },
+      "blocks": [
+        {
+          "name": "model.10 attention",
+          "stride": 32,                 input px per cell of what it gives; null where that is no map
+          "int8": false,                whether the state has it in INT8
+          "regions": [["first", "last"]],   tensors between which it lies, as in an artifact's "hybrid"
+          "snr_db": 21.4,               of what it gives, where it alone is INT8 and reads exact values; null: no noise
+          "snr_state_db": 18.2,         of what it gives in the state, noise of all before it included; null: no noise
+          "gain": {                     what leaving INT8 there alone gives: the errors with it in INT8 less those
+            "score": 0.0041,            with it in fp32, all other blocks as in the state
+            "box_px": 0.12,
+            "share": 0.19               both as shares of the state's errors, their mean
+          },
+          "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, by the compiler's tables of two
+                                        builds, one in INT8 and one without; null where "wide" is
+          "built": {"cycles": 51013, "traffic_kb": 706}    the same between two builds that differ in this block alone;
+                                        null where none was made
+        }
+      ]
+    }
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rknn_zoo_e2e.bundle.model import Artifact, Bundle
+from rknn_zoo_e2e.bundle.numbers import read_numbers
+from rknn_zoo_e2e.bundle.schema import AMOUNT, COUNT, HYBRID, MOST_RECORDED
+from rknn_zoo_e2e.files.validation import choice, listed, mapping, nullable, number, text, truth
+
+KIND = "analysis"
+STATES = ("build", "all-int8")
+
+COST = mapping({"cycles": number(), "traffic_kb": number()})
+BLOCK = mapping(
+    {
+        "name": text(),
+        "stride": nullable(number(0, 10**5)),
+        "int8": truth,
+        "regions": HYBRID,
+        "snr_db": nullable(number(-1000, 1000)),
+        "snr_state_db": nullable(number(-1000, 1000)),
+        "gain": mapping({"score": number(), "box_px": number(), "share": number()}),
+        "cost": nullable(COST),
+        "built": nullable(COST),
+    }
+)
+ANALYSIS = mapping(
+    {
+        "state": choice(*STATES),
+        "wide": nullable(choice("fp16", "int16")),
+        "pictures": mapping({"name": text(MOST_RECORDED), "count": COUNT, "digest": text(64)}),
+        "errors": mapping({"anchors": COUNT, "score": AMOUNT, "box_px": AMOUNT}),
+        "blocks": listed(BLOCK, 1000),
+    }
+)
+
+
+def read_analysis(bundle: Bundle, artifact: Artifact) -> dict[str, Any] | None:
+    """What is kept of an artifact, in the form above; None where it was not analysed.
+
+    Raises:
+        UserError: its file is missing, has another checksum, or holds something else.
+    """
+    found: dict[str, Any] | None = read_numbers(bundle, artifact, KIND, ANALYSIS)
+    return found
