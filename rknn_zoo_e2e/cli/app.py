@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from rknn_zoo_e2e import __version__
-from rknn_zoo_e2e.cli.commands import bench, convert, demo, doctor, eval, fetch, info, inspect, list, publish, pull
+from rknn_zoo_e2e.cli.commands import (
+    bench,
+    convert,
+    demo,
+    doctor,
+    eval,
+    fetch,
+    info,
+    inspect,
+    list,
+    publish,
+    pull,
+    report,
+)
 from rknn_zoo_e2e.cli.ui.failures import Commands
 
 app = typer.Typer(
@@ -48,6 +61,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "bench": bench.bench,
     "eval": eval.evaluate,
+    "report": report.report,
     "publish": publish.publish,
     "pull": pull.pull,
     "doctor": doctor.doctor,

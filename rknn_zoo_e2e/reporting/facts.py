@@ -9,7 +9,8 @@ from typing import Any
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.boards.speed import predictable
 from rknn_zoo_e2e.bundle.agreement import read_agreement
-from rknn_zoo_e2e.bundle.curves import read_curves
+from rknn_zoo_e2e.bundle.analysis import read_analysis
+from rknn_zoo_e2e.bundle.curves import POINTS, read_curves
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file
 from rknn_zoo_e2e.runtime.registry import BACKENDS
@@ -31,11 +32,13 @@ def document_of(bundle: Bundle, agreements: Mapping[str, Any] | None = None, in_
     document = bundle.inspection()
     for artifact, entry in zip(bundle.artifacts, document["artifacts"], strict=True):
         entry["loss"] = loss(bundle, artifact)
+        entry["cpu_ops"] = len(artifact.placement["cpu"]) if artifact.placement else None
         if in_full:
             entry |= details(bundle, artifact, (agreements or {}).get(artifact.sha256))
             entry["missing"] = [{"what": what, "how": how} for what, how in missing(bundle, artifact, entry)]
     if in_full:
-        document |= {"classes": list(bundle.spec.names), "files": bundle.checksums}
+        recalls = [round(index / (POINTS - 1), 2) for index in range(POINTS)]
+        document |= {"recalls": recalls, "classes": list(bundle.spec.names), "files": bundle.checksums}
     return document
 
 
@@ -50,7 +53,8 @@ def details(bundle: Bundle, artifact: Artifact, agreement: Document | None) -> D
     return {
         "memory": memory(log),
         "ram_mb": list(soc.ram) if soc else [],
-        "layers": [asdict(layer) for layer in layers(log)],
+        "layers": [{"index": index} | asdict(layer) for index, layer in enumerate(layers(log), 1)],
+        "analysis": read_analysis(bundle, held),
         "curves": read_curves(bundle, held),
         "agreement": agreement or read_agreement(bundle, held),
     }
@@ -109,6 +113,8 @@ def missing(bundle: Bundle, artifact: Artifact, entry: Document) -> Iterator[tup
         yield "measured speed", f"on a board: e2erknn bench IMAGE --model {folder} --save FILE"
     if not entry["layers"]:
         yield "cost by layer, and memory: the build log is not here", "copy the whole bundle; e2erknn pull --whole"
+    if artifact.precision == "int8" and not entry["analysis"]:
+        yield "error by layer", f"e2erknn analyze {folder} --soc {soc}"
     if not any(map(as_build, artifact.evaluations)):
         yield "mAP of this build", f"e2erknn eval {folder} --data data.yaml --soc {soc}"
     elif not entry["loss"]["points"]:
