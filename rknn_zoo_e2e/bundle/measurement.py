@@ -6,6 +6,7 @@ Times are milliseconds of one picture. What a board's kernel does not tell, or n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from rknn_zoo_e2e.files.validation import listed, mapping, nullable, number, text
@@ -13,14 +14,17 @@ from rknn_zoo_e2e.files.validation import listed, mapping, nullable, number, tex
 MOST_MEASUREMENTS = 100  # of one artifact
 STAGES = ("read", "letterbox", "infer", "post", "draw")
 
+CLOCKS = (("npu", "NPU"), ("ddr", "Memory"))  # those that are spoken of, and how
+
 COUNT = number(0, 10**9, whole=True)
 MS = number(0, 1e7)
-MHZ = number(0, 1e5)
-CELSIUS = number(-100, 200)
+MHZ = number(0, 1e6)
+CELSIUS = number(-1000, 1000)
 WORD = text(20, re.compile("[a-z0-9]+"))
 PART = text(40, re.compile(r"\w[\w.-]*", re.ASCII))  # of a machine, as its kernel calls it
 VERSION = text(40, re.compile(r"\d[\w.+-]*", re.ASCII))
-BOARD = re.compile(r"[\w-]+,[\w.+-]+", re.ASCII)
+PROGRAM = text(60, re.compile(r"\w[\w.+ -]*", re.ASCII))
+NAME = text(80, re.compile(r"[\w-]+,[\w.+-]+", re.ASCII))  # in a device tree: maker,board
 
 
 def percentiles(value: Any, where: str) -> None:
@@ -33,22 +37,21 @@ def percentiles(value: Any, where: str) -> None:
 ENTRY = {
     "date": text(10, re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)),
     # name: as its device tree calls it, such as xunlong,orangepi-5; cores: of its NPU.
-    "board": mapping({"soc": WORD, "name": nullable(text(80, BOARD)), "cores": COUNT}),
-    # backend: "board" where rknn-toolkit-lite2 ran it, "native" where this project's C++ library did.
+    "board": mapping({"soc": WORD, "name": nullable(NAME), "cores": COUNT}),
+    # runtime: what backend stands for, such as "rknn-toolkit-lite2 2.3.2"; driver: the NPU's in the kernel.
     "software": mapping(
         {
             "e2erknn": VERSION,
             "python": VERSION,
             "backend": WORD,
-            "lite2": nullable(VERSION),
-            "library": nullable(VERSION),
+            "runtime": PROGRAM,
             "librknnrt": nullable(VERSION),
             "driver": nullable(VERSION),
             "kernel": nullable(VERSION),
         }
     ),
-    # A clock each of "npu", "ddr" and the processor's clusters ("cpu0", by the first of its cores): the highest there
-    # is, and between which it was while the model ran.
+    # Of "npu", "ddr" and each cluster of the processor, by its first core ("cpu0", "cpu4"): the highest there is, and
+    # between which it was while the model ran.
     "clocks": listed(
         mapping(
             {
@@ -81,3 +84,39 @@ ENTRY = {
     "cpu_ms": MS,  # letterbox and post together, the median
 }
 MEASURED = listed(mapping(ENTRY), MOST_MEASUREMENTS)
+
+
+def clock_of(entry: Mapping[str, Any], part: str) -> dict[str, Any] | None:
+    """The clock of "npu", "ddr" or "cpu0", None where the board did not tell."""
+    return next((clock for clock in entry["clocks"] if clock["part"] == part), None)
+
+
+def conditions(entry: Mapping[str, Any]) -> list[str]:
+    """A sentence each about the clocks of NPU and memory, and the temperature; what is not known is left out."""
+    said = [f"{name} clock: {clock_text(c)}." for part, name in CLOCKS if (c := clock_of(entry, part))]
+    if zones := entry["temperatures"]:
+        hottest = max(zones, key=lambda zone: zone["end"])
+        said.append(f"Temperature: {hottest['start']:.0f} to {hottest['end']:.0f} °C ({hottest['zone']}).")
+    return said
+
+
+def clock_text(clock: Mapping[str, Any]) -> str:
+    """Such as "600 to 1000 of 1000 MHz, rknpu_ondemand"."""
+    low, high, most = clock["lowest_mhz"], clock["highest_mhz"], clock["max_mhz"]
+    seen = "" if low is None else f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+    limit = "" if most is None else f"of {most:.0f}" if seen else f"at most {most:.0f}"
+    mhz = " ".join(part for part in (seen, limit) if part)
+    return ", ".join(part for part in (mhz and f"{mhz} MHz", clock["governor"]) if part) or "unknown"
+
+
+def board_text(entry: Mapping[str, Any]) -> str:
+    """Such as "rk3588 (xunlong,orangepi-5)"."""
+    soc, name = entry["board"]["soc"], entry["board"]["name"]
+    return f"{soc} ({name})" if name else str(soc)
+
+
+def software_text(entry: Mapping[str, Any]) -> str:
+    """Such as "rknn-toolkit-lite2 2.3.2, librknnrt 2.3.2, driver 0.9.8"."""
+    versions = entry["software"]
+    parts = [f"{name} {versions[name]}" for name in ("librknnrt", "driver") if versions[name]]
+    return ", ".join([versions["runtime"], *parts])

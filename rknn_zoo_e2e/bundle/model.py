@@ -99,6 +99,7 @@ class Artifact:
         return {
             **{key: getattr(self, key) for key in keys},
             "predicted": speed.report() if speed else None,
+            "measured": self.measured,
             "seconds": round(sum(self.seconds.values()), 2),
         }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from rknn_zoo_e2e.bundle.measurement import board_text, conditions, software_text
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.tasks.contract import DEFAULT
@@ -64,6 +65,25 @@ def predictions(artifacts: Sequence[Artifact]) -> list[str]:
         for a in artifacts
         if (p := a.predicted)
     ]
+
+
+def measurements(artifacts: Sequence[Artifact]) -> list[str]:
+    """A line for each time a board measured one of them."""
+    return [measurement_line(a, one) for a in artifacts for one in a.measured]
+
+
+def measurement_line(artifact: Artifact, one: Mapping[str, Any]) -> str:
+    """What a board measured, and under which conditions."""
+    infer, fps = one["stages"]["infer"], one["fps"]["one_by_one"]
+    ms = f"{infer['p50']:.1f} ms a picture (p90 {infer['p90']:.1f})"
+    said = [
+        f"Measured on {board_text(one)}: {ms}, {fps:.1f} frames a second",
+        f"{artifact.precision}, one core",
+        *(sentence.rstrip(".") for sentence in conditions(one)),
+        software_text(one),
+        one["date"],
+    ]
+    return f"{'; '.join(said)}."
 
 
 def predictions_in_short(model: str, artifacts: Sequence[Artifact]) -> list[str]:
