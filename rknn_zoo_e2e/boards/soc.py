@@ -64,8 +64,8 @@ class Soc:
 
 
 # Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables
-# (blocks: "NativeShape" in the build log; rk3566's, rk3588's and rv1106's also as their runtimes report them). Memory as
-# Luckfox sells them: rv1103 on Pico and Pico Mini (64 MB), rv1106g2 on Pico Pro and rv1106g3 on Pico Max (128, 256 MB).
+# (blocks: "NativeShape" in the build log; rk3566's, rk3588's and rv1106's also as their runtimes report them). Memory
+# as on Luckfox's boards: rv1103 on Pico Mini (64 MB), rv1106g2 on Pico Pro (128 MB), rv1106g3 on Pico Max (256 MB).
 SOCS = {
     soc.name: soc
     for soc in (

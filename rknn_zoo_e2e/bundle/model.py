@@ -220,7 +220,7 @@ class Bundle:
         """The JSON of inspect: that of convert, and what commands found out since."""
         facts = self.metadata()
         keys = ("imgsz", "contract", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
-        artifacts = [a.report() | {"evaluations": a.evaluations, "measured": a.measured} for a in self.artifacts]
+        artifacts = [a.report() | {"evaluations": a.evaluations} for a in self.artifacts]
         return self.report() | {"artifacts": artifacts} | {key: facts.get(key) for key in keys}
 
     def report(self) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rknn_zoo_e2e.reporting.compare import Picture
 from rknn_zoo_e2e.reporting.facts import as_build
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign, picture
 from rknn_zoo_e2e.reporting.overview import name_of, parity_figures
 from rknn_zoo_e2e.reporting.sheet import NOTHING, WHOLE, Column, Place, Sheet, chart, decimals, folded, table
 from rknn_zoo_e2e.runtime.registry import BACKENDS
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.reporting.compare import Picture
 
 BOTH, ONLY_FP32, ONLY_BUILD = "found by both", "only by fp32", "only by the build"
 HUNDREDFOLD = decimals(2, divisor=0.01)
@@ -187,6 +189,15 @@ def pictures(sheet: Sheet, shown: Sequence[Picture]) -> Iterator[Element]:
     Args:
         shown: those of ``pictures`` in the document, in its order.
     """
+    yield element(
+        "p",
+        "Lost: fp32 scores it above ",
+        sheet.figure(decimals(2), "thresholds", "expected"),
+        ", and the build has nothing like it above ",
+        sheet.figure(decimals(2), "thresholds", "found"),
+        ". New: the other way round. Drawn is what scores above the latter.",
+        class_="soft",
+    )
     for index, one in enumerate(shown):
         yield element("h3", foreign(one.name))
         figures = [figure("fp32", one.drawn, "what fp32 finds")]

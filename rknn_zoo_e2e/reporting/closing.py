@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from rknn_zoo_e2e.boards.soc import SOCS
+from rknn_zoo_e2e.bundle.measurement import board_text, clock_of, clock_text, software_text
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
 from rknn_zoo_e2e.reporting.overview import MS
 from rknn_zoo_e2e.reporting.sheet import NOTHING, WHOLE, Column, Place, Sheet, decimals, table
@@ -25,30 +26,36 @@ def measurements(sheet: Sheet, at: Place) -> Iterator[Element]:
         Column("p99", "99 %"),
         Column("fps", "frames a second"),
         Column("pooled", "on all cores"),
-        Column("driver", "driver, library", number=False),
+        Column("clock", "NPU clock", number=False),
+        Column("by", "by", number=False),
     )
     rows: list[list[Content]] = []
     for index, entry in enumerate(entries):
         one = (*at, "measured", index)
-        software = entry["software"]
+        npu = clock_of(entry, "npu")
         rows.append(
             [
                 foreign(entry["date"]),
-                foreign(entry["board"]["name"] or entry["board"]["soc"]),
+                foreign(board_text(entry)),
                 *(sheet.figure(MS, *one, "stages", "infer", part) for part in ("p50", "p90", "p99")),
                 sheet.figure(decimals(1), *one, "fps", "one_by_one"),
                 sheet.figure(decimals(1), *one, "fps", "pooled"),
-                foreign(f"{software['driver'] or NOTHING}, {software['librknnrt'] or NOTHING}"),
+                foreign(clock_text(npu)) if npu else NOTHING,
+                foreign(software_text(entry)),
             ]
         )
     yield element("h3", "Measured on boards")
-    yield table(columns, rows, "Inference by e2erknn bench; frames a second from the picture to its detections")
+    yield table(
+        columns,
+        rows,
+        "Milliseconds: inference on one core, by e2erknn bench. Frames a second: from a picture to its detections",
+    )
 
 
 def running(sheet: Sheet) -> Iterator[Element]:
     """How to run it."""
     document = sheet.document
-    folder, contract = document["bundle"], find_contract(document["contract"])
+    folder, contract = document["folder"], find_contract(document["contract"])
     known = [SOCS[a["soc"]] for a in document["artifacts"] if a["soc"] in SOCS]
     if any(soc.python for soc in known) or not known:
         yield element("p", "On the board, with the bundle copied there, or on a PC in the simulator:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -29,7 +30,7 @@ def document_of(bundle: Bundle, agreements: Mapping[str, Any] | None = None, in_
     Raises:
         UserError: a file it names is not the one it was made with.
     """
-    document = bundle.inspection()
+    document = bundle.inspection() | {"folder": bundle.path.resolve().name}
     for artifact, entry in zip(bundle.artifacts, document["artifacts"], strict=True):
         entry["loss"] = loss(bundle, artifact)
         entry["cpu_ops"] = len(artifact.placement["cpu"]) if artifact.placement else None
@@ -99,25 +100,23 @@ def fp32(bundle: Bundle, run: Document) -> Document | None:
 
 
 def missing(bundle: Bundle, artifact: Artifact, entry: Document) -> Iterator[tuple[str, str]]:
-    """What a page cannot say of a build, and what would find it out: a command, or a sentence."""
-    folder, soc = bundle.path.name, artifact.soc
+    """What a page cannot say of a build and why, and the command that finds it out, "" where there is none."""
+    folder, soc = shlex.quote(bundle.path.resolve().name), artifact.soc
     if not artifact.parity:
-        yield "agreement with fp32: it was not verified", "e2erknn convert, with --calib and without --no-verify"
+        yield "agreement with fp32, as it was not verified", "e2erknn convert MODEL --calib PICTURES"
     if artifact.predicted is None:
         fits = predictable(soc) and artifact.precision == "int8"
-        yield (
-            "predicted speed",
-            "its compiler's figures are missing" if fits else f"nobody publishes speeds of {soc} {artifact.precision}",
-        )
+        why = "the compiler's figures are missing" if fits else f"nobody publishes speeds of {soc} {artifact.precision}"
+        yield f"predicted speed: {why}", ""
     if not artifact.measured:
-        yield "measured speed", f"on a board: e2erknn bench IMAGE --model {folder} --save FILE"
+        yield "measured speed, on a board", f"e2erknn bench IMAGE --model {folder} --save FILE"
     if not entry["layers"]:
-        yield "cost by layer, and memory: the build log is not here", "copy the whole bundle; e2erknn pull --whole"
+        yield "cost by layer and memory: the build log is not here; copy or pull the whole bundle", ""
     if artifact.precision == "int8" and not entry["analysis"]:
         yield "error by layer", f"e2erknn analyze {folder} --soc {soc}"
     if not any(map(as_build, artifact.evaluations)):
-        yield "mAP of this build", f"e2erknn eval {folder} --data data.yaml --soc {soc}"
+        yield "mAP of the build", f"e2erknn eval {folder} --data data.yaml --soc {soc}"
     elif not entry["loss"]["points"]:
         yield "mAP of fp32 on the same pictures", f"e2erknn eval {folder} --data data.yaml --backend onnx"
     if not entry["agreement"]:
-        yield "scores, fp32 against this build", f"e2erknn report {folder} --calib PICTURES"
+        yield "scores, fp32 against the build", f"e2erknn report {folder} --calib PICTURES"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.reporting.facts import Document, as_build
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign, page
-from rknn_zoo_e2e.reporting.overview import name_of, verdict
-from rknn_zoo_e2e.reporting.page import NOTE
+from rknn_zoo_e2e.reporting.overview import verdict
+from rknn_zoo_e2e.reporting.page import footer
 from rknn_zoo_e2e.reporting.sheet import (
     KB_AS_MB,
     MEGA,
     MEGABYTES,
+    NOTHING,
     PERCENT,
     WHOLE,
     Column,
@@ -29,8 +29,8 @@ COLUMNS = (
     Column("model", "model", number=False),
     Column("task", "task", number=False),
     Column("soc", "SoC", number=False),
-    Column("build", "build", number=False),
-    Column("size", "input height"),
+    Column("precision", "precision", number=False),
+    Column("size", "px"),
     Column("bytes", "file"),
     Column("cpu", "CPU ops"),
     Column("cycles", "cycles"),
@@ -62,9 +62,14 @@ def folder_page(document: Document) -> bytes:
         element("h1", "Bundles of ", foreign(document["folder"])),
         element("p", f"{len(rows)} builds of {len(document['bundles'])} bundles. A click on a heading sorts."),
         charts(document),
-        table(COLUMNS, rows, "mAP and points: the first measured, of the task's own kind", KEY),
+        table(
+            COLUMNS,
+            rows,
+            "px: height of the input. mAP × 100 and points: as measured last, of the task's own kind",
+            KEY,
+        ),
         unreadable(document),
-        element("footer", f"Written by e2erknn {__version__}. {NOTE}"),
+        footer(),
     )
 
 
@@ -77,29 +82,29 @@ def row(sheet: Sheet, number: int, index: int) -> list[Content]:
         foreign(bundle["model"]),
         bundle["task"],
         artifact["soc"],
-        name_of(artifact),
+        artifact["precision"],
         sheet.figure(WHOLE, "bundles", number, "imgsz", 0),
         sheet.figure(MEGABYTES, *at, "bytes"),
         sheet.figure(WHOLE, *at, "cpu_ops"),
         sheet.figure(MEGA, *at, "placement", "cycles"),
         sheet.figure(KB_AS_MB, *at, "placement", "traffic_kb"),
         sheet.figure(decimals(1), *at, "predicted", "ms"),
-        sheet.figure(decimals(1), *measured, "stages", "infer", "p50") if artifact["measured"] else None,
+        sheet.figure(decimals(1), *measured, "stages", "infer", "p50") if artifact["measured"] else NOTHING,
         sheet.figure(PERCENT, *loss, "detections"),
         sheet.figure(decimals(3), *at, "parity", "mean_iou"),
         own_map(sheet, at),
         sheet.figure(decimals(2), *loss, "points", len(artifact["loss"]["points"]) - 1, "map")
         if artifact["loss"]["points"]
-        else None,
+        else NOTHING,
         verdict(artifact["parity"]),
     ]
 
 
 def own_map(sheet: Sheet, at: Place) -> Content:
-    """mAP as it was measured last, of the kind that is the task's own."""
+    """The mAP that was measured last, of the kind that is the task's own."""
     runs = [(i, run) for i, run in enumerate(sheet.at(*at, "evaluations")) if as_build(run) and run["metrics"]]
     if not runs:
-        return None
+        return NOTHING
     index, run = runs[-1]
     return sheet.figure(decimals(2, divisor=0.01), *at, "evaluations", index, "metrics", [*run["metrics"]][-1], "map")
 
@@ -110,7 +115,7 @@ def charts(document: Mapping[str, Any]) -> Iterator[Element]:
     told = {"x": "ms", "label": "model", "group": "soc", "x_title": "predicted ms a picture"}
     if any(a["loss"]["detections"] is not None for a in builds):
         said = "fp32's detections lost, against predicted speed"
-        yield chart("points", KEY, said, y="lost", y_title="share of detections lost", **told)
+        yield chart("points", KEY, said, y="lost", y_title="share of detections lost", y_at_least="0.05", **told)
     if any(a["loss"]["points"] for a in builds):
         yield chart(
             "points", KEY, "mAP points lost, against predicted speed", y="points", y_title="points lost", **told

@@ -24,7 +24,8 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         return
     left = sum(layer["target"] != NPU for layer in layers)
     if left:
-        yield element("p", f"{left} operators run on the CPU; they are marked.", class_="warn")
+        said = "1 operator runs on the CPU; it is" if left == 1 else f"{left} operators run on the CPU; they are"
+        yield element("p", f"{said} marked.", class_="warn")
     for y, said in (("cycles", "Cycles of each layer, in order"), ("kb", "KB each layer reads and writes, in order")):
         marks = {"mark": "target", "unmarked": NPU, "mark_title": "on the CPU"}
         yield chart("bars", key, said, y=y, label="name", x_title="layers, first to last", **marks)

@@ -42,7 +42,7 @@ def head(sheet: Sheet) -> Iterator[Element]:
         ("input", size),
         (f"classes: {len(classes)}", (named, more)),
         ("outputs for", document["contract"]),
-        ("bundle", foreign(document["bundle"])),
+        ("bundle", foreign(document["folder"])),
     )
     builds = ((element("a", name_of(a), href=f"#build-{index}")) for index, a in enumerate(document["artifacts"]))
     yield element("nav", builds, aria_label="Builds")
@@ -81,6 +81,7 @@ def card(sheet: Sheet, index: int) -> Element:
             ("file", sheet.figure(MEGABYTES, *at, "bytes")),
             ("memory: weights + between operators", memory(sheet, at)),
         ),
+        element("small", "Predicted: ", artifact["predicted"]["basis"], ".") if artifact["predicted"] else None,
         class_="card",
     )
 
@@ -132,7 +133,7 @@ def missing(sheet: Sheet) -> Element | None:
     if not found:
         return None
     lines = (
-        element("li", foreign(what), f" ({', '.join(builds)}): ", element("code", how))
+        element("li", foreign(what), f" ({', '.join(builds)})", [": ", element("code", how)] if how else None)
         for (what, how), builds in found.items()
     )
     return element("section", element("h2", "What is not known"), element("ul", lines), id="missing")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from rknn_zoo_e2e import __version__
+from rknn_zoo_e2e.boards.environment import version_of
+from rknn_zoo_e2e.boards.install import PROJECT
 from rknn_zoo_e2e.reporting import accuracy, closing, layers, overview
-from rknn_zoo_e2e.reporting.compare import Picture
 from rknn_zoo_e2e.reporting.facts import Document
 from rknn_zoo_e2e.reporting.html import Content, Element, element, page
 from rknn_zoo_e2e.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.reporting.compare import Picture
 
 NOTE = (
     "Predicted speeds are predictions; cycles, traffic and memory are the compiler's estimates. What stands in the "
@@ -34,7 +38,7 @@ def bundle_page(document: Document, shown: Sequence[Picture] = ()) -> bytes:
         builds(sheet),
         section("How to run it", closing.running(sheet)),
         section("Versions and checksums", closing.versions(sheet)),
-        element("footer", f"Written by e2erknn {__version__}. {NOTE}"),
+        footer(),
     )
 
 
@@ -56,3 +60,8 @@ def builds(sheet: Sheet) -> Iterator[Element]:
 def section(heading: str, *content: Content, id: str | None = None) -> Element:
     """A part of a page."""
     return element("section", element("h2", heading), *content, id=id)
+
+
+def footer() -> Element:
+    """Who wrote a page, and what its figures are worth."""
+    return element("footer", f"Written by e2erknn {version_of(PROJECT) or 'of an unknown version'}. {NOTE}")

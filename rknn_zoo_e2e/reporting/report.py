@@ -103,6 +103,7 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
         progress("numbers", 0.0)
         document = document_of(bundle)
         return document, bundle_page(document)
+    from rknn_zoo_e2e.conversion.verify import EXPECTED_THRESHOLDS, FOUND_THRESHOLDS
     from rknn_zoo_e2e.quantization.calibration import from_pictures
     from rknn_zoo_e2e.reporting.compare import compare
 
@@ -114,6 +115,7 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
     keep(bundle, comparison.agreements, say)
     document = document_of(bundle, comparison.agreements)
     shown = comparison.furthest(MOST_PICTURES)
+    document["thresholds"] = {"expected": EXPECTED_THRESHOLDS.conf, "found": FOUND_THRESHOLDS.conf}
     document["pictures"] = [
         {
             "name": picture.name,
@@ -139,14 +141,14 @@ def keep(bundle: Bundle, agreements: dict[str, Document], say: Say) -> None:
 
 def compared(folder: Path, found: list[Path], progress: Progress, say: Say) -> Document:
     """The numbers of several bundles. Raises :class:`UserError` where none of them can be read."""
-    document: Document = {"folder": str(folder), "bundles": [], "unreadable": []}
+    document: Document = {"folder": folder.resolve().name, "bundles": [], "unreadable": []}
     for index, path in enumerate(found):
         progress("numbers", index / len(found))
         try:
             document["bundles"].append(document_of(read_bundle(path), in_full=False))
         except UserError as error:
             say(f"Left out: {error.what}")
-            document["unreadable"].append({"bundle": str(path), "what": error.what})
+            document["unreadable"].append({"bundle": path.name, "what": error.what})
             last = error
     if not document["bundles"]:
         raise last

@@ -27,7 +27,7 @@ class Browser:
     """
 
     def __init__(self, process: subprocess.Popen, commands: int, answers: int) -> None:
-        self.process, self.commands, self.answers = process, commands, open(answers, "rb")
+        self.process, self.commands, self.answers = process, commands, os.fdopen(answers, "rb")
         self.count, self.said = 0, list[Any]()
         self.session: str | None = None
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -72,9 +72,7 @@ class Browser:
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
         self.ask("Emulation.setEmulatedMedia", media="", features=features)
         phone = width < 600
-        self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
-        )
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.said.clear()
         self.ask("Page.navigate", url=path.absolute().as_uri())
         self.wait("Page.loadEventFired")
@@ -116,7 +114,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         pytest.fail(said) if os.environ.get("E2ERKNN_REQUIRE_SHARED") else pytest.skip(said)
     (read_commands, write_commands), (read_answers, write_answers) = os.pipe(), os.pipe()
     # The browser reads from descriptor 3 and writes to 4.
-    script = f"exec 3<&{read_commands} 4>&{write_answers}; exec \"$@\""
+    script = f'exec 3<&{read_commands} 4>&{write_answers}; exec "$@"'
     options = ("--headless=new", "--no-sandbox", "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}",
                "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-background-networking",
                "--disable-component-update", "--disable-dev-shm-usage")  # fmt: skip

@@ -59,7 +59,12 @@
     return {
       type: "bar",
       data: { labels: texts(table, asked.label), datasets },
-      options: { scales: { x: axis(asked.xTitle, { ticks: { display: false } }), y: axis(asked.yTitle) } },
+      options: {
+        scales: {
+          x: axis(asked.xTitle, { ticks: { display: false }, grid: { display: false } }),
+          y: axis("", { afterFit: (scale) => { scale.width = 72; } }),  // charts below each other begin alike
+        },
+      },
     };
   }
 
@@ -91,7 +96,7 @@
     const groups = asked.group ? texts(table, asked.group) : labels.map(() => heading(table, asked.y));
     const unit = asked.diagonal === undefined ? {} : { min: 0, max: 1 };
     const shown = labels.map((_, row) => row).filter((row) => unit.max || (x[row] !== null && y[row] !== null));
-    const datasets = [...new Set(groups)].map((group, index) => ({
+    const datasets = [...new Set(shown.map((row) => groups[row]))].map((group, index) => ({
       label: group,
       data: shown.filter((row) => groups[row] === group).map((row) => ({ x: x[row] ?? 0, y: y[row] ?? 0, row })),
       backgroundColor: palette()[index % 6],
@@ -111,7 +116,7 @@
     };
     const scales = {
       x: axis(asked.xTitle, { type: "linear", beginAtZero: true, ...unit }),
-      y: axis(asked.yTitle, { beginAtZero: true, ...unit }),
+      y: axis(asked.yTitle, { beginAtZero: true, suggestedMax: Number(asked.yAtLeast ?? 0), ...unit }),
     };
     return { type: "scatter", data: { datasets }, options: { scales, plugins: { tooltip: { callbacks: { label } } } } };
   }
@@ -125,7 +130,7 @@
       const canvas = box.querySelector("canvas");
       const config = kinds[box.dataset.kind](document.getElementById(box.dataset.table), canvas.dataset);
       const { plugins, ...options } = config.options;
-      const legend = { display: config.data.datasets.length > 1, labels: { color: colour("text"), usePointStyle: true } };
+      const legend = { display: config.data.datasets.length > 1, labels: { color: colour("text"), usePointStyle: true, boxHeight: 7 } };
       config.options = {
         animation: false, maintainAspectRatio: false, ...options, plugins: { legend, ...plugins },
       };
