@@ -22,8 +22,8 @@ def parity(sheet: Sheet) -> Element:
     """How each build compared with fp32 when it was made."""
     keys = [one for one in parity_figures() if any(one[0] in a["parity"] for a in sheet.at("artifacts"))]
     columns = [
-        Column("build", "build", number=False),
-        Column("passed", "verified", number=False),
+        Column("build", "build", kind="word"),
+        Column("passed", "verified", kind="word"),
         Column("pictures", "pictures"),
         Column("detections", "detections of fp32"),
         *(Column(key, heading) for key, heading, _ in keys),
@@ -50,38 +50,47 @@ def parity(sheet: Sheet) -> Element:
 def measured_map(sheet: Sheet) -> Element | None:
     """The mAP that ``eval`` measured, with what a build lost."""
     columns = [
-        Column("build", "build", number=False),
-        Column("data", "data", number=False),
+        Column("build", "build", kind="word"),
+        Column("data", "data", kind="text"),
         Column("images", "pictures"),
-        Column("metric", "of", number=False),
+        Column("metric", "of", kind="word"),
         Column("map50", "mAP50"),
         Column("map", "mAP50-95"),
         Column("lost", "points lost"),
-        Column("where", "measured in", number=False),
+        Column("where", "measured in", kind="word"),
     ]
     rows: list[list[Content]] = []
-    for index, artifact in enumerate(sheet.at("artifacts")):
-        for number, run in enumerate(artifact["evaluations"]):
-            at: Place = ("artifacts", index, "evaluations", number)
-            for metric in run["metrics"]:
-                rows.append(
-                    [
-                        who(artifact, run),
-                        foreign(run["data"]),
-                        sheet.figure(WHOLE, *at, "images"),
-                        foreign(metric),
-                        sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map50"),
-                        sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map"),
-                        lost(sheet, index, run, metric),
-                        title(run),
-                    ]
-                )
+    for index, number, run in different(sheet, "evaluations"):
+        artifact, at = sheet.at("artifacts", index), ("artifacts", index, "evaluations", number)
+        for metric in run["metrics"]:
+            rows.append(
+                [
+                    who(artifact, run),
+                    foreign(run["data"]),
+                    sheet.figure(WHOLE, *at, "images"),
+                    foreign(metric),
+                    sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map50"),
+                    sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map"),
+                    lost(sheet, index, run, metric),
+                    title(run),
+                ]
+            )
     return table(columns, rows, "mAP × 100, by e2erknn eval") if rows else None
+
+
+def different(sheet: Sheet, key: str) -> Iterator[tuple[int, int, Mapping[str, Any]]]:
+    """All runs of ``eval`` with the indices of their artifact and of their own; those of fp32 that are equal once."""
+    seen: list[Mapping[str, Any]] = []
+    for index, artifact in enumerate(sheet.at("artifacts")):
+        for number, run in enumerate(artifact[key]):
+            if as_build(run) or run not in seen:
+                seen.append(run)
+                yield index, number, run
 
 
 def who(artifact: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     """Whose accuracy an evaluation is."""
-    return name_of(artifact) if as_build(dict(run)) else "fp32"
+    return name_of(artifact) if as_build(run) else "fp32"
 
 
 def title(run: Mapping[str, Any]) -> Content:
@@ -102,12 +111,11 @@ def lost(sheet: Sheet, index: int, run: Mapping[str, Any], metric: str) -> Conte
 def curves(sheet: Sheet) -> Iterator[Element]:
     """Precision by recall: a chart for each data set and kind of accuracy."""
     series: dict[tuple[str, int, str], list[tuple[str, Place]]] = {}
-    for index, artifact in enumerate(sheet.at("artifacts")):
-        for number, run in enumerate(artifact["curves"]):
-            for kind in run["precision"]:
-                place = ("artifacts", index, "curves", number, "precision", kind)
-                named = f"{who(artifact, run)}, {run['backend']}"
-                series.setdefault((run["data"], run["images"], kind), []).append((named, place))
+    for index, number, run in different(sheet, "curves"):
+        for kind in run["precision"]:
+            place = ("artifacts", index, "curves", number, "precision", kind)
+            named = f"{who(sheet.at('artifacts', index), run)}, {run['backend']}"
+            series.setdefault((run["data"], run["images"], kind), []).append((named, place))
     if not series:
         yield element("p", "No precision by recall is kept: e2erknn eval finds it.", class_="soft")
     for count, ((data, images, kind), found) in enumerate(series.items()):
@@ -163,7 +171,7 @@ def scores(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     )
     if not found["scores"]:
         return
-    columns = (Column("kind", "detection", number=False), Column("fp32", "fp32"), Column("build", "this build"))
+    columns = (Column("kind", "detection", kind="word"), Column("fp32", "fp32"), Column("build", "this build"))
     rows: list[list[Content]] = [
         [
             kind_of(pair),

@@ -19,15 +19,15 @@ def measurements(sheet: Sheet, at: Place) -> Iterator[Element]:
     if not entries:
         return
     columns = (
-        Column("date", "date", number=False),
-        Column("board", "board", number=False),
+        Column("date", "date", kind="word"),
+        Column("board", "board", kind="text"),
         Column("p50", "ms, half of the runs"),
         Column("p90", "90 %"),
         Column("p99", "99 %"),
         Column("fps", "frames a second"),
         Column("pooled", "on all cores"),
-        Column("clock", "NPU clock", number=False),
-        Column("by", "by", number=False),
+        Column("clock", "NPU clock", kind="word"),
+        Column("by", "by", kind="text"),
     )
     rows: list[list[Content]] = []
     for index, entry in enumerate(entries):
@@ -86,10 +86,10 @@ def versions(sheet: Sheet) -> Iterator[Element]:
         **{f"rknn-toolkit2 of {a['file']}": a["toolkit"] for a in sheet.at("artifacts")},
     }
     rows: list[list[Content]] = [[foreign(name), foreign(version)] for name, version in made.items()]
-    yield table([Column("what", "what", number=False), Column("version", "version", number=False)], rows, "Made with")
+    yield table([Column("what", "what", kind="text"), Column("version", "version", kind="text")], rows, "Made with")
     sums = {"the checkpoint": document["weights_sha256"], **document["files"]}
     rows = [[foreign(name), element("code", value)] for name, value in sums.items()]
-    yield table([Column("file", "file", number=False), Column("sum", "SHA-256", number=False)], rows, "Checksums")
+    yield table([Column("file", "file", kind="text"), Column("sum", "SHA-256", kind="text")], rows, "Checksums")
 
 
 def seconds(sheet: Sheet, at: Place) -> Content:

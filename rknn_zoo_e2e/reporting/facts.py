@@ -86,7 +86,7 @@ def points(bundle: Bundle, artifact: Artifact) -> Iterator[Document]:
                 yield {key: run[key] for key in ("data", "images", "backend")} | {"metric": metric} | lost
 
 
-def as_build(run: Document) -> bool:
+def as_build(run: Mapping[str, Any]) -> bool:
     """Whether an evaluation is of a build, and not of fp32."""
     backend = BACKENDS.get(run["backend"])
     return bool(backend and backend.runs_artifact)

@@ -26,10 +26,10 @@ from rknn_zoo_e2e.reporting.sheet import (
 
 KEY = "builds"
 COLUMNS = (
-    Column("model", "model", number=False),
-    Column("task", "task", number=False),
-    Column("soc", "SoC", number=False),
-    Column("precision", "precision", number=False),
+    Column("model", "model", kind="text"),
+    Column("task", "task", kind="word"),
+    Column("soc", "SoC", kind="word"),
+    Column("precision", "precision", kind="word"),
     Column("size", "px"),
     Column("bytes", "file"),
     Column("cpu", "CPU ops"),
@@ -41,7 +41,7 @@ COLUMNS = (
     Column("iou", "IoU"),
     Column("map", "mAP50-95"),
     Column("points", "points lost"),
-    Column("verified", "verified", number=False),
+    Column("verified", "verified", kind="word"),
 )
 
 

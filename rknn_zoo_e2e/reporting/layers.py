@@ -31,13 +31,13 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         yield chart("bars", key, said, y=y, label="name", x_title="layers, first to last", **marks)
     columns = (
         Column("index", "#"),
-        Column("op", "operator", number=False),
-        Column("dtype", "type", number=False),
-        Column("target", "on", number=False),
-        Column("shape", "output", number=False),
+        Column("op", "operator", kind="word"),
+        Column("dtype", "type", kind="word"),
+        Column("target", "on", kind="word"),
+        Column("shape", "output", kind="word"),
         Column("cycles", "cycles"),
         Column("kb", "KB"),
-        Column("name", "name", number=False),
+        Column("name", "name", kind="text"),
     )
     rows: list[list[Content]] = [
         [
@@ -77,16 +77,14 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         sheet.figure(WHOLE, *where, "errors", "anchors"),
         " anchors that fp32 takes for objects.",
     )
-    shares = "Share of the error that goes where a block alone leaves INT8; blocks that have left it are marked"
-    marks = {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8"}
-    yield chart("bars", key, shares, y="share", label="name", x_title="blocks, worst first", **marks)
-    yield chart(
-        "bars", key, "Signal to noise of each block alone, dB", y="snr", label="name", x_title="the same", **marks
-    )
+    told = {"label": "name", "x_title": "blocks, worst first"}
+    told |= {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8 here", "mark_colour": "soft"}
+    yield chart("bars", key, "Share of the error that INT8 in one block alone is behind", y="share", **told)
+    yield chart("bars", key, "Signal to noise of one block alone, dB: the lower, the worse", y="snr", **told)
     columns = (
-        Column("name", "block", number=False),
+        Column("name", "block", kind="text"),
         Column("stride", "stride"),
-        Column("int8", "in INT8", number=False),
+        Column("int8", "in INT8", kind="word"),
         Column("snr", "SNR alone, dB"),
         Column("snr_state", "SNR in all, dB"),
         Column("score", "gain, score"),

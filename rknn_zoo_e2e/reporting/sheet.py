@@ -57,11 +57,16 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Column:
-    """Of a table: a key for charts, the heading, and whether it holds numbers."""
+    """Of a table.
+
+    Attributes:
+        key: by which charts find it.
+        kind: "number", "word" (which stays in one line) or "text".
+    """
 
     key: str
     heading: str
-    number: bool = True
+    kind: str = "number"
 
 
 def table(
@@ -74,29 +79,24 @@ def table(
     """A table that scrolls where it is wider than the page, and can be sorted.
 
     Args:
+        caption: what is said of it, above it.
         key: by which charts find it.
         marked: rows that stand out.
     """
-    head = element("tr", (element("th", c.heading, scope="col", data_key=c.key, class_=kind(c)) for c in columns))
+    head = element("tr", (element("th", c.heading, scope="col", data_key=c.key, class_=c.kind) for c in columns))
     body = [
         element("tr", map(cell, columns, row), class_="marked" if index < len(marked) and marked[index] else None)
         for index, row in enumerate(rows)
     ]
-    inner = element(
-        "table", element("caption", caption), element("thead", head), element("tbody", body), id=key, class_="sortable"
-    )
-    # A region that scrolls can be reached by keyboard.
-    return element("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    inner = element("table", element("thead", head), element("tbody", body), id=key, class_="sortable")
+    # A region that scrolls can be reached by keyboard. What is said of it stays in sight where it is wide.
+    region = element("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return element("div", element("p", caption, class_="soft"), region)
 
 
 def cell(column: Column, content: Content) -> Element:
     """One of a table."""
-    return element("td", content, class_=kind(column))
-
-
-def kind(column: Column) -> str | None:
-    """A column's class."""
-    return "number" if column.number else None
+    return element("td", content, class_=column.kind)
 
 
 def folded(summary: str, *content: Content) -> Element:
@@ -111,7 +111,8 @@ def chart(kind: str, table: str, said: str, **columns: str | None) -> Element:
         kind: "bars", "lines" or "points".
         table: its key.
         said: the caption.
-        columns: x, y (several with blanks between), label, group and mark by the keys of columns; x_title, y_title.
+        columns: x, y (several with blanks between), label, group and mark by the keys of columns, and what else
+            ``charts.js`` asks for.
     """
     told = {f"data_{name}": value for name, value in columns.items()}
     canvas = element("canvas", role="img", aria_label=f"{said}; the table has the numbers", **told)

@@ -35,12 +35,13 @@
   // One bar a row in the table's order; rows that are marked have another colour and a sign, as their bar may be empty.
   function bars(table, asked) {
     const values = numbers(table, asked.y);
+    const marked = asked.markColour ?? "bad";
     const marks = asked.mark ? texts(table, asked.mark).map((text) => text !== asked.unmarked) : values.map(() => false);
     const datasets = [{
       type: "bar",
       label: heading(table, asked.y),
       data: values,
-      backgroundColor: marks.map((mark) => colour(mark ? "bad" : "accent")),
+      backgroundColor: marks.map((mark) => colour(mark ? marked : "accent")),
       barPercentage: 1,
       categoryPercentage: 0.9,
     }];
@@ -52,8 +53,8 @@
         showLine: false,
         pointStyle: "triangle",
         pointRadius: 6,
-        borderColor: colour("bad"),
-        backgroundColor: colour("bad"),
+        borderColor: colour(marked),
+        backgroundColor: colour(marked),
       });
     }
     return {
@@ -103,6 +104,7 @@
       borderColor: palette()[index % 6],
       pointStyle: ["circle", "crossRot", "rect", "triangle", "rectRot", "star"][index % 6],
       pointRadius: asked.diagonal === undefined ? 5 : 3.5,
+      clip: 8,  // points on an axis are seen whole
     }));
     if (unit.max) {
       datasets.push({
