@@ -109,7 +109,7 @@ def missing(bundle: Bundle, artifact: Artifact, entry: Document) -> Iterator[tup
         why = "the compiler's figures are missing" if fits else f"nobody publishes speeds of {soc} {artifact.precision}"
         yield f"predicted speed: {why}", ""
     if not artifact.measured:
-        yield "measured speed, on a board", f"e2erknn bench IMAGE --model {folder} --save FILE"
+        yield "measured speed, on a board", f"e2erknn bench {folder} --save FILE"
     if not entry["layers"]:
         yield "cost by layer and memory: the build log is not here; copy or pull the whole bundle", ""
     if artifact.precision == "int8" and not entry["analysis"]:

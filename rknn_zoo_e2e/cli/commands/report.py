@@ -21,9 +21,9 @@ def report(
             parser=PATH["parser"],
         ),
     ] = None,
-    output_file: Annotated[
-        Path, typer.Option("--output", "-o", help="The page; one that is there is replaced.", **PATH)
-    ] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page; one that is there is replaced.", **PATH)] = Path(
+        "report.html"
+    ),
     calib: Annotated[
         Path | None,
         typer.Option(
@@ -48,4 +48,4 @@ def report(
     with reporting_errors(Output(json, quiet, debug), locals()) as output:
         from rknn_zoo_e2e.cli.report import write_page
 
-        write_page(output, bundle, output_file, calib, calib_images)
+        write_page(output, bundle, out, calib, calib_images)
