@@ -14,6 +14,7 @@ from rknn_zoo_e2e.bundle.numbers import change_artifact, with_numbers
 from rknn_zoo_e2e.bundle.reader import is_bundle, read_bundle
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.measure.evaluate import evaluate_with_curves
+from rknn_zoo_e2e.media.dataset import recorded_name
 from rknn_zoo_e2e.runtime.loading import find_bundle, open_model
 from rknn_zoo_e2e.runtime.options import LoadOptions, one_of
 from rknn_zoo_e2e.runtime.registry import BACKENDS
@@ -62,7 +63,7 @@ class Evaluation:
         folder = None if self.model.startswith("hf:") else find_bundle(self.model)
         if self.artifact is None or folder is None or not is_bundle(folder):
             return
-        data_name = self.data.resolve().parent.name if self.data.stem == "data" else self.data.stem
+        data_name = recorded_name(self.data)
         figures = {"backend": self.backend, "data": data_name, **self.found}
 
         def change(artifact: Artifact) -> Mapping[str, bytes]:

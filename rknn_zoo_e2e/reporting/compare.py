@@ -73,10 +73,11 @@ class Comparison:
         return sorted(seen, key=lambda picture: picture.disagreement, reverse=True)[:count]
 
 
-def compare(bundle: Bundle, pictures: Calibration, progress: Progress) -> Comparison:
+def compare(bundle: Bundle, pictures: Calibration, data: str, progress: Progress) -> Comparison:
     """Runs fp32 and every build that can run here on the same pictures.
 
     Args:
+        data: what the pictures are called where the figures are kept.
         progress: told of each build's share that is done.
 
     Raises:
@@ -98,7 +99,7 @@ def compare(bundle: Bundle, pictures: Calibration, progress: Progress) -> Compar
                     agreement.add(pair)
                     picture.drawn = picture.drawn or pair.drawn(rgb, pair.reference)
                     picture.seen[artifact.sha256] = pair.seen(rgb)
-                agreements[artifact.sha256] = agreement.report() | {"backend": build.backend, "data": pictures.name}
+                agreements[artifact.sha256] = agreement.report() | {"backend": build.backend, "data": data}
     return Comparison(shown, agreements)
 
 
@@ -162,7 +163,7 @@ class Pair:
         # The same outputs, read as those of the small picture: it lies in the input as the large one does.
         result = self.predictor.task.decode(outputs, Letterbox.of(small, self.predictor.spec.imgsz), FOUND_THRESHOLDS)
         content = io.BytesIO()
-        Image.fromarray(result.draw(small)).save(content, "JPEG", quality=80, optimize=True)
+        Image.fromarray(result.draw(small)).save(content, "JPEG", quality=75, optimize=True)
         return content.getvalue()
 
 

@@ -66,7 +66,7 @@ def foreign(text: str) -> Element:
 def picture(jpeg: bytes, said: str) -> Element:
     """A picture that lies in the page; ``said`` is for who does not see it."""
     data = base64.b64encode(jpeg).decode()
-    return element("img", src=f"data:image/jpeg;base64,{data}", alt=said, loading="lazy")
+    return element("img", src=f"data:image/jpeg;base64,{data}", alt=said)
 
 
 @cache

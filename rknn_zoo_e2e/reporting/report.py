@@ -104,13 +104,14 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
         document = document_of(bundle)
         return document, bundle_page(document)
     from rknn_zoo_e2e.conversion.verify import EXPECTED_THRESHOLDS, FOUND_THRESHOLDS
+    from rknn_zoo_e2e.media.dataset import recorded_name
     from rknn_zoo_e2e.quantization.calibration import from_pictures
     from rknn_zoo_e2e.reporting.compare import compare
 
     chosen = from_pictures(pictures, count, progress)
     for note in chosen.notes:
         say(note)
-    comparison = compare(bundle, chosen, progress)
+    comparison = compare(bundle, chosen, recorded_name(pictures), progress)
     progress("numbers", 0.0)
     keep(bundle, comparison.agreements, say)
     document = document_of(bundle, comparison.agreements)
