@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 from support.bundle import made
+from support.measurement import measured
 
+from rknn_zoo_e2e.bundle.measurement_file import entry_of
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, newest, read_bundle, read_ranges
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.convert import what_may_help
-from rknn_zoo_e2e.cli.ui.tables import artifact_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, measurements
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import staged
 from rknn_zoo_e2e.publishing.card import make_card
@@ -318,6 +320,7 @@ def test_changed_metadata_never_surprises(tmp_path: Path):
     bundle = made(tmp_path, task="pose", kpt_shape=(3, 3), skeleton=((0, 1),))
     placement = {"npu": 1, "cpu": [{"op": "Reshape", "name": "x", "shape": "(1)"}], "traffic_kb": 1, "cycles": 1}
     bundle.artifacts = [replace(bundle.artifacts[0], placement=placement, parity=parity, evaluations=[run])]
+    bundle.artifacts[0].measured = [entry_of(measured())]
     write_bundle(bundle, {})
     whole, choose, read = yaml.safe_load((bundle.path / "metadata.yaml").read_text()), random.Random(0), 0
     for *above, last in choose.sample([*places(whole)] * 8, 500):
@@ -333,6 +336,7 @@ def test_changed_metadata_never_surprises(tmp_path: Path):
             continue
         read += 1
         artifact_table(one, one.artifacts)
+        measurements(one.artifacts)
         one.metadata_text()
         if one.artifacts:
             make_card("me/x", [one], None)

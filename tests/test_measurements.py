@@ -5,8 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import random
+import re
 import shutil
 import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +28,13 @@ from rknn_zoo_e2e.bundle.measurement_file import FILE, LARGEST, entry_of, read_m
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.schema import check_manifest
 from rknn_zoo_e2e.bundle.writer import write_bundle
+from rknn_zoo_e2e.cli.ui.tables import measurements
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import write_file
+from rknn_zoo_e2e.publishing.card import make_card
+from rknn_zoo_e2e.publishing.measurements import read_measurements, with_measurements
 
+ROOT = Path(__file__).parents[1]
 OWNER = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "HOSTNAME": "alices-kitchen"}
 
 
@@ -101,11 +110,27 @@ def test_a_board_without_any_of_it_has_no_clocks(tmp_path: Path):
     assert watch.report() == {"clocks": [], "temperatures": []} and conditions(watch.report()) == []
 
 
+def test_the_page_sets_every_clock_that_bench_shows(tmp_path: Path):
+    """Its shell, as it stands there, on the files of a board."""
+    [script] = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "boards.md").read_text("utf-8"), re.DOTALL)
+    root = machine(tmp_path / "root")
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", script.replace("/sys/", f"{root}/sys/")], env=environment, check=True)
+    assert [clock["governor"] for clock in Watch(root).report()["clocks"]] == ["performance"] * 5
+    shutil.rmtree(root / "sys" / "class" / "devfreq" / "dmc")  # some kernels have none
+    subprocess.run(["sh", "-ec", script.replace("/sys/", f"{root}/sys/")], env=environment, check=True)
+
+
 def test_a_sensor_that_stops_answering_is_left_out(tmp_path: Path):
     watch = Watch(machine(tmp_path))
     (tmp_path / "sys/class/thermal/thermal_zone0/temp").unlink()
     set_to(tmp_path, "sys/class/thermal/thermal_zone9/type", "alice's fridge")
     set_to(tmp_path, "sys/class/thermal/thermal_zone9/temp", 4000)
+    for number, temperature in enumerate((-274_000, 2**31 - 1)):
+        set_to(tmp_path, f"sys/class/thermal/thermal_zone{7 + number}/type", f"off{number}-thermal")
+        set_to(tmp_path, f"sys/class/thermal/thermal_zone{7 + number}/temp", temperature)
     zones = [zone["zone"] for zone in Watch(tmp_path).report()["temperatures"]]
     assert zones == ["bigcore0-thermal", "gpu-thermal", "npu-thermal"]
     assert [zone["zone"] for zone in watch.report()["temperatures"]] == zones
@@ -203,7 +228,7 @@ def test_what_is_saved_has_nothing_personal(place: Path, saved: Path):
 @pytest.mark.slow
 def test_the_newer_file_takes_the_place_of_the_older(place: Path):
     (place / "twice.json").write_text("old")
-    out = bench(place, "--save", place / "twice.json", "--cores", "1")
+    out = bench(place, "--save", place / "twice.json", "--cores", "1", "--precision", "INT8", "--backend", "Board")
     assert out.returncode == 0 and f"Saved in {place / 'twice.json'}." in out.stdout
     assert "NPU clock: 1000 of 1000 MHz, rknpu_ondemand." in out.stdout
     assert read_measurement(place / "twice.json")["run"]["contexts"] == 1
@@ -303,6 +328,51 @@ def test_a_file_that_is_no_measurement_is_refused(tmp_path: Path, kind: str):
     with pytest.raises(UserError, match=rf"x\.json is not what bench --save writes \((?s:.*)({said})") as error:
         read_measurement(tmp_path / "x.json")
     assert str(error.value).isprintable() and len(str(error.value)) < 500
+
+
+WEIRD = (
+    None, True, -1, 10**30, 10**400, float("nan"), "", "../x", ESCAPE, "<script>", "| a", "a" * 5000, [], {}, [[]],
+    {"a": 1},
+)  # fmt: skip
+
+
+def places(value: object, place: tuple = ()) -> Iterator[tuple]:
+    """Where something stands in a document."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*place, key)
+        yield from places(value[key], (*place, key))
+
+
+def test_a_changed_file_never_surprises(tmp_path: Path):
+    """Whatever stands anywhere in it, it is refused in print, or a bundle and its card can be made with it."""
+    bundle = read_bundle(make_bundle(tmp_path, SPEC, "rk3588"))
+    choose, read, file = random.Random(0), 0, tmp_path / "x.json"
+    whole = text_of(measured() | subject(bundle, bundle.artifacts[0]))
+    for number in range(600):
+        if number % 2:
+            document = json.loads(whole)
+            *above, last = choose.choice([*places(document)])
+            inner = document
+            for key in above:
+                inner = inner[key]
+            inner[last] = choose.choice(WEIRD)
+            file.write_bytes(text_of(document))
+        else:
+            content = bytearray(whole)
+            content[choose.randrange(len(content))] = choose.choice(b'0123456789.-"ax<')
+            file.write_bytes(content)
+        try:
+            found = read_measurements([file], [bundle])
+        except UserError as error:
+            assert str(error).isprintable() and len(str(error)) < 1000
+            continue
+        read += 1
+        one = replace(bundle, artifacts=[with_measurements(bundle.artifacts[0], found)])
+        check_manifest(one.metadata())
+        assert all(line.isprintable() for line in measurements(one.artifacts))
+        table = make_card("me/x", [one], None).partition("## Measured speed")[2]
+        assert not set("<>[]`$") & set(table.splitlines()[4].replace("`", ""))
+    assert 20 < read < 300
 
 
 def test_a_pipe_a_folder_and_nothing_are_no_files(tmp_path: Path):

@@ -45,31 +45,35 @@ KINDS = (
     ),
 )  # fmt: skip
 ZONES = "sys/class/thermal/thermal_zone*"
+COLDEST, HOTTEST = -100, 200  # °C; a sensor that is off says -274
 
 
 class Clock:
-    """One clock: who sets it, the highest it can be, and between which it was seen; None where nobody says."""
+    """One clock: who sets it, the highest it can be, and what it was seen at."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         self._current, self._per_mhz = folder / kind.current, kind.per_mhz
-        self.part = kind.part + "".join(re.findall(r"^policy(\d+)$", folder.name))
-        self.governor = word(folder / kind.governor)
-        highest = (max(numbers(folder / name), default=0) for name in kind.highest)
-        self.max_mhz = next((round(value / kind.per_mhz, 1) for value in highest if value), None)
-        self.lowest_mhz: float | None = None
-        self.highest_mhz: float | None = None
+        self._part = kind.part + "".join(re.findall(r"^policy(\d+)$", folder.name))
+        self._governor = word(folder / kind.governor)
+        self._highest = [value for name in kind.highest if (value := max(self._mhz(folder / name), default=0))]
+        self._seen: list[float] = []
+
+    def _mhz(self, path: Path) -> list[float]:
+        return [round(value / self._per_mhz, 1) for value in numbers(path)]
 
     def look(self) -> None:
         """Notes what it is now."""
-        for value in numbers(self._current)[:1]:
-            mhz = round(value / self._per_mhz, 1)
-            self.lowest_mhz = mhz if self.lowest_mhz is None else min(mhz, self.lowest_mhz)
-            self.highest_mhz = mhz if self.highest_mhz is None else max(mhz, self.highest_mhz)
+        self._seen += self._mhz(self._current)[:1]
 
     def report(self) -> dict[str, Any]:
-        """As a measurement holds it."""
-        keys = ("part", "governor", "max_mhz", "lowest_mhz", "highest_mhz")
-        return {key: getattr(self, key) for key in keys}
+        """As a measurement holds it: None where nobody says."""
+        return {
+            "part": self._part,
+            "governor": self._governor,
+            "max_mhz": next(iter(self._highest), None),
+            "lowest_mhz": min(self._seen, default=None),
+            "highest_mhz": max(self._seen, default=None),
+        }
 
 
 class Watch:
@@ -101,7 +105,7 @@ def temperatures(root: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for zone in sorted(root.glob(ZONES), key=lambda path: (len(path.name), path.name)):
         name, values = word(zone / "type"), numbers(zone / "temp")
-        if name and values:
+        if name and values and COLDEST <= values[0] / 1000 <= HOTTEST:
             found.setdefault(name, round(values[0] / 1000, 1))
     return found
 
@@ -114,7 +118,7 @@ def word(path: Path) -> str | None:
 
 def numbers(path: Path) -> list[int]:
     """The numbers in a file of the kernel; none where it cannot be read."""
-    return [int(value) for value in re.findall(r"-?\d{1,15}\b", content(path))]
+    return [int(value) for value in re.findall(r"-?\b\d{1,10}\b", content(path))]
 
 
 def content(path: Path) -> str:

@@ -18,8 +18,8 @@ CLOCKS = (("npu", "NPU"), ("ddr", "Memory"))  # those that are spoken of, and ho
 
 COUNT = number(0, 10**9, whole=True)
 MS = number(0, 1e7)
-MHZ = number(0, 1e6)
-CELSIUS = number(-1000, 1000)
+MHZ = number(0, 1e7)
+CELSIUS = number(-100, 200)
 WORD = text(20, re.compile("[a-z0-9]+"))
 PART = text(40, re.compile(r"\w[\w.-]*", re.ASCII))  # of a machine, as its kernel calls it
 VERSION = text(40, re.compile(r"\d[\w.+-]*", re.ASCII))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.measure.bench import bench as run
 from rknn_zoo_e2e.measure.recording import entry, machine, to_record
 from rknn_zoo_e2e.media.picture import Picture
-from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.runtime.loading import open_model
+from rknn_zoo_e2e.runtime.options import LoadOptions
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import MODELS
@@ -49,9 +51,10 @@ def measure_stages(
         what = model or "model"
 
         follow = progress.of(what)
-        bundle = to_record(model, backend, soc, precision, save, follow) if save else None
-        loadable, count = str(bundle.path) if bundle else model, cores.lower().replace("auto", "all")
-        with load(loadable, backend, soc, precision, None, Thresholds(conf), count, follow, trust) as loaded:
+        count = cores.lower().replace("auto", "all")
+        options = LoadOptions.of(model, backend, soc, precision, None, Thresholds(conf), count, follow, trust)
+        bundle = to_record(options, save) if save else None
+        with open_model(replace(options, model=str(bundle.path)) if bundle else options) as loaded:
             on = machine(loaded.backend) if save else {}
             watch = Watch(probe.ROOT)
             measured = run(loaded, pictures, runs, warmup, follow, watch.look)

@@ -14,29 +14,24 @@ from rknn_zoo_e2e.bundle.measurement import ENTRY
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.loading import FALLBACK, find_bundle
-from rknn_zoo_e2e.runtime.options import one_of
+from rknn_zoo_e2e.runtime.options import LoadOptions
 from rknn_zoo_e2e.runtime.registry import BACKENDS, chosen
 
 MOUNT = "-v /proc/device-tree/compatible:/proc/device-tree/compatible"
 
 
-def to_record(
-    model: str | None, backend: str, soc: str | None, precision: str | None, target: Path, progress: Progress
-) -> Bundle:
+def to_record(options: LoadOptions, target: Path) -> Bundle:
     """The bundle that a measurement can be recorded of; asked before anything is loaded.
 
     Args:
-        model, backend, soc, precision: as for :func:`~rknn_zoo_e2e.runtime.loading.load`.
+        options: what is to be loaded.
         target: the file to write.
-        progress: told of fetching, where the model is a repo's.
 
     Raises:
-        UsageError: there is no such backend.
         UserError: the backend is no NPU, the model is no bundle, or there can be no such file.
     """
-    runner = chosen(one_of(("auto", *BACKENDS), backend, "a backend"), "bundles")
+    runner = chosen(options.backend, "bundles")
     if not runner.has_npu:
         raise UserError(
             f"The backend {runner.name} is no board, so there is nothing to save.",
@@ -44,9 +39,9 @@ def to_record(
         )
     if target.is_dir() or not target.parent.is_dir():
         raise UserError(f"There can be no file {target}.", "Give another one, such as --save board.json.")
-    folder = find_bundle(model, soc, precision, progress, backend)
+    folder = find_bundle(options.model, options.soc, options.precision, options.progress, options.backend)
     if folder is None:
-        name = model or FALLBACK
+        name = options.model or FALLBACK
         raise UserError(
             f"{name} is a checkpoint, and a board's figures are kept for bundles.",
             f"Convert it first, on a PC, with: e2erknn convert {name} --soc {probe.board_soc() or 'rk3566'}",

@@ -42,12 +42,18 @@ def check_subject(path: Path, document: Mapping[str, Any], bundles: Sequence[Bun
             f"{made_from['precision']}, SHA-256 {made_from['sha256'][:12]}....",
             f"Give the bundle it was measured with, or measure this one on the board with: {MEASURE}",
         )
-    wrong = next((key for b, a in same for key, value in subject(b, a).items() if document[key] != value), None)
+    wrong = [fact for b, a in same for fact in contradicted(document, subject(b, a))]
     if wrong or not runs_on(made_from["soc"], board):
         raise UserError(
-            f"{path} contradicts the artifact it names ({wrong or f'an {board} does not run it'}), so it was changed.",
+            f"{path} contradicts the artifact it names ({', '.join(wrong) or f'an {board} does not run it'}).",
             f"Ask for the file as it was written, or measure again on the board with: {MEASURE}",
         )
+
+
+def contradicted(told: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """Facts of a ``.rknn`` that a file has otherwise. Others may call the model otherwise, or save its weights anew."""
+    facts = [("artifact", key) for key in known["artifact"]] + [("model", key) for key in ("task", "contract", "imgsz")]
+    return [key for part, key in facts if told[part][key] != known[part][key]]
 
 
 def with_measurements(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bundles import cli, make
+from bundles import SPEC, cli, make
 from server import Hub
 from support.machine import machine
 from support.measurement import measured
@@ -118,6 +120,15 @@ def test_a_build_of_its_own_has_its_own_figures(hub: Hub, tmp_path: Path):
     assert row[:2] == ["rk3566 int8", "rk3568"] and row[6] == "unknown"
 
 
+def test_the_same_build_under_another_name_is_the_same(hub: Hub, tmp_path: Path):
+    bundle = make(tmp_path, "rk3588")
+    put(
+        bundle,
+        sent(tmp_path / "a.json", bundle, model=measured()["model"] | {"name": "best", "weights_sha256": "d" * 64}),
+    )
+    assert len(rows(card_of(hub))) == 1
+
+
 def test_outside_the_predicted_interval_both_are_shown(hub: Hub, tmp_path: Path):
     bundle = make(tmp_path, "rk3588")
     slow = {"p50": 900.0, "p90": 901.0, "p99": 902.0}
@@ -126,29 +137,24 @@ def test_outside_the_predicted_interval_both_are_shown(hub: Hub, tmp_path: Path)
     assert row[2] == "900.0 (901.0)" and re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", row[3])
 
 
+ANOTHER = r"measured with another build than those of .*tiny_rknn_model: tiny, rk3588 int8, SHA-256 cccccccccccc"
+CONTRADICTING = r"contradicts the artifact it names \({}\)"
+
+
 @pytest.mark.parametrize(
-    ("changes", "said", "fix"),
+    ("change", "said", "fix"),
     [
-        (
-            {"artifact": {**measured()["artifact"], "sha256": "c" * 64}},
-            r"measured with another build than those of .*tiny_rknn_model: tiny, rk3588 int8, SHA-256 cccccccccccc",
-            "Give the bundle it was measured with, or measure this one on the board with: e2erknn bench",
-        ),
-        (
-            {"model": {**measured()["model"], "name": "other"}},
-            r"contradicts the artifact it names \(model\)",
-            "as it was",
-        ),
-        ({"precision": "fp16"}, r"contradicts the artifact it names \(artifact\)", "as it was"),
-        ({"board": {"soc": "rk3566", "name": None, "cores": 1}}, r"\(an rk3566 does not run it\)", "as it was"),
+        (lambda d: d["artifact"].update(sha256="c" * 64), ANOTHER, "measure this one on the board with: e2erknn bench"),
+        (lambda d: d["artifact"].update(precision="fp16"), CONTRADICTING.format("precision"), "as it was written"),
+        (lambda d: d["model"].update(imgsz=[96, 96]), CONTRADICTING.format("imgsz"), "as it was written"),
+        (lambda d: d["board"].update(soc="rk3566"), CONTRADICTING.format("an rk3566 does not run it"), "as it was"),
     ],
 )
-def test_a_file_that_was_not_made_from_this_artifact_is_refused(hub: Hub, tmp_path: Path, changes, said, fix):
+def test_a_file_that_was_not_made_from_this_artifact_is_refused(hub: Hub, tmp_path: Path, change, said, fix):
     bundle = make(tmp_path, "rk3588")
     file = sent(tmp_path / "board.json", bundle)
-    document = json.loads(file.read_text())
-    document["artifact"]["precision"] = changes.pop("precision", "int8")
-    file.write_text(json.dumps(document | changes))
+    change(document := json.loads(file.read_text()))
+    file.write_text(json.dumps(document))
     with pytest.raises(UserError, match=said) as error:
         put(bundle, file)
     assert fix in error.value.fix and not hub.repos and not read_bundle(bundle.path).artifacts[0].measured
@@ -189,26 +195,51 @@ def test_a_bundle_that_cannot_be_written_says_what_to_do(hub: Hub, tmp_path: Pat
     assert "Copy the bundle to where you may write" in error.value.fix and not hub.repos
 
 
-@pytest.mark.slow
-def test_the_commands(hub: Hub, tmp_path: Path):
-    """From the board to the card, as people type it."""
-    bundle = make(tmp_path, "rk3588")
-    shutil.copytree(bundle.path, tmp_path / "board" / bundle.path.name)
-    words = ("bench", bundle.path.name, "--runs", 3, "--warmup", 1, "--save", "orangepi.json")
-    out = cli(*words, cwd=tmp_path / "board", board="rk3588", RKNNLITE_STANDIN_ROOT=machine(tmp_path / "root"))
+def typed(command: str, folder: Path, *more: object, **board: object) -> str:
+    out = cli(*shlex.split(command)[1:], *more, cwd=folder, **board)
     assert out.returncode == 0, out.stderr
-    file = (tmp_path / "board" / "orangepi.json").rename(tmp_path / "orangepi.json")
-    words = ("publish", bundle.path.name, "--repo", "me/tiny", "--no-draw", "--measured", file.name)
-    dry = cli(*words, "--dry-run", cwd=tmp_path)
-    assert dry.returncode == 0 and "## Measured speed" in dry.stdout and not hub.repos
-    assert re.search(r"Measured on rk3588 \(xunlong,orangepi-5\): [\d.]+ ms a picture", dry.stderr)
-    done = cli(*words, "--yes", "--json", cwd=tmp_path)
-    assert done.returncode == 0 and "orangepi" in card_of(hub), done.stderr
-    seen = cli("inspect", bundle.path.name, cwd=tmp_path)
-    assert "Measured on rk3588 (xunlong,orangepi-5): " in seen.stdout and "Predicted on rk3588: " in seen.stdout
-    document = json.loads(cli("inspect", bundle.path.name, "--json", cwd=tmp_path).stdout)
+    return out.stdout + out.stderr
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(hub: Hub, tmp_path: Path):
+    """From the board to the card, by the owner of both."""
+    bundle = make(tmp_path / "pc", "rk3588", spec=replace(SPEC, name="yolov8n"))
+    shutil.copytree(bundle.path, tmp_path / "board" / bundle.path.name)
+    place = {"board": "rk3588", "RKNNLITE_STANDIN_ROOT": machine(tmp_path / "root")}
+    typed("e2erknn bench yolov8n_rknn_model --save board.json", tmp_path / "board", "--runs", 3, **place)
+    (tmp_path / "board" / "board.json").rename(tmp_path / "pc" / "board.json")
+    command = "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn"
+    shown = typed(command, tmp_path / "pc", "--dry-run", "--no-draw")
+    assert "## Measured speed" in shown and not hub.repos
+    assert re.search(r"^Measured on rk3588 \(xunlong,orangepi-5\): [\d.]+ ms a picture", shown, re.MULTILINE)
+    typed(command, tmp_path / "pc", "--yes", "--no-draw")
+    [row] = rows(card_of(hub, "me/yolov8n-rknn"))
+    assert row[1] == "rk3588 (xunlong,orangepi-5)"
+    seen = typed("e2erknn inspect yolov8n_rknn_model", tmp_path / "pc")
+    assert "Measured on rk3588 (xunlong,orangepi-5): " in seen and "Predicted on rk3588: " in seen
+    document = json.loads(typed("e2erknn inspect yolov8n_rknn_model --json", tmp_path / "pc"))
     assert document["artifacts"][0]["measured"][0]["board"]["name"] == "xunlong,orangepi-5"
-    other = make(tmp_path / "other", "rk3566")
-    refused = cli("publish", other.path, "--repo", "me/other", "--measured", file, "--yes", cwd=tmp_path)
-    assert refused.returncode == 1 and "was measured with another build" in refused.stderr
-    assert "me/other" not in hub.repos
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_for_a_repo_of_somebody_else(hub: Hub, tmp_path: Path):
+    bundle = make(tmp_path, "rk3588", spec=replace(SPEC, name="yolov8n"))
+    put(bundle, repo="me/yolov8n-rknn")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    typed("e2erknn pull me/yolov8n-rknn --soc rk3588 --whole", folder)
+    sent(folder / "board.json", bundle)
+    said = typed(
+        "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn --pr", folder, "--yes"
+    )
+    assert "Proposed: " in said and rows(card_of(hub, "me/yolov8n-rknn")) == []
+    assert len(rows(card_of(hub, "me/yolov8n-rknn", "refs/pr/1"))) == 1
+
+
+@pytest.mark.slow
+def test_the_command_refuses_what_was_made_from_something_else(hub: Hub, tmp_path: Path):
+    mine, other = make(tmp_path / "a", "rk3588"), make(tmp_path / "b", "rk3566")
+    words = ("publish", other.path, "--repo", "me/tiny", "--yes", "--measured", sent(tmp_path / "x.json", mine))
+    out = cli(*words, cwd=tmp_path)
+    assert out.returncode == 1 and "was measured with another build" in out.stderr and not hub.repos
