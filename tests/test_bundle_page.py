@@ -18,14 +18,16 @@ from PIL import Image
 from support.browser import Browser, browser
 from support.bundle import made
 from support.cli import run
-from support.known import FILE_NAMED, HOSTILE, NAMED, known, parity
+from support.known import FILE_NAMED, HEAD, HOSTILE, NAMED, ROW, known, parity
 
 from rknn_zoo_e2e import reporting
 from rknn_zoo_e2e.bundle.model import Bundle
 from rknn_zoo_e2e.bundle.reader import read_bundle
+from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.layout import files_to_publish
 from rknn_zoo_e2e.media.synthetic import draw_scene
+from rknn_zoo_e2e.reporting.facts import MOST_LAYERS, document_of
 from rknn_zoo_e2e.reporting.html import element
 from rknn_zoo_e2e.reporting.report import write_report
 from rknn_zoo_e2e.reporting.sheet import KB_AS_MB, MEGA, MEGABYTES, PERCENT, WHOLE, Sheet, decimals
@@ -302,6 +304,42 @@ def test_hostile_names_do_nothing(tmp_path: Path, chromium: Browser):
     assert chromium.open(folder, 390) == [] and chromium.run("document.images.length") == 0
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        HEAD + ROW.format(id=1, op="Conv", dtype="INT8", target="NPU", cycles="9" * 5000, kb=1, name="x"),
+        HEAD + ROW.format(id=1, op="Conv", dtype="INT8", target="NPU", cycles=1, kb="9" * 400, name="x"),
+        HEAD + ROW.format(id=1, op="Conv", dtype="INT8", target="NPU", cycles=1, kb=1, name="x" + " " * 200_000 + "y"),
+        f"Total Internal Memory Size: {'9' * 400}KB\nTotal Weight Memory Size: 1KB\n",
+    ],
+)
+def test_an_absurd_log_is_none(tmp_path: Path, log: str):
+    """A stranger's bundle brings a stranger's log."""
+    bundle = known(tmp_path, ("rk3566",))
+    (bundle.path / "x.log").write_text(log)
+    bundle.artifacts[0].log_sha256 = hashlib.sha256(log.encode()).hexdigest()
+    write_bundle(bundle, {})
+    [artifact] = write_report(bundle.path, tmp_path / "page.html").document["artifacts"]
+    assert artifact["layers"] == [] and artifact["memory"] is None
+
+
+def test_a_table_of_more_layers_than_any_model_has_is_cut(tmp_path: Path):
+    row = ROW.format(id=1, op="Conv", dtype="INT8", target="NPU", cycles=1, kb=1, name="x")
+    bundle = known(tmp_path, ("rk3566",))
+    (bundle.path / "x.log").write_text(content := HEAD + row * (MOST_LAYERS + 1))
+    bundle.artifacts[0].log_sha256 = hashlib.sha256(content.encode()).hexdigest()
+    write_bundle(bundle, {})
+    assert len(document_of(read_bundle(bundle.path))["artifacts"][0]["layers"]) == MOST_LAYERS
+
+
+def test_a_bundle_without_builds_has_a_page(tmp_path: Path):
+    bundle = known(tmp_path)
+    bundle.artifacts = []
+    write_bundle(bundle, {})
+    assert write_report(bundle.path, tmp_path / "page.html").document["artifacts"] == []
+    assert write_report(tmp_path, tmp_path / "folder.html").document["bundles"][0]["model"] == "x"
+
+
 def test_what_turns_text_around_is_taken_away():
     assert "\u202b" not in element("p", HOSTILE).text and element("p", "a\u2028b\x00c\n").text == "abc\n"
 
@@ -470,8 +508,9 @@ def test_without_anything_that_runs_builds_it_says_so(bundle: Bundle, tmp_path: 
         write_report(bundle.path, tmp_path / "a.html", tmp_path)
 
 
-def test_parity_passed_or_not_is_said(tmp_path: Path):
+@pytest.mark.parametrize(("passed", "said"), [(True, "agrees with fp32"), (False, "DISAGREES with fp32")])
+def test_whether_a_build_agrees_is_said(tmp_path: Path, passed: bool, said: str):
     bundle = known(tmp_path, ("rk3566",))
-    text = Read(write_report(bundle.path, tmp_path / "a.html").path.read_text("utf-8")).texts
-    assert "agrees with fp32" in text and "DISAGREES" not in text
-    assert parity()["passed"]
+    bundle.artifacts[0].parity = parity(passed=passed)
+    write_bundle(bundle, {})
+    assert said in Read(write_report(bundle.path, tmp_path / "a.html").path.read_text("utf-8")).texts

@@ -108,7 +108,7 @@ def builds_run_by() -> Backend:
     backend = chosen("auto", "bundles")
     if not backend.runs_artifact:
         what = "Nothing here runs the builds, to compare them with fp32: rknn-toolkit2 is not installed."
-        raise UserError(what, f"{remedy('convert')} Or leave the pictures away.")
+        raise UserError(what, f"Leave the pictures away. Or: {remedy('convert')}")
     return backend
 
 

@@ -18,6 +18,7 @@ from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.toolkit.buildlog import layers, memory
 
 Document = dict[str, Any]
+MOST_LAYERS = 5000  # that a page shows; yolov8x has 300
 
 
 def document_of(bundle: Bundle, agreements: Mapping[str, Any] | None = None, in_full: bool = True) -> Document:
@@ -51,10 +52,11 @@ def details(bundle: Bundle, artifact: Artifact, agreement: Document | None) -> D
     there = {name for name in artifact.numbers if (bundle.path / name).exists()}
     held = Artifact(**{**vars(artifact), "numbers": {name: artifact.numbers[name] for name in there}})
     soc = SOCS.get(artifact.soc)
+    costs = layers(log)
     return {
         "memory": memory(log),
         "ram_mb": list(soc.ram) if soc else [],
-        "layers": [{"index": index} | asdict(layer) for index, layer in enumerate(layers(log), 1)],
+        "layers": [{"index": index} | asdict(layer) for index, layer in enumerate(costs[:MOST_LAYERS], 1)],
         "analysis": read_analysis(bundle, held),
         "curves": read_curves(bundle, held),
         "agreement": agreement or read_agreement(bundle, held),

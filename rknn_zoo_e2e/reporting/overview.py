@@ -90,7 +90,7 @@ def verdict(parity: Mapping[str, Any]) -> Element:
     """Whether it agreed with fp32 when it was built."""
     if not parity:
         return element("span", "not verified", class_="warn")
-    said, look = ("agrees with fp32", "good") if parity["passed"] else ("DISAGREES WITH fp32", "bad")
+    said, look = ("agrees with fp32", "good") if parity["passed"] else ("DISAGREES with fp32", "bad")
     return element("span", said, class_=look)
 
 
