@@ -9,8 +9,8 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
       "pictures": {"name": "calib-coco", "count": 8, "digest": "..."},
       "errors": {                       of the state against fp32, over anchors to which fp32 gives more than 0.1
         "anchors": 5123,                how many these are
-        "score": 0.0213,                root mean square of the best class's score, 0..1
-        "box_px": 0.61                  mean of the four values of the box, px of the input
+        "score": 0.0213,                mean error of the score of the class fp32 finds best, 0..1
+        "box_px": 0.61                  mean error of the four values of the box, px of the input
       },
       "blocks": [
         {
@@ -20,13 +20,16 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
           "regions": [["first", "last"]],   tensors between which it lies, as in an artifact's "hybrid"
           "snr_db": 21.4,               of what it gives, where it alone is INT8 and reads exact values; null: no noise
           "snr_state_db": 18.2,         of what it gives in the state, noise of all before it included; null: no noise
-          "gain": {                     what leaving INT8 there alone gives: the errors with it in INT8 less those
-            "score": 0.0041,            with it in fp32, all other blocks as in the state
-            "box_px": 0.12,
-            "share": 0.19               both as shares of the state's errors, their mean
+          "own": {"score": 0.0121, "box_px": 0.19},    the model's errors where this block alone is INT8
+          "gain": {                     what leaving INT8 there alone gives
+            "score": 0.0041,            the state's errors with the block in INT8 less those with it in fp32, all others
+            "box_px": 0.12,             as they are; small ones waver with which way other roundings fall, below 0 too
+            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, mean of both
+                                        errors. Blocks' errors add up in squares; where the state has the block in INT8
+                                        this is what is gained, else what is saved, which may be more than 1
           },
-          "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, by the compiler's tables of two
-                                        builds, one in INT8 and one without; null where "wide" is
+          "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, predicted from the compiler's
+                                        tables of a build in INT8 and one without; null where "wide" is
           "built": {"cycles": 51013, "traffic_kb": 706}    the same between two builds that differ in this block alone;
                                         null where none was made
         }
@@ -55,6 +58,7 @@ BLOCK = mapping(
         "regions": HYBRID,
         "snr_db": nullable(number(-1000, 1000)),
         "snr_state_db": nullable(number(-1000, 1000)),
+        "own": mapping({"score": AMOUNT, "box_px": AMOUNT}),
         "gain": mapping({"score": number(), "box_px": number(), "share": number()}),
         "cost": nullable(COST),
         "built": nullable(COST),

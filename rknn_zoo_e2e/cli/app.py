@@ -9,6 +9,7 @@ import typer
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.cli.commands import (
+    analyze,
     bench,
     convert,
     demo,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": fetch.fetch,
     "convert": convert.convert,
     "inspect": inspect.inspect,
+    "analyze": analyze.analyze,
     "demo": demo.demo,
     "bench": bench.bench,
     "eval": eval.evaluate,

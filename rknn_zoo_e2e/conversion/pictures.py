@@ -8,6 +8,7 @@ from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.quantization.calibration import DEFAULT_PICTURES, Calibration, from_pictures, from_shapes
 from rknn_zoo_e2e.tasks.registry import TASKS
 from rknn_zoo_e2e.zoo import Source, asset, calibration_sets, find_card
+from rknn_zoo_e2e.zoo.cards import ModelCard
 from rknn_zoo_e2e.zoo.fetch import fetch
 
 
@@ -22,12 +23,8 @@ def calibration_for(source: Source, options: Options, progress: Progress = silen
     """
     if options.calib is not None:
         return from_pictures(options.calib, options.calib_images, progress)
-    card = source.identity.card
-    own = card.calibration if card else None
-    if card is not None and own == "shapes":
-        return from_shapes(options.calib_images or DEFAULT_PICTURES, TASKS[card.task].keypoints)
-    if own is not None and own in calibration_sets():
-        return from_pictures(fetch(asset(own), progress).path, options.calib_images)
+    if own := own_set(source.identity.card, options.calib_images, progress):
+        return own
     give = "Add --calib with a folder of 20 to 100 of them, a data.yaml or a list.txt"
     alike = find_card(source.name)
     if alike is None:
@@ -37,6 +34,24 @@ def calibration_for(source: Source, options: Options, progress: Progress = silen
         "like those it will see.",
         f"{give}; or get the zoo's with: e2erknn fetch {alike.name}, and convert that as {alike.name}",
     )
+
+
+def own_set(card: ModelCard | None, count: int | None, progress: Progress = silent) -> Calibration | None:
+    """The pictures a model of the zoo is calibrated with, fetched where need be; None where it has none.
+
+    Args:
+        card: None for the user's own model.
+        count: how many, None for as many as by default.
+
+    Raises:
+        UserError: they cannot be fetched.
+    """
+    own = card.calibration if card else None
+    if card is not None and own == "shapes":
+        return from_shapes(count or DEFAULT_PICTURES, TASKS[card.task].keypoints)
+    if own is not None and own in calibration_sets():
+        return from_pictures(fetch(asset(own), progress).path, count)
+    return None
 
 
 def calibration_or_reason(

@@ -98,6 +98,13 @@ def regions(path: Path) -> tuple[tuple[str, str], ...]:
 
 def planned(model: onnx.ModelProto) -> tuple[tuple[str, str], ...]:
     """The regions of a graph, see :func:`regions`: those of the head's branches first."""
+    output = model.graph.output[0].name
+    pairs = sorted(((start, end) for _, start, end in named(model)), key=lambda pair: pair[1] != output)
+    return tuple(dict.fromkeys(pairs))
+
+
+def named(model: onnx.ModelProto) -> list[tuple[str, str, str]]:
+    """The regions of a graph with their names, see :func:`regions`: name, first and last tensor of each."""
     graph, said = model.graph, Boundaries.read(model)
     output, returns = graph.output[0].name, dict(said.returns)
     first: dict[str, str] = {}
@@ -113,8 +120,7 @@ def planned(model: onnx.ModelProto) -> tuple[tuple[str, str], ...]:
         raise _unknown(f"of what {output} is computed from, something never leaves INT8")
     if left := returns.keys() - first.keys():
         raise _unknown(f"{min(left)} returns to INT8 without leaving it")
-    pairs = sorted(((start, end) for _, start, end in ends), key=lambda pair: pair[1] != output)
-    return tuple(dict.fromkeys(pairs))
+    return ends
 
 
 def _unknown(what: str) -> UserError:

@@ -68,7 +68,12 @@ def measure_ranges(
 
 def quantised_tensors(path: Path) -> list[str]:
     """Float tensors of a graph that become INT8 tensors: not those within a SiLU, nor mere copies."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
+    return quantised_in(onnx.load(str(path)))
+
+
+def quantised_in(model: onnx.ModelProto) -> list[str]:
+    """The same of a graph that is loaded."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
     readers = readers_of(graph)
     floats = {v.name for v in graph.value_info if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     return [

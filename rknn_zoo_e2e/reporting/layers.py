@@ -71,7 +71,7 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         foreign(found["pictures"]["name"]),
         ": scores are off by ",
         sheet.figure(decimals(4), *where, "errors", "score"),
-        " (root mean square), boxes by ",
+        " in the mean, boxes by ",
         sheet.figure(decimals(2), *where, "errors", "box_px"),
         " px of the input, over ",
         sheet.figure(WHOLE, *where, "errors", "anchors"),
@@ -87,6 +87,8 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         Column("int8", "in INT8", kind="word"),
         Column("snr", "SNR alone, dB"),
         Column("snr_state", "SNR in all, dB"),
+        Column("own_score", "own error, score"),
+        Column("own_box", "own error, px"),
         Column("score", "gain, score"),
         Column("box", "gain, px"),
         Column("share", "gain, share"),
@@ -103,6 +105,8 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
                 "yes" if block["int8"] else "no",
                 sheet.figure(decimals(1), *one, "snr_db"),
                 sheet.figure(decimals(1), *one, "snr_state_db"),
+                sheet.figure(decimals(4), *one, "own", "score"),
+                sheet.figure(decimals(3), *one, "own", "box_px"),
                 sheet.figure(decimals(4), *one, "gain", "score"),
                 sheet.figure(decimals(3), *one, "gain", "box_px"),
                 sheet.figure(decimals(3), *one, "gain", "share"),
@@ -110,5 +114,7 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
                 sheet.figure(WHOLE, *one, "cost", "traffic_kb"),
             ]
         )
-    caption = "Gain: of leaving INT8 in this block alone. Cost: out of INT8 more than in it"
+    caption = (
+        "Own error: this block alone in INT8. Gain: of leaving INT8 there alone. Cost: out of INT8 more than in it"
+    )
     yield element("div", folded(f"All {len(rows)} blocks", table(columns, rows, caption, key)), class_="tall")

@@ -34,6 +34,9 @@ WITHOUT = [
     "reduce_reshape_op_around_split",
 ]
 
+# What the toolkit calls the type of a region, by what the SoC computes it in.
+TYPES = {"fp16": "float16", "int16": "int16"}
+
 
 def check(returned: Any, call: str) -> None:
     """The toolkit says 0 or None for success."""
@@ -83,6 +86,23 @@ def write_ranges(config: Path, ranges: Ranges, floats: tuple[str, ...]) -> list[
             missing.append(name)
     config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
     return missing
+
+
+def complete_regions(config: Path, job: BuildJob) -> None:
+    """Puts into the toolkit's file the tensors of regions it passes over: those from a tensor that others read first.
+
+    What it finds of a region is what is written here, and the tensors it makes of these itself.
+    """
+    if not job.hybrid:
+        return
+    graph = onnx.load(str(job.onnx), load_external_data=False).graph
+    inside = {name for first, last in job.hybrid for name in (*between(graph, first, last), last)}
+    document = yaml.load(config.read_text(), yaml.CSafeLoader)
+    layers = document["custom_quantize_layers"] or {}
+    left = [name for name in document["quantize_parameters"] if name in inside and name not in layers]
+    if left:
+        document["custom_quantize_layers"] = layers | dict.fromkeys(left, TYPES[SOCS[job.soc].tail])
+        config.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def fitted(job: BuildJob) -> BuildJob:
@@ -195,6 +215,7 @@ class Session:
         Path("pictures.txt").write_text("\n".join(map(str, links)) + "\n")
         pairs = [list(pair) for pair in job.hybrid] or None
         check(self.rknn.hybrid_quantization_step1("pictures.txt", custom_hybrid=pairs), "hybrid_quantization_step1")
+        complete_regions(Path(f"{job.onnx.stem}.quantization.cfg"), job)
 
     def infer(self, rgb: Any) -> list[Any]:
         """One letterboxed picture (H, W, 3) uint8 through the simulator."""

@@ -50,8 +50,9 @@ def analysed(name: str = "model.10 attention") -> dict[str, Any]:
         {
             "name": block, "stride": 32, "int8": int8, "regions": [["a", "b"]], "snr_db": snr,
             "snr_state_db": snr - 3.2,
-            "gain": {"score": 0.0041, "box_px": 0.123, "share": share}, "cost": {"cycles": 51_200, "traffic_kb": 690},
-            "built": None,
+            "own": {"score": 0.0121, "box_px": 0.19},
+            "gain": {"score": 0.0041, "box_px": 0.123, "share": share},
+            "cost": {"cycles": 51_200, "traffic_kb": 690}, "built": None,
         }
         for block, int8, snr, share in ((name, True, 21.4, 0.19), ("model.22 scores stem 0", False, 30.7, 0.08))
     ]  # fmt: skip
