@@ -79,7 +79,10 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     )
     told = {"label": "name", "x_title": "blocks, worst first"}
     told |= {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8 here", "mark_colour": "soft"}
-    yield chart("bars", key, "Share of the error that INT8 in one block alone is behind", y="share", **told)
+    shares = (
+        "Share of the error that INT8 in one block is behind; of those not in INT8 here the table says what that saves"
+    )
+    yield chart("bars", key, shares, y="share", bare="", **told)
     yield chart("bars", key, "Signal to noise of one block alone, dB: the lower, the worse", y="snr", **told)
     columns = (
         Column("name", "block", kind="text"),

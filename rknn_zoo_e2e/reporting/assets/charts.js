@@ -32,29 +32,34 @@
     };
   }
 
-  // One bar a row in the table's order; rows that are marked have another colour and a sign, as their bar may be empty.
+  // One bar a row in the table's order; rows that are marked have another colour and a sign, as their bar may be empty,
+  // or where it is asked for none, as their values mean something else.
   function bars(table, asked) {
     const values = numbers(table, asked.y);
-    const marked = asked.markColour ?? "bad";
     const marks = asked.mark ? texts(table, asked.mark).map((text) => text !== asked.unmarked) : values.map(() => false);
-    const datasets = [{
+    const bar = (label, wanted, name) => ({
       type: "bar",
-      label: heading(table, asked.y),
-      data: values,
-      backgroundColor: marks.map((mark) => colour(mark ? marked : "accent")),
+      label,
+      data: values.map((value, index) => (marks[index] === wanted ? value : null)),
+      backgroundColor: colour(name),
+      grouped: false,
       barPercentage: 1,
       categoryPercentage: 0.9,
-    }];
+    });
+    const datasets = [bar(heading(table, asked.y), false, "accent")];
     if (marks.some(Boolean)) {
+      const marked = colour(asked.markColour ?? "bad");
+      const bare = asked.bare !== undefined;
+      if (!bare) datasets.push(bar("", true, asked.markColour ?? "bad"));
       datasets.push({
         type: "line",
         label: asked.markTitle,
-        data: marks.map((mark, index) => (mark ? values[index] || 0 : null)),
+        data: marks.map((mark, index) => (mark ? (!bare && values[index]) || 0 : null)),
         showLine: false,
         pointStyle: "triangle",
         pointRadius: 6,
-        borderColor: colour(marked),
-        backgroundColor: colour(marked),
+        borderColor: marked,
+        backgroundColor: marked,
       });
     }
     return {
@@ -132,7 +137,8 @@
       const canvas = box.querySelector("canvas");
       const config = kinds[box.dataset.kind](document.getElementById(box.dataset.table), canvas.dataset);
       const { plugins, ...options } = config.options;
-      const legend = { display: config.data.datasets.length > 1, labels: { color: colour("text"), usePointStyle: true, boxHeight: 7 } };
+      const labels = { color: colour("text"), usePointStyle: true, boxHeight: 7, filter: (item) => item.text };
+      const legend = { display: config.data.datasets.length > 1, labels };
       config.options = {
         animation: false, maintainAspectRatio: false, ...options, plugins: { legend, ...plugins },
       };
