@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.api.evaluate import evaluate as evaluate
     from rknn_zoo_e2e.api.publish import publish as publish
     from rknn_zoo_e2e.api.pull import pull as pull
+    from rknn_zoo_e2e.api.report import report as report
     from rknn_zoo_e2e.errors import UserError as UserError
     from rknn_zoo_e2e.runtime.loading import load as load
     from rknn_zoo_e2e.runtime.predictor import Predictor as Predictor
@@ -32,12 +33,13 @@ _HOMES = {
     "load": "runtime.loading",
     "publish": "api.publish",
     "pull": "api.pull",
+    "report": "api.report",
     "Predictor": "runtime.predictor",
     "Result": "tasks.result",
     "Thresholds": "tasks.base",
     "UserError": "errors",
 }
-__all__ = ["Predictor", "Result", "Thresholds", "UserError", "convert", "evaluate", "load", "publish", "pull"]
+__all__ = ["Predictor", "Result", "Thresholds", "UserError", "convert", "evaluate", "load", "publish", "pull", "report"]
 
 
 def __getattr__(name: str) -> Any:

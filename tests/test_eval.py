@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 from support.cli import PATIENCE, run
 
+from rknn_zoo_e2e.bundle.curves import read_curves
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.media import synthetic
 
@@ -134,6 +135,26 @@ def test_int8_in_the_simulator_loses_little(converted: Path, tmp_path: Path):
     kept = read_bundle(bundle).artifacts[0].evaluations
     assert {run["backend"]: run["metrics"]["obb"]["map"] for run in kept} == found
     assert found["onnx"] > 0.8 and found["simulator"] > found["onnx"] - 0.03
+
+
+def test_precision_by_recall_is_kept_beside_the_artifact(converted: Path, tmp_path: Path):
+    """Its area is mAP50; a run takes the place of an earlier one on the same data."""
+    data = drawn(tmp_path / "data", "shapes-seg")
+    bundle = shutil.copytree(converted / "shapes-seg_rknn_model", tmp_path / "shapes-seg_rknn_model")
+    for images in (4, PICTURES):
+        out = run("eval", bundle, "--data", data, "--backend", "onnx", "--images", images, "--json", cwd=tmp_path)
+        metrics = json.loads(out.stdout)["metrics"]
+    held = read_bundle(bundle)
+    [kept] = read_curves(held, held.artifacts[0])
+    assert (kept["backend"], kept["images"]) == ("onnx", PICTURES) and [*kept["precision"]] == ["box", "mask"]
+    for kind, precision in kept["precision"].items():
+        assert abs(np.mean(np.add(precision[1:], precision[:-1]) / 2) - metrics[kind]["map50"]) < 0.01
+        assert precision[0] > 0.9 > precision[-1]
+    # A damaged file is no reason to keep nothing.
+    (bundle / "evaluation-rk3566-int8.json").write_text("damaged")
+    assert run("eval", bundle, "--data", data, "--backend", "onnx", "--images", 2, cwd=tmp_path).returncode == 0
+    held = read_bundle(bundle)
+    assert [one["images"] for one in read_curves(held, held.artifacts[0])] == [2]
 
 
 def test_a_data_set_that_does_not_fit_is_refused(tmp_path: Path):

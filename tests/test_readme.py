@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 BOARD = ROOT / "tests" / "standin" / "board.py"
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{page}.md" for page in ("converting", "bundle", "board", "boards", "hub", "python")),
+    *(ROOT / "docs" / f"{page}.md" for page in ("converting", "bundle", "board", "boards", "hub", "python", "report")),
 ]
 
 # In this order, in one folder, each with what it has to print.
@@ -35,8 +35,10 @@ ON_A_PC = {
     "e2erknn convert yolov8n-pose --soc rk3566 --calib pictures/": "yolov8n-pose_rknn_model",
     "e2erknn demo image.jpg": "simulator",
     "e2erknn inspect yolov8n-pose_rknn_model": "rk3566",
+    "e2erknn report yolov8n-pose_rknn_model --calib pictures/": "Report: report.html",
     "e2erknn convert shapes --soc rk3566": "shapes_rknn_model",
     "e2erknn demo models/sample.jpg": "triangle",
+    "e2erknn report .": "Report: report.html",
 }
 ON_A_BOARD = {
     "e2erknn demo image.jpg": "board",

@@ -25,6 +25,7 @@ class Soc:
         python: Rockchip's Python runtime, rknn-toolkit-lite2, knows it (2.5.0's config/cpu_npu_mapper.yml).
         block: bytes of channels its NPU keeps together: 16 are 16 int8, 8 int16 or 8 fp16 channels. A map whose
             channels fill whole blocks is reshaped for free.
+        ram: MB of memory in its package, of each of the packages there are; () where a board brings its own.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Soc:
     reshapes: int | None = None
     python: bool = True
     block: int = 16
+    ram: tuple[int, ...] = ()
 
     @property
     def fp16(self) -> bool:
@@ -62,7 +64,8 @@ class Soc:
 
 
 # Cores from the vendor's data sheets; tails as rknn-toolkit2 2.3.2 builds or refuses them, the rest from its tables
-# (blocks: "NativeShape" in the build log; rk3566's, rk3588's and rv1106's also as their runtimes report them).
+# (blocks: "NativeShape" in the build log; rk3566's, rk3588's and rv1106's also as their runtimes report them). Memory
+# as on Luckfox's boards: rv1103 on Pico Mini (64 MB), rv1106g2 on Pico Pro (128 MB), rv1106g3 on Pico Max (256 MB).
 SOCS = {
     soc.name: soc
     for soc in (
@@ -71,9 +74,9 @@ SOCS = {
         Soc("rk3568", 1, "fp16", softmax=False, block=8),
         Soc("rk3576", 2, "fp16"),
         Soc("rk3588", 3, "fp16"),
-        Soc("rv1103", 1, "int16", aligned=True, reshapes=8192, python=False),
+        Soc("rv1103", 1, "int16", aligned=True, reshapes=8192, python=False, ram=(64,)),
         Soc("rv1103b", 1, "int8", python=False, block=8),
-        Soc("rv1106", 1, "int16", aligned=True, reshapes=8192, python=False),
+        Soc("rv1106", 1, "int16", aligned=True, reshapes=8192, python=False, ram=(128, 256)),
         Soc("rv1106b", 1, "int8", python=False, block=8),
         Soc("rv1126b", 1, "fp16"),
     )

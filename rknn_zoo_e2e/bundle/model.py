@@ -216,6 +216,13 @@ class Bundle:
             "artifacts": [vars(a) for a in self.artifacts],
         }
 
+    def inspection(self) -> dict[str, Any]:
+        """The JSON of inspect: that of convert, and what commands found out since."""
+        facts = self.metadata()
+        keys = ("imgsz", "contract", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
+        artifacts = [a.report() | {"evaluations": a.evaluations} for a in self.artifacts]
+        return self.report() | {"artifacts": artifacts} | {key: facts.get(key) for key in keys}
+
     def report(self) -> dict[str, Any]:
         """The JSON of convert and inspect."""
         return {

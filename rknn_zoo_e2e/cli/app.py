@@ -21,6 +21,7 @@ from rknn_zoo_e2e.cli.commands import (
     list,
     publish,
     pull,
+    report,
 )
 from rknn_zoo_e2e.cli.ui.failures import Commands
 
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "bench": bench.bench,
     "eval": eval.evaluate,
+    "report": report.report,
     "publish": publish.publish,
     "pull": pull.pull,
     "doctor": doctor.doctor,

@@ -38,10 +38,8 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
         for x in a.placement.get("cpu", ())
     ]
     sums = [f"{a.sha256}  {a.file}" for a in read.artifacts]
-    facts = read.metadata()
-    keys = ("imgsz", "contract", "outputs", "weights_sha256", "onnx_layout", "onnx_sha256", "versions")
-    document = read.report() | {key: facts.get(key) for key in keys}
-    versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
+    document = read.inspection()
+    versions = ", ".join(f"{name} {version}" for name, version in (document["versions"] or {}).items())
     tables = artifact_table(read, read.artifacts), outputs
     speed = [*predictions(read.artifacts), *measurements(read.artifacts)]
     output.emit(document, *tables, *speed, *lines, f"Made with {versions}.", *sums)

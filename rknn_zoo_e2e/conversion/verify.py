@@ -37,12 +37,20 @@ def cosine(a: Array, b: Array) -> float:
 
 
 class Parity:
-    """Collects pictures of one model, then reports."""
+    """Collects pictures of one model, then reports.
+
+    Attributes:
+        expected: detections of fp32.
+        found: how far each of those that are found again is off (:func:`differences`).
+        scores: of each detection of fp32 there and in the build, None where it is not found again; 0..1.
+        cosines: by kind of output channels, one a picture.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec, self.task = spec, task_of(spec)
         self.cosines: dict[str, list[float]] = {}
         self.found: list[dict[str, float]] = []
+        self.scores: list[tuple[float, float | None]] = []
         self.expected, self.pictures = 0, 0
 
     def add(self, reference: Sequence[Floats], actual: Sequence[Floats], letterbox: Letterbox) -> None:
@@ -69,6 +77,7 @@ class Parity:
         self.expected += len(expected)
         free = np.ones(len(actual), bool)
         for i in range(len(expected)):
+            self.scores.append((float(expected.scores[i]), None))
             candidates = np.flatnonzero(free & (actual.class_ids == expected.class_ids[i]))
             if not candidates.size:
                 continue
@@ -80,7 +89,17 @@ class Parity:
                 continue
             j = int(candidates[overlap.argmax()])
             free[j] = False
+            self.scores[-1] = float(expected.scores[i]), float(actual.scores[j])
             self.found.append(differences(expected, i, actual, j, gain) | {"mean_iou": float(overlap.max())})
+
+    def join(self, other: Parity) -> None:
+        """Adds the pictures of another, of the same model."""
+        self.pictures += other.pictures
+        self.expected += other.expected
+        self.found += other.found
+        self.scores += other.scores
+        for kind, values in other.cosines.items():
+            self.cosines.setdefault(kind, []).extend(values)
 
     def report(self) -> dict[str, Any]:
         """The ``parity`` of an artifact; ``keypoint_px`` in input px, however large the pictures, angles in degrees."""

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from rknn_zoo_e2e.boards.install import remedy
+from rknn_zoo_e2e.bundle.curves import POINTS
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import parts_of, read_data
@@ -56,15 +57,35 @@ def evaluate(
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
     """
+    return evaluate_with_curves(predictor, data, split, limit, progress)[0]
+
+
+def evaluate_with_curves(
+    predictor: Predictor,
+    data: Path,
+    split: str = "val",
+    limit: int | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """What :func:`evaluate` returns, and by kind of accuracy the precision by recall (``bundle.curves``).
+
+    A kind of which nothing was labelled has no curve. Arguments and errors are those of :func:`evaluate`.
+    """
     with fed_validator(predictor, data, split, limit, progress) as (validator, total):
         stats = validator.get_stats()
-    metrics = {}
+        measured = validator.metrics
+        drawn = dict(zip(measured.curves, measured.curves_results, strict=True))
+    metrics, curves = {}, {}
     for kind, letter in TASKS[predictor.spec.task].metrics.items():
         metrics[kind] = {
             "map50": round(float(stats[f"metrics/mAP50({letter})"]), 5),
             "map": round(float(stats[f"metrics/mAP50-95({letter})"]), 5),
         }
-    return {"images": total, "metrics": metrics}
+        recalls, precisions, *_ = drawn[f"Precision-Recall({letter})"]
+        if len(precisions):
+            mean = np.interp(np.linspace(0, 1, POINTS), recalls, np.mean(precisions, axis=0))
+            curves[kind] = [round(float(value), 4) for value in mean]
+    return {"images": total, "metrics": metrics}, curves
 
 
 @contextmanager

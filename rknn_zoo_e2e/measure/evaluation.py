@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rknn_zoo_e2e.bundle.curves import KIND, in_place_of, read_curves
 from rknn_zoo_e2e.bundle.model import Artifact
-from rknn_zoo_e2e.bundle.numbers import change_artifact
-from rknn_zoo_e2e.bundle.reader import is_bundle
+from rknn_zoo_e2e.bundle.numbers import change_artifact, with_numbers
+from rknn_zoo_e2e.bundle.reader import is_bundle, read_bundle
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.measure.evaluate import evaluate
+from rknn_zoo_e2e.measure.evaluate import evaluate_with_curves
+from rknn_zoo_e2e.media.dataset import recorded_name
 from rknn_zoo_e2e.runtime.loading import find_bundle, open_model
 from rknn_zoo_e2e.runtime.options import LoadOptions, one_of
 from rknn_zoo_e2e.runtime.registry import BACKENDS
@@ -28,6 +31,7 @@ class Evaluation:
         model: as it was asked for.
         artifact: of the bundle it came from, None for a checkpoint.
         found: ``images`` and ``metrics``, see :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
+        curves: by kind of accuracy the precision by recall (:mod:`rknn_zoo_e2e.bundle.curves`).
     """
 
     model: str
@@ -36,6 +40,7 @@ class Evaluation:
     backend: str
     artifact: Artifact | None
     found: dict[str, Any]
+    curves: dict[str, list[float]] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """For the JSON document."""
@@ -50,7 +55,7 @@ class Evaluation:
         }
 
     def keep(self, say: Callable[[str], None] = lambda text: None) -> None:
-        """Notes it in the bundle's metadata, in place of an earlier run on the same data and backend.
+        """Notes it in the bundle, in place of an earlier run on the same data and backend.
 
         Args:
             say: told where it is noted, or why it is not. Where there is no bundle of one's own, nothing happens.
@@ -58,13 +63,16 @@ class Evaluation:
         folder = None if self.model.startswith("hf:") else find_bundle(self.model)
         if self.artifact is None or folder is None or not is_bundle(folder):
             return
-        data_name = self.data.resolve().parent.name if self.data.stem == "data" else self.data.stem
+        data_name = recorded_name(self.data)
         figures = {"backend": self.backend, "data": data_name, **self.found}
 
-        def change(artifact: Artifact) -> dict[str, bytes]:
-            others = [r for r in artifact.evaluations if (r["backend"], r["data"]) != (self.backend, data_name)]
-            artifact.evaluations = [*others, figures]
-            return {}
+        def change(artifact: Artifact) -> Mapping[str, bytes]:
+            artifact.evaluations = in_place_of(artifact.evaluations, figures)
+            earlier: list[dict[str, Any]] = []
+            with suppress(UserError):  # damaged: these take its place
+                earlier = read_curves(read_bundle(folder), artifact)
+            run = {key: figures[key] for key in ("backend", "data", "images")} | {"precision": self.curves}
+            return with_numbers(KIND, in_place_of(earlier, run))(artifact)
 
         try:
             change_artifact(folder, self.artifact.sha256, "eval", say, change)
@@ -89,5 +97,6 @@ def evaluate_model(options: LoadOptions, data: Path, split: str = "val", images:
     """
     split = one_of(SPLITS, split, "a split")
     with open_model(options) as predictor:
-        found = evaluate(predictor, data, split, images, options.progress)
-        return Evaluation(options.model or "", data, predictor.spec, predictor.backend, predictor.artifact, found)
+        found, curves = evaluate_with_curves(predictor, data, split, images, options.progress)
+        spec, backend, artifact = predictor.spec, predictor.backend, predictor.artifact
+    return Evaluation(options.model or "", data, spec, backend, artifact, found, curves)

@@ -40,6 +40,13 @@ def pictures_of(source: Path, splits: Sequence[str] = SPLITS) -> Pictures:
     return pictures_in(source)
 
 
+def recorded_name(source: Path) -> str:
+    """What a data set, folder or list is called where figures of it are kept: no path."""
+    if source.suffix.lower() not in YAML:
+        return source.resolve().name
+    return source.resolve().parent.name if source.stem == "data" else source.stem
+
+
 def check_there(source: Path) -> None:
     """Raises :class:`UserError` where there is neither such a file or folder nor such a data set of Ultralytics."""
     if not os.path.lexists(source) and not (source.suffix.lower() in YAML and shipped(source.name)):

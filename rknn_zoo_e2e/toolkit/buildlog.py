@@ -8,10 +8,11 @@ from typing import Any
 
 ROW = re.compile(
     r"^(?:D RKNN: \[[\d:.]+\] )?(?P<id>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<target>NPU|CPU|GPU)\s+\S+\s+"
-    r"(?P<output>\S+)\s+(?P<cycles>\d+/\d+/\d+)\s+(?:\d+(?:\.\d+)?%\s+)?(?P<kb>\d+)\s+(?P<name>\S.*?)\s*$"
+    r"(?P<output>\S+)\s+(?P<cycles>\d+/\d+/\d{1,15})\s+(?:\d+(?:\.\d+)?%\s+)?(?P<kb>\d{1,15})\s+(?P<name>\S.*?)\s*$"
 )
 HEADER = re.compile(r"\bID\s+OpType\s+DataType\s+Target\b")
 ENDS = ("InputOperator", "OutputOperator")
+LONGEST_ROW = 4000  # characters; a row has some hundreds
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def layers(log: str) -> list[Layer]:
     for line in log.splitlines():
         if HEADER.search(line):
             rows = []
-        elif match := ROW.match(line):
+        elif len(line) <= LONGEST_ROW and (match := ROW.match(line)):  # the log may be a stranger's
             op = match["op"]
             if op in ENDS:
                 continue
@@ -51,6 +52,18 @@ def placement(log: str) -> dict[str, Any]:
         "traffic_kb": sum(layer.kb for layer in table),
         "cycles": sum(layer.cycles for layer in table),
     }
+
+
+MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: (\d{1,12}(?:\.\d{1,6})?)KB")
+
+
+def memory(log: str) -> dict[str, float] | None:
+    """``{"internal_kb", "weights_kb"}``, what the model takes on the board by the compiler; None where it does not say.
+
+    Internal is what lies between operators; a picture and the outputs come on top.
+    """
+    found = {f"{kind.lower()}_kb": float(size) for kind, size in MEMORY.findall(log)}  # the last of several
+    return {"internal_kb": found["internal_kb"], "weights_kb": found["weight_kb"]} if len(found) == 2 else None
 
 
 ERROR = re.compile(r"^E (?!RKNN: \[[\d:.]+\] *$)\S.*", re.MULTILINE)

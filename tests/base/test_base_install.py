@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.known import known
 
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
@@ -109,6 +110,17 @@ def test_a_report_needs_nothing_heavy(tmp_path: Path):
     assert "not to be had" not in text and str(tmp_path) not in text
 
 
+def test_a_page_about_a_bundle_needs_nothing_heavy(tmp_path: Path):
+    bundle = known(tmp_path)
+    code = (
+        "import sys\nfrom rknn_zoo_e2e import report\n"
+        f"print(report({str(bundle.path)!r}, 'page.html')['bytes'])\n"
+        f"print([m for m in {set(HEAVY) - {'cv2'}} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert out.stdout.splitlines() == [str((tmp_path / "page.html").stat().st_size), "[]"], out.stderr
+
+
 def test_the_api_is_what_it_says_however_often_it_is_imported():
     """No module of the package has the name of a function in it: importing one would put it in the other's place."""
     code = (
@@ -122,4 +134,4 @@ def test_the_api_is_what_it_says_however_often_it_is_imported():
         "print(len(e.__all__), [m for m in heavy if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert out.returncode == 0 and out.stdout.strip() == "9 []", out.stderr
+    assert out.returncode == 0 and out.stdout.strip() == "10 []", out.stderr

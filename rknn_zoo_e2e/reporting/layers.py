@@ -1,0 +1,123 @@
+"""A build by its layers: what each costs, and what INT8 loses there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
+from rknn_zoo_e2e.reporting.sheet import WHOLE, Column, Place, Sheet, chart, decimals, folded, table
+
+NPU = "NPU"
+
+
+def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
+    """Cycles and traffic of each operator, and where it runs.
+
+    Args:
+        at: the build's place.
+        key: for its table.
+    """
+    layers = sheet.at(*at, "layers")
+    yield element("h3", "Cost by layer")
+    if not layers:
+        yield element("p", "The build log, which has it, is not in the bundle.", class_="soft")
+        return
+    left = sum(layer["target"] != NPU for layer in layers)
+    if left:
+        said = "1 operator runs on the CPU; it is" if left == 1 else f"{left} operators run on the CPU; they are"
+        yield element("p", f"{said} marked.", class_="warn")
+    for y, said in (("cycles", "Cycles of each layer, in order"), ("kb", "KB each layer reads and writes, in order")):
+        marks = {"mark": "target", "unmarked": NPU, "mark_title": "on the CPU"}
+        yield chart("bars", key, said, y=y, label="name", x_title="layers, first to last", **marks)
+    columns = (
+        Column("index", "#"),
+        Column("op", "operator", kind="word"),
+        Column("dtype", "type", kind="word"),
+        Column("target", "on", kind="word"),
+        Column("shape", "output", kind="word"),
+        Column("cycles", "cycles"),
+        Column("kb", "KB"),
+        Column("name", "name", kind="text"),
+    )
+    rows: list[list[Content]] = [
+        [
+            sheet.figure(WHOLE, *at, "layers", index, "index"),
+            *(foreign(layer[key]) for key in ("op", "dtype", "target", "shape")),
+            sheet.figure(WHOLE, *at, "layers", index, "cycles"),
+            sheet.figure(WHOLE, *at, "layers", index, "kb"),
+            foreign(layer["name"]),
+        ]
+        for index, layer in enumerate(layers)
+    ]
+    caption = "By the compiler's table: estimates, not a board's. Marked: left to the CPU"
+    marked = [layer["target"] != NPU for layer in layers]
+    yield element("div", folded(f"All {len(layers)} layers", table(columns, rows, caption, key, marked)), class_="tall")
+
+
+def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
+    """What INT8 loses in each block (``e2erknn analyze``); arguments as of :func:`cost`."""
+    yield element("h3", "Error by layer")
+    found = sheet.at(*at, "analysis")
+    if not found:
+        yield element("p", "e2erknn analyze has not been run on this build.", class_="soft")
+        return
+    where = (*at, "analysis")
+    state = "this build" if found["state"] == "build" else "everything in INT8"
+    yield element(
+        "p",
+        f"Of {state}, against fp32 on ",
+        sheet.figure(WHOLE, *where, "pictures", "count"),
+        " pictures of ",
+        foreign(found["pictures"]["name"]),
+        ": scores are off by ",
+        sheet.figure(decimals(4), *where, "errors", "score"),
+        " in the mean, boxes by ",
+        sheet.figure(decimals(2), *where, "errors", "box_px"),
+        " px of the input, over ",
+        sheet.figure(WHOLE, *where, "errors", "anchors"),
+        " anchors that fp32 takes for objects.",
+    )
+    told = {"label": "name", "x_title": "blocks, worst first"}
+    told |= {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8 here", "mark_colour": "soft"}
+    shares = (
+        "Share of the error that INT8 in one block is behind; of those not in INT8 here the table says what that saves"
+    )
+    yield chart("bars", key, shares, y="share", bare="", **told)
+    yield chart("bars", key, "Signal to noise of one block alone, dB: the lower, the worse", y="snr", **told)
+    columns = (
+        Column("name", "block", kind="text"),
+        Column("stride", "stride"),
+        Column("int8", "in INT8", kind="word"),
+        Column("snr", "SNR alone, dB"),
+        Column("snr_state", "SNR in all, dB"),
+        Column("own_score", "own error, score"),
+        Column("own_box", "own error, px"),
+        Column("score", "gain, score"),
+        Column("box", "gain, px"),
+        Column("share", "gain, share"),
+        Column("cycles", "cost, cycles"),
+        Column("kb", "cost, KB"),
+    )
+    rows: list[list[Content]] = []
+    for index, block in enumerate(found["blocks"]):
+        one = (*where, "blocks", index)
+        rows.append(
+            [
+                foreign(block["name"]),
+                sheet.figure(WHOLE, *one, "stride"),
+                "yes" if block["int8"] else "no",
+                sheet.figure(decimals(1), *one, "snr_db"),
+                sheet.figure(decimals(1), *one, "snr_state_db"),
+                sheet.figure(decimals(4), *one, "own", "score"),
+                sheet.figure(decimals(3), *one, "own", "box_px"),
+                sheet.figure(decimals(4), *one, "gain", "score"),
+                sheet.figure(decimals(3), *one, "gain", "box_px"),
+                sheet.figure(decimals(3), *one, "gain", "share"),
+                sheet.figure(WHOLE, *one, "cost", "cycles"),
+                sheet.figure(WHOLE, *one, "cost", "traffic_kb"),
+            ]
+        )
+    caption = (
+        "Own error: this block alone in INT8. Gain: of leaving INT8 there alone. Cost: out of INT8 more than in it"
+    )
+    yield element("div", folded(f"All {len(rows)} blocks", table(columns, rows, caption, key)), class_="tall")

@@ -1,0 +1,67 @@
+"""The page of one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rknn_zoo_e2e.boards.environment import version_of
+from rknn_zoo_e2e.boards.install import PROJECT
+from rknn_zoo_e2e.reporting import accuracy, closing, layers, overview
+from rknn_zoo_e2e.reporting.facts import Document
+from rknn_zoo_e2e.reporting.html import Content, Element, element, page
+from rknn_zoo_e2e.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.reporting.compare import Picture
+
+NOTE = (
+    "Predicted speeds are predictions; cycles, traffic and memory are the compiler's estimates. What stands in the "
+    "simulator was computed on a PC. Only what is said to be measured on a board was."
+)
+
+
+def bundle_page(document: Document, shown: Sequence[Picture] = ()) -> bytes:
+    """The page of a bundle (:func:`rknn_zoo_e2e.reporting.facts.document_of`).
+
+    Args:
+        shown: drawn pictures, as the document's ``pictures`` lists them.
+    """
+    sheet = Sheet(document)
+    return page(
+        f"{document['model']}: e2erknn report",
+        overview.head(sheet),
+        section("Overview", overview.cards(sheet)),
+        overview.missing(sheet),
+        section("Agreement with fp32", accuracy.parity(sheet), accuracy.measured_map(sheet), accuracy.curves(sheet)),
+        section("Largest disagreement", accuracy.pictures(sheet, shown)) if shown else None,
+        builds(sheet),
+        section("How to run it", closing.running(sheet)),
+        section("Versions and checksums", closing.versions(sheet)),
+        footer(),
+    )
+
+
+def builds(sheet: Sheet) -> Iterator[Element]:
+    """A section for each."""
+    for index, artifact in enumerate(sheet.at("artifacts")):
+        at = ("artifacts", index)
+        yield section(
+            overview.name_of(artifact),
+            closing.measurements(sheet, at),
+            layers.cost(sheet, at, f"layers-{index}"),
+            layers.error(sheet, at, f"blocks-{index}"),
+            accuracy.scores(sheet, at, f"scores-{index}"),
+            element("p", closing.seconds(sheet, at), class_="soft"),
+            id=f"build-{index}",
+        )
+
+
+def section(heading: str, *content: Content, id: str | None = None) -> Element:
+    """A part of a page."""
+    return element("section", element("h2", heading), *content, id=id)
+
+
+def footer() -> Element:
+    """Who wrote a page, and what its figures are worth."""
+    return element("footer", f"Written by e2erknn {version_of(PROJECT) or 'of an unknown version'}. {NOTE}")
