@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 from support.bundle import made
+from support.measurement import measured
 
+from rknn_zoo_e2e.bundle.measurement_file import entry_of
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.bundle.reader import check_file, newest, read_bundle, read_ranges
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.convert import what_may_help
-from rknn_zoo_e2e.cli.ui.tables import artifact_table
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, measurements
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.staging import staged
 from rknn_zoo_e2e.publishing.card import make_card
@@ -157,6 +159,8 @@ ABSURD = {
     "the labels as a log": (lambda d: d["artifacts"][0].update(log="labels.txt"), "log is 'labels.txt'"),
     "figures that are texts": (lambda d: d["artifacts"][0].update(placement={"npu": "x"}), "placement.npu is 'x'"),
     "infinite figures": (lambda d: d["artifacts"][0].update(seconds={"a": float("inf")}), "seconds.a is inf"),
+    "a figure of 400 digits": (lambda d: d["artifacts"][0].update(seconds={"a": 10**400}), "seconds.a is 1000"),
+    "a measurement that is none": (lambda d: d["artifacts"][0].update(measured=[{"ms": 1}]), r"measured\[0\].date"),
     "an unknown key": (lambda d: d["artifacts"][0].update(run="x"), "unknown key 'run'"),
     "versions that are a list": (lambda d: d.update(versions=["x"]), "versions is a list"),
     "an escape sequence in a key": (lambda d: d.update({ESCAPE: 1}), "a key of"),
@@ -316,6 +320,7 @@ def test_changed_metadata_never_surprises(tmp_path: Path):
     bundle = made(tmp_path, task="pose", kpt_shape=(3, 3), skeleton=((0, 1),))
     placement = {"npu": 1, "cpu": [{"op": "Reshape", "name": "x", "shape": "(1)"}], "traffic_kb": 1, "cycles": 1}
     bundle.artifacts = [replace(bundle.artifacts[0], placement=placement, parity=parity, evaluations=[run])]
+    bundle.artifacts[0].measured = [entry_of(measured())]
     write_bundle(bundle, {})
     whole, choose, read = yaml.safe_load((bundle.path / "metadata.yaml").read_text()), random.Random(0), 0
     for *above, last in choose.sample([*places(whole)] * 8, 500):
@@ -331,6 +336,7 @@ def test_changed_metadata_never_surprises(tmp_path: Path):
             continue
         read += 1
         artifact_table(one, one.artifacts)
+        measurements(one.artifacts)
         one.metadata_text()
         if one.artifacts:
             make_card("me/x", [one], None)

@@ -32,7 +32,7 @@ def test_report_has_the_documented_shape(converted: Path):
         assert {"model", "task", "bundle", "artifacts"} <= document.keys()
         (artifact,) = document["artifacts"]
         known = {"soc", "precision", "layout", "file", "sha256", "bytes", "toolkit", "placement", "parity", "seconds"}
-        assert known | {"predicted"} == set(artifact) and artifact["layout"] == "flat"
+        assert known | {"predicted", "measured"} == set(artifact) and artifact["layout"] == "flat"
         assert 0 < artifact["predicted"]["low"] < artifact["predicted"]["ms"] < artifact["predicted"]["high"]
         assert (
             artifact["parity"]["passed"] and artifact["parity"]["recall"] > 0.9 and artifact["parity"]["detections"] > 5

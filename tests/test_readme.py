@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 BOARD = ROOT / "tests" / "standin" / "board.py"
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{page}.md" for page in ("converting", "bundle", "board", "hub", "python")),
+    *(ROOT / "docs" / f"{page}.md" for page in ("converting", "bundle", "board", "boards", "hub", "python")),
 ]
 
 # In this order, in one folder, each with what it has to print.
@@ -68,6 +68,15 @@ ELSEWHERE = {
     ),
     "e2erknn doctor yolov8n-pose_rknn_model": ("tests/test_doctor.py", "def test_the_command_on_a_board("),
     "e2erknn demo 0 --show": ("tests/test_video.py", "def test_a_camera_is_live_until_it_is_closed("),
+    **{
+        command: ("tests/hub/test_measured.py", command)
+        for command in (
+            "e2erknn bench yolov8n_rknn_model --save board.json",
+            "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn",
+            "e2erknn pull me/yolov8n-rknn --soc rk3588 --whole",
+            "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn --pr",
+        )
+    },
     "hf auth login": ("tests/hub/test_publish.py", "def test_the_token_is_told_of("),
     **{
         command: ("tests/hub/test_page.py", command)

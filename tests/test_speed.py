@@ -213,6 +213,22 @@ def test_a_table_of_artifacts_has_lines_of_them_below(tmp_path: Path):
     assert line.startswith("Predicted on rk3588: 18.1 ms a picture (15.4 to 21.3), 55.3 frames a second; one core,")
 
 
+@pytest.mark.parametrize(
+    ("layout", "cpu", "said"),
+    [
+        ("flat", [FLAT], " 11.3 ms of it are for operators that stay on the CPU; with --layout grid none does."),
+        ("grid", [FLAT], " 11.3 ms of it are for operators that stay on the CPU."),
+        ("flat", [FLAT, FLAT | {"op": "Softmax"}], " 45.4 ms of it are for operators that stay on the CPU."),
+        ("flat", [FLAT | {"shape": "(1,84,100)"}], ""),
+        ("flat", [], ""),
+    ],
+)
+def test_what_stays_on_the_cpu_is_said_where_it_takes_long(tmp_path: Path, layout, cpu, said):
+    bundle = make(tmp_path, "rk3566", placement=placed("rk3566", *cpu))
+    [line] = predictions([replace(bundle.artifacts[0], layout=layout)])
+    assert line.partition(" clock.")[2] == said
+
+
 def test_a_card_has_a_table_of_them(tmp_path: Path):
     bundles = [
         make(tmp_path / "a", "rk3588", placement=placed("rk3588")),

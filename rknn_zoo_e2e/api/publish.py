@@ -12,6 +12,7 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.paths import expanded, user_path
 from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
 from rknn_zoo_e2e.progress import following, silent
+from rknn_zoo_e2e.publishing.measurements import read_measurements
 from rknn_zoo_e2e.publishing.plan import Wishes, default_repo
 from rknn_zoo_e2e.publishing.publish import publish as run
 
@@ -47,6 +48,7 @@ def publish(
     replace: bool = False,
     sample: str | os.PathLike[str] | None = None,
     draw: bool = True,
+    measured: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     on_stage: Callable[[str, float], None] = silent,
 ) -> Published:
     """Publishes bundles on the Hugging Face Hub: files, checksums and a model card, in one commit.
@@ -64,12 +66,14 @@ def publish(
         replace: remove what the repo holds of another model, weights or input size.
         sample: picture for the card, to draw on; by default one that fits, if there is one.
         draw: whether to draw a picture for the card at all.
+        measured: files that ``e2erknn bench --save`` wrote on boards; what they say goes into the bundles' metadata,
+            here (not on a dry run) and in the repo, and into the card.
         on_stage: told of the stages, each with the share (0..1) of it that is done.
 
     Raises:
         UsageError: an argument means nothing.
-        UserError: huggingface_hub is not installed, no token, no network, a damaged bundle, or a repo with another
-            model.
+        UserError: huggingface_hub is not installed, no token, no network, a damaged bundle, a repo with another
+            model, or a measurement that is not of these bundles.
 
     Example:
         >>> from rknn_zoo_e2e import publish
@@ -90,7 +94,10 @@ def publish(
         raise UsageError("No bundle was given.", "Give the folder of one, such as yolov8n_rknn_model.")
     bundles = [read_bundle(Path(expanded(one))) for one in given]
     picture = None if sample is None else user_path(sample, "--sample")
-    wishes = Wishes(branch, private, pr, replace, picture, draw)
+    files = [
+        user_path(one, "measured") for one in ([measured] if isinstance(measured, (str, os.PathLike)) else measured)
+    ]
+    wishes = Wishes(branch, private, pr, replace, picture, draw, read_measurements(files, bundles))
     plan, outcome = run(bundles, repo or default_repo(bundles[0]), wishes, lambda _: not dry_run, following(on_stage))
     return Published(
         plan.repo,

@@ -81,12 +81,17 @@ FITS = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one picture on one core, inference alone: milliseconds, their interval, and what is behind them."""
+    """Of one picture on one core, inference alone: milliseconds, their interval, and what is behind them.
+
+    Attributes:
+        on_cpu: milliseconds of ``ms`` that operators left to the CPU take.
+    """
 
     ms: float
     low: float
     high: float
     basis: str
+    on_cpu: float = 0.0
 
     @property
     def fps(self) -> float:
@@ -111,7 +116,7 @@ def predict(soc: str, precision: str, placement: Mapping[str, Any]) -> Predictio
     ms = fit.ms(cost)
     if not 0 < ms < LONGEST:
         return None
-    return Prediction(ms, ms / fit.factor, ms * fit.factor, _basis(known, fit, cost))
+    return Prediction(ms, ms / fit.factor, ms * fit.factor, _basis(known, fit, cost), fit.cpu * cost.cpu)
 
 
 def predictable(soc: str) -> bool:

@@ -44,7 +44,7 @@ class Artifact:
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
         evaluations: what ``eval`` measured: backend, data, images and metrics.
-        measured: what ``bench --save`` measured on boards.
+        measured: what ``bench --save`` measured on boards (:mod:`~rknn_zoo_e2e.bundle.measurement`).
         numbers: SHA-256 of its files of numbers by their names inside the bundle (:mod:`~rknn_zoo_e2e.bundle.numbers`).
     """
 
@@ -99,6 +99,7 @@ class Artifact:
         return {
             **{key: getattr(self, key) for key in keys},
             "predicted": speed.report() if speed else None,
+            "measured": self.measured,
             "seconds": round(sum(self.seconds.values()), 2),
         }
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from rknn_zoo_e2e.bundle.measurement import MEASURED
 from rknn_zoo_e2e.files.validation import (
     anything,
     choice,
@@ -99,7 +100,7 @@ ARTIFACT = mapping(
         "parity": either(exactly({}), PARITY),
         "seconds": mapping({}, AMOUNT),
         "evaluations": listed(EVALUATION, 1000),
-        "measured": listed(mapping({}, anything), 1000),
+        "measured": MEASURED,
         "numbers": numbers,
     },
     optional=frozenset({"measured", "numbers"}),

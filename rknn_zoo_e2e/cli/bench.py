@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from rknn_zoo_e2e.boards import probe
+from rknn_zoo_e2e.boards.clocks import Watch
+from rknn_zoo_e2e.bundle.measurement import conditions
+from rknn_zoo_e2e.bundle.measurement_file import write_measurement
 from rknn_zoo_e2e.cli.media.sources import find_sources
 from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
 from rknn_zoo_e2e.cli.ui.soc import soc_named
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.measure.bench import bench as run
+from rknn_zoo_e2e.measure.recording import entry, machine, to_record
 from rknn_zoo_e2e.media.picture import Picture
-from rknn_zoo_e2e.runtime.loading import load
+from rknn_zoo_e2e.runtime.loading import open_model
+from rknn_zoo_e2e.runtime.options import LoadOptions
+from rknn_zoo_e2e.runtime.registry import BACKENDS
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.zoo import MODELS
 
@@ -31,8 +39,9 @@ def measure_stages(
     precision: str | None,
     cores: str,
     trust: bool,
+    save: Path | None,
 ) -> None:
-    """Loads the model, measures, and shows a table of stages and cores."""
+    """Loads the model, measures, and shows a table of stages and cores; with ``save`` records it for others."""
     soc = soc_named(soc, output)
     found = find_sources(images or [str(MODELS / "sample.jpg")])
     if any(source.video for source in found):
@@ -42,21 +51,27 @@ def measure_stages(
         what = model or "model"
 
         follow = progress.of(what)
-        with load(
-            model, backend, soc, precision, None, Thresholds(conf), cores.lower().replace("auto", "all"), follow, trust
-        ) as loaded:
-            measured = run(loaded, pictures, runs, warmup, follow)
-            spec, artifact, name = loaded.spec, loaded.artifact, loaded.backend
+        count = cores.lower().replace("auto", "all")
+        options = LoadOptions.of(model, backend, soc, precision, None, Thresholds(conf), count, follow, trust)
+        bundle = to_record(options, save) if save else None
+        with open_model(replace(options, model=str(bundle.path)) if bundle else options) as loaded:
+            on = machine(loaded.backend) if save else {}
+            watch = Watch(probe.ROOT)
+            measured = run(loaded, pictures, runs, warmup, follow, watch.look)
+            measured |= watch.report() if BACKENDS[loaded.backend].has_npu else {"clocks": [], "temperatures": []}
+            spec, artifact, name, contexts = loaded.spec, loaded.artifact, loaded.backend, loaded.contexts
         progress.done(what)
+    how = {"pictures": len(pictures), "runs": runs, "warmup": warmup}
+    if save and bundle and artifact:
+        write_measurement(save, bundle, artifact, entry(on, measured, **how, contexts=contexts, conf=conf))
     document = {
         "model": spec.name,
         "backend": name,
         "soc": artifact.soc if artifact else None,
         "precision": artifact.precision if artifact else None,
-        "pictures": len(pictures),
-        "runs": runs,
-        "warmup": warmup,
+        **how,
         **measured,
+        "saved": str(save) if save else None,
     }
     output.emit(document, table(document), *lines(document))
 
@@ -84,4 +99,5 @@ def lines(document: dict[str, Any]) -> list[str]:
         by = f"The NPU was not measured: outputs came from the backend {document['backend']}. Run it on a board."
         return [runs, cpu, by]
     together = f"{fps['pooled']:.1f} FPS" + (f" on {count} cores together" if count > 1 else " with threads")
-    return [runs, cpu, f"{fps['one_by_one']:.1f} FPS one by one, {together}."]
+    said = [runs, cpu, f"{fps['one_by_one']:.1f} FPS one by one, {together}.", *conditions(document)]
+    return [*said, *([f"Saved in {document['saved']}."] if document["saved"] else [])]

@@ -9,7 +9,7 @@ from rich.table import Table
 from rknn_zoo_e2e.boards.probe import board_soc
 from rknn_zoo_e2e.bundle.reader import MAKE_ONE, check_file, newest, read_bundle
 from rknn_zoo_e2e.cli.ui.output import Output
-from rknn_zoo_e2e.cli.ui.tables import artifact_table, predictions
+from rknn_zoo_e2e.cli.ui.tables import artifact_table, measurements, predictions
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.tasks.registry import task_of
 
@@ -43,4 +43,5 @@ def inspect_bundle(output: Output, bundle: Path | None) -> None:
     document = read.report() | {key: facts.get(key) for key in keys}
     versions = ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items())
     tables = artifact_table(read, read.artifacts), outputs
-    output.emit(document, *tables, *predictions(read.artifacts), *lines, f"Made with {versions}.", *sums)
+    speed = [*predictions(read.artifacts), *measurements(read.artifacts)]
+    output.emit(document, *tables, *speed, *lines, f"Made with {versions}.", *sums)

@@ -11,8 +11,10 @@ import typer
 from rknn_zoo_e2e.bundle.reader import MAKE_ONE, newest, read_bundle
 from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
+from rknn_zoo_e2e.cli.ui.tables import measurement_line
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.hub.client import check_repo_name, require_hub
+from rknn_zoo_e2e.publishing.measurements import read_measurements
 from rknn_zoo_e2e.publishing.plan import Plan, Wishes, default_repo, size
 from rknn_zoo_e2e.publishing.publish import Outcome
 from rknn_zoo_e2e.publishing.publish import publish as run
@@ -30,6 +32,7 @@ def publish_bundles(
     replace: bool,
     sample: Path | None,
     draw: bool,
+    measured: list[Path] | None,
 ) -> None:
     """Plans a commit to each repo, asks, and publishes; with ``dry_run`` only shows the plan and the card."""
     require_hub()
@@ -40,7 +43,11 @@ def publish_bundles(
         raise UserError("There is no bundle in this folder.", MAKE_ONE)
     read = [read_bundle(path) for path in found]
     jobs = [(repo, read)] if repo else [(default_repo(bundle), [bundle]) for bundle in read]
-    wishes = Wishes(branch, private, pr, replace, sample, draw)
+    boards = read_measurements(measured or (), read)
+    for artifact in [artifact for bundle in read for artifact in bundle.artifacts]:
+        for one in boards.get(artifact.sha256, ()):
+            output.note(measurement_line(artifact, one))
+    wishes = Wishes(branch, private, pr, replace, sample, draw, boards)
     documents: list[dict[str, Any]] = []
     lines: list[str] = []
     for name, together in jobs:
@@ -50,7 +57,7 @@ def publish_bundles(
                 progress.pause()
                 return not dry_run and (not (plan.changed or plan.removed) or yes or ask(plan, output))
 
-            plan, outcome = run(together, name, wishes, agree, progress.of(name))
+            plan, outcome = run(together, name, wishes, agree, progress.of(name), output.note)
         documents.append(document(plan, outcome, dry_run))
         lines += [*plan_lines(plan), *(["", plan.card] if dry_run else []), outcome_line(plan, outcome, dry_run)]
     output.emit({"published": documents}, "\n".join(lines))

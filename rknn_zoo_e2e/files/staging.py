@@ -1,4 +1,4 @@
-"""Writes folders whole or not at all, and says in the user's words why a write failed."""
+"""Writes folders and files whole or not at all, and says in the user's words why a write failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from rknn_zoo_e2e.errors import UserError
 
 RENAME_EXCHANGE, AT_FDCWD = 2, -100  # Linux: linux/fs.h and fcntl.h, for renameat2
 OLD_SUFFIX = ".old"  # of a folder that is being replaced, where that takes two steps
+FOLDER = "another folder with -o"
 MAX_NAME_BYTES = 255  # of a file's name, on all common file systems
 
 
@@ -88,11 +90,32 @@ def check_name(target: Path) -> None:
         )
 
 
-def write_error(path: Path, error: OSError) -> UserError:
-    """The error to show for a failed write to ``path``."""
+def write_file(path: Path, content: bytes | memoryview, instead: str = FOLDER) -> None:
+    """Writes a file, in place of one that is there; whole or not at all.
+
+    Raises:
+        UserError: it cannot be written; ``instead`` is as of :func:`write_error`.
+    """
+    part = part_of(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise write_error(path, error, instead) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its place: hidden beside it, under a name that is never too long."""
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.part{path.suffix}")
+
+
+def write_error(path: Path, error: OSError, instead: str = FOLDER) -> UserError:
+    """The error to show for a failed write to ``path``; ``instead`` says what to give in its place, after "give"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"No space left to write {path}.", "Free some space, or give another folder with -o.")
-    return UserError(f"{path} cannot be written ({error.strerror or error}).", "Give another folder with -o.")
+        return UserError(f"No space left to write {path}.", f"Free some space, or give {instead}.")
+    return UserError(f"{path} cannot be written ({error.strerror or error}).", f"Give {instead}.")
 
 
 def exchange(stage: Path, target: Path) -> None:

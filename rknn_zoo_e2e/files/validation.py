@@ -80,7 +80,7 @@ def number(low: float = -1e15, high: float = 1e15, whole: bool = False) -> Check
     def check(value: Any, where: str) -> None:
         if not isinstance(value, int if whole else (int, float)) or isinstance(value, bool):
             raise Invalid(where, value, "int" if whole else "int or float")
-        if not math.isfinite(value) or not low <= value <= high:
+        if not low <= value <= high or not math.isfinite(value):  # in this order: an integer may be no float
             raise Invalid(where, value, f"between {low:g} and {high:g}")
 
     return check

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rknn_zoo_e2e.bundle.measurement import STAGES
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.runtime.predictor import Predictor, elapsed
 from rknn_zoo_e2e.runtime.registry import BACKENDS
@@ -17,7 +18,9 @@ from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.vision.image import Fetched, read_image
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
-STAGES = ("read", "letterbox", "infer", "post", "draw")
+
+def nothing() -> None:
+    """Looks at nothing."""
 
 
 class Clock:
@@ -35,7 +38,12 @@ class Clock:
 
 
 def bench(
-    predictor: Predictor, pictures: Sequence[Path | Fetched], runs: int, warmup: int, progress: Progress
+    predictor: Predictor,
+    pictures: Sequence[Path | Fetched],
+    runs: int,
+    warmup: int,
+    progress: Progress,
+    look: Callable[[], None] = nothing,
 ) -> dict[str, Any]:
     """Times of a loaded model, in ms, and frames per second.
 
@@ -48,19 +56,20 @@ def bench(
         runs: how many are measured.
         warmup: how many before that are not.
         progress: told what is measured, and the share of its runs that are done.
+        look: called after each inference that is measured, to look at the board while it is busy; its time is not.
 
     Returns:
         ``stages`` (each {"p50", "p90", "p99"}, infer None without an NPU), ``cores`` (the same of infer, a core each),
-        ``fps`` ({"one_by_one", "pooled"}, None without an NPU), ``cpu_ms`` (letterbox and post, p50 of their sum) and
-        ``detections``, the mean a picture.
+        ``fps`` ({"one_by_one", "pooled"}, None without an NPU), ``cpu_ms`` (letterbox and post, p50 of their sum),
+        ``detections`` and ``megapixels``, the means a picture.
     """
     on_board = BACKENDS[predictor.backend].has_npu
     answers: dict[Path | Fetched, list[Floats]] = {}
-    clock, found = Clock(), list[int]()
+    clock, found, sizes = Clock(), list[int](), list[int]()
     for run in range(-warmup, runs):
         progress("stages", max(run, 0) / runs)
         if run == 0:
-            clock, found = Clock(), list[int]()
+            clock, found, sizes = Clock(), list[int](), list[int]()
         path = pictures[max(run, 0) * min(len(pictures), runs) // runs]
         with clock.stage("read"):
             rgb = read_image(path)
@@ -70,6 +79,8 @@ def bench(
         if on_board:
             with clock.stage("infer"):
                 outputs = predictor.infer(fitted)
+            if run >= 0:
+                look()
         else:
             if path not in answers:  # those of one picture at a time: of many they would fill the memory
                 answers = {path: predictor.infer(fitted)}
@@ -79,11 +90,12 @@ def bench(
         with clock.stage("draw"):
             result.draw(rgb)
         found.append(len(result))
+        sizes.append(rgb.shape[0] * rgb.shape[1])
     spent = clock.spent
     inside = [sum(times) for times in zip(*(spent[s] for s in STAGES[1:4] if spent[s]), strict=True)]
     return {
         "stages": {stage: percentiles(times) for stage, times in spent.items()},
-        "cores": each_core(predictor, fitted, runs, warmup, progress) if on_board else [],
+        "cores": each_core(predictor, fitted, runs, warmup, progress, look) if on_board else [],
         "fps": {
             "one_by_one": round(1000 / float(np.mean(inside)), 2),
             "pooled": pooled(predictor, rgb, runs, warmup, progress),
@@ -92,10 +104,13 @@ def bench(
         else None,
         "cpu_ms": round(float(np.median(np.add(spent["letterbox"], spent["post"]))), 3),
         "detections": round(float(np.mean(found)), 1),
+        "megapixels": round(float(np.mean(sizes)) / 1e6, 3),
     }
 
 
-def each_core(predictor: Predictor, rgb: Pixels, runs: int, warmup: int, progress: Progress) -> list[Any]:
+def each_core(
+    predictor: Predictor, rgb: Pixels, runs: int, warmup: int, progress: Progress, look: Callable[[], None]
+) -> list[Any]:
     """Percentiles of inference, each context alone."""
     found = []
     for core in range(predictor.contexts):
@@ -105,6 +120,8 @@ def each_core(predictor: Predictor, rgb: Pixels, runs: int, warmup: int, progres
             start = time.perf_counter()
             predictor.infer_on(core, rgb)
             times.append(elapsed(start))
+            if run >= 0:
+                look()
         found.append(percentiles(times[warmup:]))
     return found
 

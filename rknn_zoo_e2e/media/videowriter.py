@@ -11,10 +11,9 @@ from typing import Any
 import cv2
 
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.staging import write_error
+from rknn_zoo_e2e.files.staging import part_of, write_error
 from rknn_zoo_e2e.media.capture import silence
 from rknn_zoo_e2e.vision.arrays import Pixels
-from rknn_zoo_e2e.vision.image import part_of
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
 CODECS = ("avc1", "mp4v")  # browsers play only H.264, but PyPI's OpenCV has no encoder for it

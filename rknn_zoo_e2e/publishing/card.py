@@ -15,6 +15,7 @@ from rknn_zoo_e2e.bundle.model import Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.bundle.reader import read_ranges
 from rknn_zoo_e2e.hub.layout import SUMS, folder_of
+from rknn_zoo_e2e.publishing.card_speed import measured_speed, predicted_speed
 from rknn_zoo_e2e.publishing.markdown import code, link, plain, table
 from rknn_zoo_e2e.publishing.on_the_board import on_the_board
 from rknn_zoo_e2e.runtime.registry import BACKENDS
@@ -53,7 +54,8 @@ def make_card(repo: str, bundles: list[Bundle], sample: str | None) -> str:
         f"## On the board\n\n{on_the_board(repo, bundles)}",
         f"## Outputs\n\n{contract(bundles)}",
         f"## Agreement with fp32\n\n{parity_table(bundles)}",
-        speed(bundles),
+        predicted_speed(bundles),
+        measured_speed(bundles),
         evaluation(bundles),
         f"## Calibration\n\n{calibration(bundles)}",
         f"## Licences\n\n{licences(first)}\n{runtimes(bundles)}",
@@ -162,17 +164,6 @@ def parity_table(bundles: list[Bundle]) -> str:
         table((*headings, "traffic", "cycles"), rows)
         + "\n\nIn the vendor's simulator on a PC; traffic and cycles are the compiler's estimates, not a board's."
     )
-
-
-def speed(bundles: list[Bundle]) -> str:
-    """How long a picture is predicted to take, where it is."""
-    predicted = [(a.soc, p) for b in bundles for a in b.artifacts if (p := a.predicted)]
-    if not predicted:
-        return ""
-    rows = [(soc, f"{p.ms:.1f}", f"{p.low:.1f} to {p.high:.1f}", f"{p.fps:.1f}", p.basis) for soc, p in predicted]
-    headings = ("SoC", "predicted ms a picture", "interval", "predicted frames a second", "basis")
-    note = "Predicted from the compiler's figures, not measured on a board: INT8, one core, inference alone."
-    return f"## Predicted speed\n\n{table(headings, rows)}\n\n{note}"
 
 
 def evaluation(bundles: list[Bundle]) -> str:

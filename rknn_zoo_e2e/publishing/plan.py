@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rknn_zoo_e2e.hub.layout import Content, digest, files_to_publish, folder_of
 from rknn_zoo_e2e.hub.privacy import check_private
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.publishing.card import make_card
+from rknn_zoo_e2e.publishing.measurements import Measurements, with_measurements
 from rknn_zoo_e2e.publishing.repo_state import State, look, same
 from rknn_zoo_e2e.publishing.sample import OURS, default_picture, draw_sample
 
@@ -32,6 +33,7 @@ class Wishes:
         replace: remove what the repo holds of another model.
         sample: picture to draw detections on for the card; by default a fitting one, if the repo has no sample yet.
         draw: whether to draw one at all.
+        measurements: what boards measured, to be put into the bundles.
     """
 
     branch: str = "main"
@@ -40,6 +42,7 @@ class Wishes:
     replace: bool = False
     sample: Path | None = None
     draw: bool = True
+    measurements: Measurements = field(default_factory=dict)
 
 
 @dataclass
@@ -147,9 +150,14 @@ def collect(bundles: Sequence[Bundle], repo: str, state: State, wishes: Wishes) 
 
     Raises:
         UsageError: two of them belong into the same folder, or there is none.
-        UserError: they would be of two models.
+        UserError: they would be of two models, or have more measurements than can be read.
     """
-    new = [bundle.only(artifact) for bundle in bundles for artifact in bundle.artifacts]
+    published = {a.sha256: a.measured for bundle in state.bundles for a in bundle.artifacts}
+    new = [
+        bundle.only(with_measurements(a, wishes.measurements, published.get(a.sha256, ())))
+        for bundle in bundles
+        for a in bundle.artifacts
+    ]
     check_one_model(new, repo)
     folders = [folder_of(bundle.artifacts[0]) for bundle in new]
     if not new or len(set(folders)) < len(folders):

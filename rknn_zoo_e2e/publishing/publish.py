@@ -12,6 +12,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.hub.client import Outdated, hub_api, hub_errors, quiet_client
 from rknn_zoo_e2e.hub.layout import sums_in
 from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.publishing.measurements import keep_measurements
 from rknn_zoo_e2e.publishing.plan import Plan, Wishes, make_plan
 from rknn_zoo_e2e.publishing.repo_state import look
 
@@ -96,11 +97,13 @@ def publish(
     wishes: Wishes | None = None,
     agree: Callable[[Plan], bool] = lambda plan: True,
     on_stage: Progress = silent,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Plan, Outcome | None]:
-    """Publishes bundles of one model.
+    """Publishes bundles of one model; what boards measured of them is put into their folders first.
 
     Args:
         agree: told the plan before anything is done.
+        say: told where another process, which is changing a bundle, is waited for.
 
     Returns:
         The plan, and what was done: None if ``agree`` said no.
@@ -113,6 +116,8 @@ def publish(
     plan = make_plan(bundles, repo, wishes, on_stage, drawn)
     if not agree(plan):
         return plan, None
+    for bundle in bundles:
+        keep_measurements(bundle, wishes.measurements, say)
     for _ in range(MAX_ATTEMPTS - 1):
         try:
             return plan, apply(plan, on_stage)

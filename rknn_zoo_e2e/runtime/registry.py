@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from rknn_zoo_e2e.boards import native, probe
+from rknn_zoo_e2e.boards.environment import version_of
 from rknn_zoo_e2e.bundle.schema import WORD
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Backend:
         needs_graph: it needs more of a bundle than its ``.rknn``.
         runs_artifact: it answers as the artifact does, at its precision; others answer as fp32 does.
         has_npu: it is an NPU that answers, so that its time is worth measuring.
+        runtime: what drives that NPU, with its version.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Backend:
     needs_graph: bool = False
     runs_artifact: bool = False
     has_npu: bool = False
+    runtime: Callable[[], str] = lambda: "unknown"
 
     def prepare(self, bundle: Bundle, soc: str | None, precision: str | None, progress: Progress) -> Prepared:
         """The artifact of a bundle that it runs, ready to be opened.
@@ -100,6 +103,7 @@ register(
         here=lambda: probe.board_soc() is not None and (find_spec("rknnlite") is not None or not native.is_there()),
         runs_artifact=True,
         has_npu=True,
+        runtime=lambda: f"rknn-toolkit-lite2 {version_of('rknn-toolkit-lite2') or ''}".rstrip(),
     )
 )
 register(
@@ -111,6 +115,7 @@ register(
         here=lambda: probe.board_soc() is not None,  # and the one before is not
         runs_artifact=True,
         has_npu=True,
+        runtime=lambda: f"C++ library {native.version_of(native.open_library())}",
     )
 )
 register(

@@ -7,7 +7,6 @@ import logging
 import os
 import stat
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rknn_zoo_e2e.boards.install import install
 from rknn_zoo_e2e.errors import UserError
-from rknn_zoo_e2e.files.staging import write_error
+from rknn_zoo_e2e.files.staging import write_file
 from rknn_zoo_e2e.vision.arrays import Array, Pixels
 
 AVIF = find_spec("PIL._avif") is not None  # in Pillow's wheels from 11.3
@@ -197,19 +196,7 @@ def _strip(image: Image.Image) -> Array:
 
 def save_image(path: Path, rgb: Pixels) -> None:
     """Writes (h, w, 3) uint8 RGB as JPEG; whole or not at all."""
-    part, content = part_of(path), io.BytesIO()
+    content = io.BytesIO()
+    # Not by Pillow into the file: it takes a write cut short by a full disk for a whole one.
     Image.fromarray(rgb).save(content, "JPEG", quality=92)
-    try:
-        part.write_bytes(
-            content.getbuffer()
-        )  # not by Pillow: it takes a write cut short by a full disk for a whole one
-        part.replace(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def part_of(path: Path) -> Path:
-    """Where a file is written before it takes its place: hidden beside it, under a name that is never too long."""
-    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.part{path.suffix}")
+    write_file(path, content.getbuffer())

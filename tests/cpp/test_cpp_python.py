@@ -16,9 +16,11 @@ import pytest
 import yaml
 from native import RUNNER, STATIC
 from recording import LAYOUTS
+from support.machine import machine
 
 from rknn_zoo_e2e import __version__
 from rknn_zoo_e2e.boards.native import BUILD
+from rknn_zoo_e2e.bundle.measurement_file import read_measurement
 from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.vision.image import read_image
@@ -128,6 +130,25 @@ def test_the_commands(demo, python, simulated):
     done = python(CLI, *words, "--backend", "native", "--json")
     measured = json.loads(done.stdout)
     assert done.returncode == 0 and measured["stages"]["infer"]["p50"] > 0 and measured["fps"]["pooled"] > 0
+
+
+def test_a_measurement_is_saved_for_others(python, simulated, tmp_path):
+    """With the librknnrt that is loaded in truth, wherever it lies; and not where nothing says which board it is."""
+    one, target = simulated["detect"], tmp_path / "board.json"
+    words = ("bench", one.model.parent, "--soc", soc_of(one), "--images", one.pictures[0], "--runs", 3, "--warmup", 1)
+    words = (*words, "--backend", "native", "--save", target)
+    done = python(CLI, *words)
+    problem, fix = done.stderr.splitlines()[-2:]
+    assert done.returncode == 1 and "does not say which board it is" in problem and "/proc/device-tree" in fix
+    assert not target.exists()
+    machine(tmp_path / "root", soc_of(one))
+    root = f"from pathlib import Path; probe.ROOT = Path({str(tmp_path / 'root')!r}); "
+    done = python(BOARD.replace("rk3566", soc_of(one)) + root + CLI, *words)
+    assert done.returncode == 0, done.stderr
+    told = read_measurement(target)
+    assert told["software"]["backend"] == "native" and told["software"]["runtime"] == f"C++ library {__version__}"
+    assert told["software"]["librknnrt"] == "2.3.2" and told["artifact"]["soc"] == told["board"]["soc"] == soc_of(one)
+    assert told["stages"]["infer"]["p50"] > 0 and told["clocks"][0]["part"] == "npu"
 
 
 @pytest.mark.parametrize(

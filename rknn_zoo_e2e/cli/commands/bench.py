@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
-from rknn_zoo_e2e.cli.ui.options import Backend, Cores, Debug, Json, Precision, Quiet, SocOf, Trust
+from rknn_zoo_e2e.cli.ui.options import PATH, Backend, Cores, Debug, Json, Precision, Quiet, SocOf, Trust
 from rknn_zoo_e2e.cli.ui.output import Output
 
 
@@ -25,12 +26,18 @@ def bench(
     soc: SocOf = None,
     precision: Precision = None,
     cores: Cores = "auto",
+    save: Annotated[
+        Path | None,
+        typer.Option(help="On a board: write what was measured, and on what, for others to see (JSON).", **PATH),
+    ] = None,
     trust: Trust = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure the time of each stage: read, letterbox, infer, post, draw; on a board each NPU core and all together.
+
+    What --save writes on a board can be published with the bundle: e2erknn publish BUNDLE --measured FILE.
 
     Example: e2erknn bench yolov8n_rknn_model --images pictures/ --runs 500
     """
@@ -49,4 +56,5 @@ def bench(
             precision=precision,
             cores=cores,
             trust=trust,
+            save=save,
         )

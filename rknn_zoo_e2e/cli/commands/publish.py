@@ -31,6 +31,10 @@ def publish(
         typer.Option(help="Picture for the card, to draw on. Default: one that fits, if there is one.", **PATH),
     ] = None,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw a picture for the card.")] = True,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(help="What bench --save wrote on a board, for metadata and card. Once for each file.", **PATH),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -56,4 +60,5 @@ def publish(
             replace=replace,
             sample=sample,
             draw=draw,
+            measured=measured,
         )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from rknn_zoo_e2e.bundle.measurement import board_text, conditions, software_text
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle, layouts_of
 from rknn_zoo_e2e.bundle.parity import parity_text
 from rknn_zoo_e2e.tasks.contract import DEFAULT
 
 if TYPE_CHECKING:
     from rknn_zoo_e2e.analysis.drop import Held
+    from rknn_zoo_e2e.boards.speed import Prediction
     from rknn_zoo_e2e.conversion.pipeline import Conversion
+
+WORTH_SAYING = 0.05  # of a predicted speed, what the CPU takes
 
 
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
@@ -61,10 +65,39 @@ def predictions(artifacts: Sequence[Artifact]) -> list[str]:
     """A line for each artifact whose speed is predicted, saying what the figures mean."""
     return [
         f"Predicted on {a.soc}: {p.ms:.1f} ms a picture ({p.low:.1f} to {p.high:.1f}), {p.fps:.1f} frames a second; "
-        f"one core, inference alone; {p.basis}."
+        f"one core, inference alone; {p.basis}.{on_the_cpu(a, p)}"
         for a in artifacts
         if (p := a.predicted)
     ]
+
+
+def on_the_cpu(artifact: Artifact, predicted: Prediction) -> str:
+    """What of a predicted speed the CPU takes, and whether the other layout would spare it; "" where that is little."""
+    if predicted.on_cpu < WORTH_SAYING * predicted.ms:
+        return ""
+    said = f" {predicted.on_cpu:.1f} ms of it are for operators that stay on the CPU"
+    # Of our own graphs only the last Reshape of layout flat does.
+    last = artifact.layout == "flat" and {op["op"] for op in artifact.placement["cpu"]} == {"Reshape"}
+    return said + ("; with --layout grid none does." if last else ".")
+
+
+def measurements(artifacts: Sequence[Artifact]) -> list[str]:
+    """A line for each time a board measured one of them."""
+    return [measurement_line(a, one) for a in artifacts for one in a.measured]
+
+
+def measurement_line(artifact: Artifact, one: Mapping[str, Any]) -> str:
+    """What a board measured, and under which conditions."""
+    infer, fps = one["stages"]["infer"], one["fps"]["one_by_one"]
+    ms = f"{infer['p50']:.1f} ms a picture (p90 {infer['p90']:.1f})"
+    said = [
+        f"Measured on {board_text(one)}: {ms}, {fps:.1f} frames a second",
+        f"{artifact.precision}, one core",
+        *(sentence.rstrip(".") for sentence in conditions(one)),
+        software_text(one),
+        one["date"],
+    ]
+    return f"{'; '.join(said)}."
 
 
 def predictions_in_short(model: str, artifacts: Sequence[Artifact]) -> list[str]:
