@@ -199,6 +199,12 @@ class Search:
                 entry["confirming"] = {key: round(value, 3) for key, value in figures.items()}
         found["tried"].append(entry)
         self._keep(found)
+        more = f" and {', '.join(blocks)}" if blocks else ""
+        sure = f", {entry['confirming']['loss']:.2f} on the other" if entry["confirming"] else ""
+        self.tracker.note(
+            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 the plan's{more}: loss "
+            f"{entry['choosing']:.2f} of at most {self.bound.limit:g}{sure}."
+        )
 
     def _holds(self, tried: dict[str, Any]) -> bool:
         """Whether a build loses no more than it may, on both halves."""

@@ -53,7 +53,7 @@ def whole(found: Statistics, metric: str) -> float:
     return mean_ap(found, metric, np.arange(len(found["conf"])))
 
 
-def resampled(first: Statistics, second: Statistics, metric: str, resamples: int) -> tuple[Array, Array]:
+def resampled(first: Statistics, second: Statistics, metric: str, resamples: int = RESAMPLES) -> tuple[Array, Array]:
     """mAP50-95 x 100 of both on all pictures, then on each of the same draws: (1 + resamples,) each."""
     count = len(first["conf"])
     draws = [np.arange(count), *np.random.default_rng(0).integers(0, count, (resamples, count))]
