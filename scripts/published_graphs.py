@@ -28,12 +28,12 @@ from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.toolkit.buildlog import placement
 from rknn_zoo_e2e.toolkit.job import BuildJob
-from rknn_zoo_e2e.zoo import resolve
+from rknn_zoo_e2e.zoo import catalogue, resolve
 
 
 def built(graph: Published, folder: Path) -> dict[str, Any]:
     """What the compiler says of it: the key points of pose in fp16, as Rockchip's script has them, all else in INT8."""
-    source = resolve(str(untrained(graph.model, folder)))
+    source = resolve(str(untrained(graph.model, folder, catalogue()[graph.model].classes)))
     _, spec = load_source(source, (640, 640))
     peer, path = ZOO[spec.task](source, spec), folder / "model.onnx"
     peer.export(path)

@@ -72,10 +72,10 @@ CPU_KNOWN = "rk3566"
 
 # Printed by scripts/fit_speeds.py.
 FITS = {
-    "rk3562": Fit(cycles=0.5894, traffic=0.5776, cpu=16.08, factor=1.175, graphs=13, smallest=9.403, largest=113.4),
-    "rk3566": Fit(cycles=1.053, traffic=0.5072, cpu=16.08, factor=1.142, graphs=13, smallest=9.937, largest=113.8),
-    "rk3576": Fit(cycles=0.8455, traffic=0.1625, cpu=16.08, factor=1.178, graphs=13, smallest=7.329, largest=60.75),
-    "rk3588": Fit(cycles=0.4173, traffic=0.338, cpu=16.08, factor=1.177, graphs=13, smallest=5.432, largest=58.2),
+    "rk3562": Fit(cycles=0.5821, traffic=0.5836, cpu=15.59, factor=1.172, graphs=13, smallest=9.403, largest=113.4),
+    "rk3566": Fit(cycles=1.008, traffic=0.5343, cpu=15.59, factor=1.143, graphs=13, smallest=9.937, largest=113.8),
+    "rk3576": Fit(cycles=0.8422, traffic=0.1655, cpu=15.59, factor=1.171, graphs=13, smallest=7.109, largest=60.75),
+    "rk3588": Fit(cycles=0.4148, traffic=0.3401, cpu=15.59, factor=1.173, graphs=13, smallest=5.432, largest=58.2),
 }
 
 
