@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from rknn_zoo_e2e.analysis.drop import Held, hold
 from rknn_zoo_e2e.boards.soc import SOCS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.live import BuildTable
@@ -21,6 +20,9 @@ from rknn_zoo_e2e.conversion.pipeline import Conversion, convert_all
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.zoo import Source, catalogue, resolve, said_of_other
 from rknn_zoo_e2e.zoo.selection import select
+
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.analysis.drop import Held
 
 
 def convert_models(
@@ -67,13 +69,20 @@ def convert_models(
         with open_executor(executor, jobs) as place, progress:
             sources, absent = find_all(names, options, progress, trust, output)
             done = convert_all(sources, options, progress, place)
-            bounded = [one for conversion in done for one in hold(conversion, options, progress)]
+            bounded = keep_to(options, done, progress) if options.bound else []
     except KeyboardInterrupt:
         if progress.finished:
             output.note(f"{progress.finished} of {len(progress.rows)} builds are finished and kept.")
         raise
     order = {Path(name).stem if name.endswith(".pt") else name: index for index, name in enumerate(names)}
     report(output, sorted([*done, *absent], key=lambda conversion: order.get(conversion.model, 0)), bounded)
+
+
+def keep_to(options: Options, done: Sequence[Conversion], progress: BuildTable) -> list[Held]:
+    """What the bound on the loss led to, artifact by artifact."""
+    from rknn_zoo_e2e.analysis.drop import hold  # needs onnx, which convert has to miss in its own words
+
+    return [held for conversion in done for held in hold(conversion, options, progress)]
 
 
 def find_all(

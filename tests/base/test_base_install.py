@@ -16,6 +16,7 @@ from rknn_zoo_e2e.tasks.base import Thresholds
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.letterbox import Letterbox
+from rknn_zoo_e2e.zoo import MODELS
 
 HEAVY = ("torch", "ultralytics", "rknn", "cv2", "onnx", "onnxruntime", "huggingface_hub")
 
@@ -82,13 +83,19 @@ def test_decode_and_draw(task):
 def test_cli_works(tmp_path: Path):
     out = subprocess.run([sys.executable, "-m", "rknn_zoo_e2e", "list", "shapes"], capture_output=True, text=True)
     assert out.returncode == 0 and "shapes-obb" in out.stdout
-    out = subprocess.run(
-        [sys.executable, "-m", "rknn_zoo_e2e", "convert", "shapes", "--soc", "rk3566"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert out.returncode == 1 and "pip install" in out.stderr and "Traceback" not in out.stderr
+    (tmp_path / "data.yaml").write_text("val: .\nnames: [a]\n")
+    for command in (
+        ["convert", "shapes", "--soc", "rk3566"],
+        ["convert", "shapes", "--soc", "rk3566", "--max-drop", "1", "--data", "data.yaml"],
+        ["analyze", "shapes", "--soc", "rk3566"],
+        ["eval", "shapes", "--data", "data.yaml"],
+        ["demo", str(MODELS / "sample.jpg"), "--model", "shapes"],
+    ):
+        out = subprocess.run(
+            [sys.executable, "-m", "rknn_zoo_e2e", *command], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert out.returncode == 1 and "pip install" in out.stderr, (command, out.stderr)
+        assert "Traceback" not in out.stderr and "bug" not in out.stderr, (command, out.stderr)
     out = subprocess.run(
         [sys.executable, "-m", "rknn_zoo_e2e", "fetch", "yolov8n-pose"],
         capture_output=True,

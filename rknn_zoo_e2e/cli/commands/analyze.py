@@ -40,6 +40,9 @@ def analyze(
     Example: e2erknn analyze yolo11n --soc rk3566
     """
     with reporting_errors(Output(json, quiet, debug), locals()) as output:
+        from rknn_zoo_e2e.toolkit.client import require_toolkit
+
+        require_toolkit()  # before what needs onnx is imported
         from rknn_zoo_e2e.cli.analyze import analyze_model
 
         analyze_model(
