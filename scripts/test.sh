@@ -13,7 +13,7 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 bin=.test/venv/bin
-processes=(-n 2 --dist loadgroup --no-loadscope-reorder)
+processes=(-n 2 --no-loadscope-reorder) # by file: tests/support/scheduling.py
 export OMP_NUM_THREADS=1 # numpy's and torch's: with a process a core, more threads wait for each other
 if [ -z "$quick" ] || [ "$(installed .test/venv)" != "$(wanted convert,test)" ]; then
     make_venv .test/venv convert,test

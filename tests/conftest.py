@@ -23,19 +23,21 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for builds, of real models or of the C++ part, is slow, whichever test has them made.
-
-    A file's tests run in one process, for what they share; those of the C++ part, too, as they share what is recorded.
-    """
+    """What waits for builds, of real models or of the C++ part, is slow, whichever test has them made."""
     builds = {"converted", "resumed", "weights", "data"}
     for item in items:
         cpp = item.path.is_relative_to(ROOT / "tests" / "cpp")
         if builds & set(getattr(item, "fixturenames", ())) or cpp:
             item.add_marker(pytest.mark.slow)
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("cpp" if cpp else str(item.path.relative_to(ROOT))))
+
+
+@pytest.hookimpl(optionalhook=True)  # there may be no pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """See there."""
+    from support.scheduling import Scheduling
+
+    return Scheduling(config, log)
 
 
 def shared_folder(variable: str) -> Path:

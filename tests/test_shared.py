@@ -33,10 +33,7 @@ CASES = [
 ]
 
 
-# Long, and nothing is shared: each may run in another process.
-@pytest.mark.parametrize(
-    ("name", "calib", "least"), [pytest.param(*case, marks=pytest.mark.xdist_group(case[0])) for case in CASES]
-)
+@pytest.mark.parametrize(("name", "calib", "least"), CASES)
 def test_convert_and_demo(weights: Path, data: Path, bus: Path, tmp_path: Path, name, calib, least):
     args = ("convert", name, "--soc", "rk3566", "--calib", data / calib, "--calib-images", 8, "--json")
     out = run(*args, cwd=tmp_path)
