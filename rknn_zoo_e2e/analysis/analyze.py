@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from PIL import Image
 
 from rknn_zoo_e2e.analysis.blocks import Block, blocks_of
 from rknn_zoo_e2e.analysis.costs import Compiler, Cost, Tables
@@ -19,7 +18,7 @@ from rknn_zoo_e2e.bundle.reader import graph_of, read_ranges
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.progress import Progress, silent
-from rknn_zoo_e2e.quantization.calibration import Calibration
+from rknn_zoo_e2e.quantization.calibration import Calibration, write_pictures
 from rknn_zoo_e2e.quantization.emulation import Emulator, Precision
 from rknn_zoo_e2e.quantization.precision import int8_tensors
 from rknn_zoo_e2e.quantization.ranges import measure_ranges
@@ -212,11 +211,8 @@ def compare(case: Case, progress: Progress) -> tuple[Answers, list[list[Floats]]
 def with_costs(case: Case, parts: list[Part], check: int, progress: Progress) -> list[Part]:
     """The parts with what they cost, the first ``check`` in INT8 that gain most with what two builds say."""
     with Toolkit(progress) as toolkit, work_folder() as folder:
-        files = []
-        for index, rgb in enumerate(case.images[:LEAST_PICTURES]):
-            files.append(folder / f"{index}.png")
-            Image.fromarray(rgb).save(files[-1], compress_level=1)
-        compiler = Compiler(toolkit, case.graph, case.soc, tuple(files), case.ranges)
+        files = write_pictures(folder, case.images[:LEAST_PICTURES])
+        compiler = Compiler(toolkit, case.graph, case.soc, files, case.ranges)
         tables = Tables(case.state.model, case.blocks, compiler)
         found = []
         for part in parts:

@@ -10,8 +10,7 @@ import yaml
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.files.checksum import sha256
-from rknn_zoo_e2e.media.dataset import SPLITS, parts_of, read_data
-from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
+from rknn_zoo_e2e.media.dataset import SPLITS, pictures_of, read_data
 
 LEAST = 4  # pictures, two in a half
 NOT_OURS = ("path", "minival", "download", *SPLITS)
@@ -38,8 +37,8 @@ def halves_of(data: Path, split: str, calibration: Collection[str], folder: Path
     Raises:
         UserError: it cannot be read, or too few pictures are left.
     """
-    file, document = read_data(data)
-    files = sum(map(pictures_in, parts_of(file, document, (split,))), Pictures(())).files
+    _, document = read_data(data)
+    files = pictures_of(data, (split,)).files
     found: dict[str, list[Path]] = {}
     for path in files:
         found.setdefault(sha256(path), []).append(path)  # copies of a picture are in one half

@@ -33,8 +33,8 @@ def locked(
 ) -> Iterator[None]:
     """Keeps other processes from changing the folder ``target`` during the block; waits until none of them does.
 
-    Called by whatever writes a bundle: convert, pull, eval and publish. What processes that were killed left
-    half-written beside ``target`` is removed.
+    Called by whatever writes a bundle: convert, pull, eval, analyze, report and publish. What processes that were
+    killed left half-written beside ``target`` is removed.
 
     Args:
         target: a folder; it need not exist.

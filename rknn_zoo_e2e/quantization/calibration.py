@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -67,13 +67,17 @@ class Calibration:
 
     def write(self, folder: Path, imgsz: tuple[int, int]) -> tuple[Path, ...]:
         """All pictures letterboxed as PNG: the toolkit itself would only stretch them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for index in range(len(self)):
-            path = folder / f"{index:05}.png"
-            Image.fromarray(self.letterboxed(index, imgsz)).save(path, compress_level=1)
-            paths.append(path)
-        return tuple(paths)
+        return write_pictures(folder, (self.letterboxed(index, imgsz) for index in range(len(self))))
+
+
+def write_pictures(folder: Path, images: Iterable[Pixels]) -> tuple[Path, ...]:
+    """Letterboxed pictures as PNG, in a folder that is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index, rgb in enumerate(images):
+        paths.append(folder / f"{index:05}.png")
+        Image.fromarray(rgb).save(paths[-1], compress_level=1)
+    return tuple(paths)
 
 
 def from_pictures(source: Path, count: int | None = None, progress: Progress = silent) -> Calibration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -186,18 +185,13 @@ class Agreement:
             "lost": missed(self.there),
             "new": missed(self.back),
             "parity": self.there.report(),
-            "scores": [[rounded(one), rounded(two)] for one, two in first([*self.there.scores, *new])],
+            "scores": [[rounded(one), rounded(two)] for one, two in [*self.there.scores, *new][:MOST_PAIRS]],
         }
 
 
 def missed(parity: Parity) -> int:
     """Detections that are not found again."""
     return parity.expected - len(parity.found)
-
-
-def first(pairs: list[Any]) -> Iterable[Any]:
-    """No more than a bundle keeps."""
-    return pairs[:MOST_PAIRS]
 
 
 def rounded(score: float | None) -> float | None:

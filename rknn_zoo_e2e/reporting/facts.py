@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rknn_zoo_e2e.boards.soc import SOCS
@@ -50,7 +50,7 @@ def details(bundle: Bundle, artifact: Artifact, agreement: Document | None) -> D
     if artifact.log and (bundle.path / artifact.log).exists():  # a board pulls only what it runs
         log = check_file(bundle, artifact.log, artifact.log_sha256).read_text("utf-8", errors="replace")
     there = {name for name in artifact.numbers if (bundle.path / name).exists()}
-    held = Artifact(**{**vars(artifact), "numbers": {name: artifact.numbers[name] for name in there}})
+    held = replace(artifact, numbers={name: artifact.numbers[name] for name in there})
     soc = SOCS.get(artifact.soc)
     costs = layers(log)
     return {
@@ -82,8 +82,10 @@ def points(bundle: Bundle, artifact: Artifact) -> Iterator[Document]:
     """The mAP points of :func:`loss`."""
     for run in artifact.evaluations:
         reference = fp32(bundle, run) if as_build(run) else None
-        for metric, values in run["metrics"].items() if reference else ():
-            if reference and (before := reference["metrics"].get(metric)):
+        if reference is None:
+            continue
+        for metric, values in run["metrics"].items():
+            if before := reference["metrics"].get(metric):
                 lost = {key: round(100 * (before[key] - values[key]), 3) for key in ("map50", "map")}
                 yield {key: run[key] for key in ("data", "images", "backend")} | {"metric": metric} | lost
 

@@ -120,7 +120,6 @@ def chart(kind: str, table: str, said: str, **columns: str | None) -> Element:
     return element("figure", element("figcaption", said), inner)
 
 
-def facts(*pairs: tuple[str, Content] | None) -> Element:
-    """Names and what they stand for; None is left out."""
-    shown = [pair for pair in pairs if pair]
-    return element("dl", (element("div", element("dt", name), element("dd", said)) for name, said in shown))
+def facts(*pairs: tuple[Content, Content]) -> Element:
+    """Names and what they stand for."""
+    return element("dl", (element("div", element("dt", name), element("dd", said)) for name, said in pairs))
