@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,19 @@ def test_precision_by_recall_is_kept_beside_the_artifact(converted: Path, tmp_pa
     assert run("eval", bundle, "--data", data, "--backend", "onnx", "--images", 2, cwd=tmp_path).returncode == 0
     held = read_bundle(bundle)
     assert [one["images"] for one in read_curves(held, held.artifacts[0])] == [2]
+
+
+def test_the_figures_are_kept_where_nobody_reads_them(converted: Path, tmp_path: Path):
+    """As in `e2erknn eval ... | head`: who reads has gone."""
+    bundle, data = tmp_path / "shapes_rknn_model", drawn(tmp_path / "data", "shapes")
+    shutil.copytree(converted / "shapes_rknn_model", bundle)
+    command = [sys.executable, "-m", "rknn_zoo_e2e", "eval", bundle, "--data", data, "--backend", "onnx"]
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:
+        subprocess.run([*map(str, command)], stdout=closed, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
+    (artifact,) = read_bundle(bundle).artifacts
+    assert [run["images"] for run in artifact.evaluations] == [PICTURES]
 
 
 def test_a_data_set_that_does_not_fit_is_refused(tmp_path: Path):

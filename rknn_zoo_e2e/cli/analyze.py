@@ -37,9 +37,9 @@ def analyze_model(
         "precision": artifact.precision,
         **analysis.report(),
     }
-    output.emit(document, table(bundle, artifact, analysis), *lines(artifact, analysis))
-    if not no_keep:
+    if not no_keep:  # before anything is shown: who reads it may have read enough
         keep(model, bundle, artifact, analysis, output.note)
+    output.emit(document, table(bundle, artifact, analysis), *lines(artifact, analysis))
 
 
 def table(bundle: Bundle, artifact: Artifact, analysis: Analysis) -> Table:

@@ -38,6 +38,6 @@ def evaluate_model(
         table.add_column(heading, justify="left" if heading == "metric" else "right")
     for kind, values in document["metrics"].items():
         table.add_row(kind, f"{values['map50']:.4f}", f"{values['map']:.4f}")
-    output.emit(document, table)
-    if not no_keep:
+    if not no_keep:  # before anything is shown: who reads it may have read enough
         evaluation.keep(output.note)
+    output.emit(document, table)
