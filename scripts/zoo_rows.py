@@ -69,11 +69,11 @@ def wanted() -> list[Wanted]:
 
 def turn(one: Wanted) -> tuple[float, bool, bool, int]:
     """When it is built: the smallest of each family first, then the next size, then the larger ones."""
-    card, later = one.card, 0.5 if one.layout else 0.0
+    card, later = one.card, bool(one.layout)
     asked_less = card.task != "detect", card.family not in FIRST_FAMILIES
     if is_small(card):
-        return (card.size in SMALL) + later, *asked_less, 0
-    return 2 + asked_less[1] + later, *asked_less, "mlx".find(card.size[:1])
+        return (card.size in SMALL) + later / 2, *asked_less, 0
+    return 2 + asked_less[1] + 2 * later, *asked_less, "mlx".find(card.size[:1])
 
 
 def made_with() -> dict[str, Any]:
