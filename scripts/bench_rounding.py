@@ -23,7 +23,7 @@ import typer
 from bench_graphs import CalibImages, DataFolder
 from bench_interval import ours
 
-from rknn_zoo_e2e.analysis.errors import Answers
+from rknn_zoo_e2e.analysis.errors import BOX, SCORE, Answers
 from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.options import Json, Quiet
@@ -89,7 +89,7 @@ class Compared(Emulator):
     def __init__(self, model: onnx.ModelProto, fp32: OnnxRuntime, spec: ModelSpec) -> None:
         super().__init__(model)
         self.fp32, self.answers = fp32, Answers(spec)
-        self.off: list[Array] = []
+        self.off: list[dict[str, Array]] = []
 
     def infer(self, rgb: Pixels) -> list[Floats]:
         found = super().infer(rgb)
@@ -111,7 +111,7 @@ def measure(model: str, data: Path, calib_images: int, output: Output) -> list[R
             runtime = Compared(unrounded(bundle.onnx, ranges, pattern), fp32, spec)
             predictor = Predictor(spec, Pool([lambda runtime=runtime: runtime]), Thresholds())  # type: ignore[misc]
             metrics = evaluate(predictor, labelled)["metrics"][TASKS[spec.task].metric]
-            *boxes, scores = np.abs(np.concatenate(runtime.off, 1))
+            scores, boxes = (np.concatenate([off[kind] for off in runtime.off]) for kind in (SCORE, BOX))
             figures = np.sqrt(np.square(scores).mean()), scores.mean(), np.mean(boxes), np.median(boxes)
             rows.append(Row(model, left, round(100 * metrics["map"], 2), *(round(float(v), 4) for v in figures)))
     return rows

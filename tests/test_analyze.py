@@ -28,6 +28,8 @@ from rknn_zoo_e2e.progress import silent
 from rknn_zoo_e2e.quantization.calibration import from_shapes
 from rknn_zoo_e2e.quantization.clipping import quantise
 from rknn_zoo_e2e.quantization.emulation import Emulator, Precision
+from rknn_zoo_e2e.tasks.registry import task_of
+from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.toolkit.buildlog import layers
 from rknn_zoo_e2e.toolkit.client import Toolkit
 
@@ -113,10 +115,38 @@ def by_hand(channel: np.ndarray) -> np.ndarray:
 
 
 def test_errors_add_up_in_squares():
-    whole = Errors(10, 0.05, 1.0)
-    assert Errors(10, 0.05, 1.0).share_of(whole) == 1
-    assert Errors(10, 0.03, 0.6).share_of(whole) + Errors(10, 0.04, 0.8).share_of(whole) == pytest.approx(1)
-    assert Errors(10, 0.0, 0.0).share_of(Errors(10, 0.0, 0.0)) == 0
+    whole, one, other, none = (
+        Errors(10, {"score": 0.01 * size, "box_px": 0.2 * size, "angle_degrees": size}) for size in (5, 3, 4, 0)
+    )
+    assert whole.share_of(whole) == 1 and none.share_of(none) == 0
+    assert one.share_of(whole) + other.share_of(whole) == pytest.approx(1)
+    branch = Errors(10, {"score": 0.04, "box_px": 0.0, "angle_degrees": 0.0})
+    assert branch.share_of(whole) == pytest.approx(0.64), "it has a part in one kind alone"
+
+
+POSE = ModelSpec("figures", "pose", ("figure",), (64, 96), kpt_shape=(2, 3))
+MASKS = ModelSpec("shapes", "segment", ("shape",), (64, 96), masks=1)
+TURNED = ModelSpec("ships", "obb", ("ship",), (64, 96))
+WIDE, SQUARE = [48.0, 32, 40, 10], [48.0, 32, 20, 20]  # cx, cy, w, h in px
+
+
+@pytest.mark.parametrize(
+    ("spec", "box", "wanted", "found", "off"),
+    [
+        (POSE, WIDE, [10, 20, 1, 30, 40, 0], [12, 24, 1, 90, 90, 0], 3.0),  # a point nobody sees does not count
+        (POSE, WIDE, [10, 20, 1, 30, 40, 1], [10, 20, 0, 32, 44, 1], 1.5),
+        (TURNED, WIDE, [0.1], [0.1 + np.pi], 0.0),
+        (TURNED, WIDE, [-0.01], [np.pi - 0.03], np.degrees(0.02) * 0.75),
+        (TURNED, SQUARE, [0.0], [np.pi / 4], 0.0),
+        (MASKS, WIDE, [0.0], [50.0], 0.5),  # 0.5 becomes 1 in the box, and what is outside is in no mask
+        (MASKS, WIDE, [2.0], [2.0], 0.0),
+    ],
+)
+def test_errors_of_a_task_are_of_what_it_alone_has(spec: ModelSpec, box, wanted, found, off):
+    task = task_of(spec)
+    protos = [np.ones((1, 16, 24))] if spec.masks else []
+    one, two = ([np.array([values], float).T, *protos] for values in (wanted, found))
+    assert task.own_error and task.off(np.array([box]).T, one, two) == pytest.approx([off], abs=1e-6)
 
 
 def test_a_region_is_whole_whoever_else_reads_its_first_tensor(converted: Path, tmp_path: Path, case: Case):
@@ -144,8 +174,8 @@ def test_the_figures_are_in_the_bundle_and_costs_are_the_compilers(bundle: Path,
     assert kept is not None and {key: document[key] for key in kept} == kept
     ANALYSIS(kept, "analysis")
     assert (kept["state"], kept["wide"], kept["pictures"]["count"]) == ("build", "fp16", 3)
-    shares = [block["gain"]["share"] for block in kept["blocks"]]
-    assert shares == sorted(shares, reverse=True)
+    ranks = [(not block["int8"], -block["gain"]["share"]) for block in kept["blocks"]]
+    assert ranks == sorted(ranks)
     outside = {block["name"] for block in kept["blocks"] if not block["int8"]}
     assert "decode" in outside and all(name == "decode" or name.endswith(": last") for name in outside)
     (checked,) = [block for block in kept["blocks"] if block["built"]]
@@ -218,12 +248,11 @@ def test_pictures_that_show_nothing_are_refused(bundle: Path, tmp_path: Path):
     ],
 )
 def test_the_known_bad_actors_come_first(weights: Path, data: Path, tmp_path: Path, name, calib, worst):
-    """Behind the decoding of boxes, which is out of INT8 wherever the SoC can."""
     size = 320 if name == "yolo11n" else 640
     pictures = ("--calib", data / calib)
     out = run("convert", name, "--soc", "rk3588", "--imgsz", size, *pictures, "--no-verify", cwd=tmp_path)
     assert out.returncode == 0, out.stderr
     out = run("analyze", name, *pictures, "--all-int8", "--json", cwd=tmp_path)
     assert out.returncode == 0, out.stderr
-    names = [block["name"] for block in json.loads(out.stdout)["blocks"]]
-    assert names[:2] == ["decode", worst]
+    blocks = json.loads(out.stdout)["blocks"]
+    assert blocks[0]["name"] == worst and [block["name"] for block in blocks if not block["int8"]] == ["decode"]

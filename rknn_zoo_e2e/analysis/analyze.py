@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from rknn_zoo_e2e.analysis.blocks import Block, blocks_of
+from rknn_zoo_e2e.analysis.blocks import DECODE, Block, blocks_of
 from rknn_zoo_e2e.analysis.costs import Compiler, Cost, Tables
 from rknn_zoo_e2e.analysis.errors import Answers, Errors
 from rknn_zoo_e2e.analysis.noise import ALONE, STATE, Energies, comparison
@@ -38,7 +38,7 @@ class Part:
         int8: whether the state has it in INT8.
         alone, in_state: its signal-to-noise ratio in dB, None without noise.
         own: the errors where it alone is INT8.
-        share: of the state's errors that is its own.
+        share: of the state's errors that is its own, in the kind where it is most.
         gain: the errors of the state with it in INT8 less those with it in fp32.
         cost: out of INT8 more than in it, predicted; None where the SoC computes in INT8 alone.
         built: the same between two builds; None where there were none.
@@ -76,7 +76,7 @@ def _rounded(decibels: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All blocks, the one with the largest share first.
+    """All blocks: those in INT8, the one with the largest share first, then those that are out of it, alike.
 
     Attributes:
         state: "build" or "all-int8".
@@ -113,7 +113,8 @@ def analyze(
 
     Args:
         pictures: two or more, with something on them.
-        all_int8: as if everything were INT8, instead of as it was built.
+        all_int8: as if the whole network were INT8, instead of as it was built. What decodes boxes stays out of it
+            where the SoC can: it is in no build, and its noise would drown all other.
         check: how many blocks, the first of those in INT8, to build out of it for what that costs in fact.
         progress: told of the stages.
 
@@ -137,7 +138,7 @@ def analyze(
     if case.soc.tail != "int8":
         parts = with_costs(case, parts, check, progress)
     wide = None if case.soc.tail == "int8" else case.soc.tail
-    ranked = sorted(parts, key=lambda part: -part.share)
+    ranked = sorted(parts, key=lambda part: (not part.int8, -part.share))
     return Analysis("all-int8" if all_int8 else "build", wide, pictures, errors, ranked)
 
 
@@ -165,13 +166,16 @@ class Case:
         """An artifact of a bundle."""
         graph = graph_of(bundle, artifact).absolute()  # not resolve(): the toolkit wants .onnx at its end
         model = onnx.load(str(graph))
+        soc, blocks = SOCS[artifact.soc], blocks_of(model)
         state = Precision.of(model, () if all_int8 else [(first, last) for first, last in artifact.hybrid])
+        if all_int8 and soc.tail != "int8":
+            state = state.with_wide({name for block in blocks if block.name == DECODE for name in block.tensors})
         images = [pictures.letterboxed(index, bundle.spec.imgsz) for index in range(len(pictures))]
         ranges: Ranges = read_ranges(bundle, artifact)["ranges"]
         if not state.quantised <= ranges.keys():  # of what is never INT8 on the SoC nothing was measured
             progress("calibrate")
             ranges = measure_ranges(graph, images, int8_tensors(graph)) | ranges
-        return cls(bundle.spec, SOCS[artifact.soc], graph, blocks_of(model), state, images, ranges)
+        return cls(bundle.spec, soc, graph, blocks, state, images, ranges)
 
     def toggled(self, block: Block) -> Precision:
         """The state with one block the other way."""

@@ -17,6 +17,7 @@ from rknn_zoo_e2e.quantization.precision import named
 from rknn_zoo_e2e.toolkit.graph import after, before, between, makers_of, readers_of
 
 LAYER = re.compile(r"/?([^/]+)(?:/([^/]+))?")  # of a node's name, and what of it within the layer
+DECODE = "decode"  # what makes boxes of what the branches give
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 BRANCHES = {  # what the head's regions are called (rknn_zoo_e2e.heads) -> for people
     "boxes": "box branch",
@@ -110,7 +111,7 @@ def _names(model: onnx.ModelProto, shapes: dict[str, list[int]], flowing: set[st
         elif len(branches) == 1:
             found[tensor] = branches[0]
         else:
-            found[tensor] = "decode" if branches else f"{layer} {part or ''}".rstrip()
+            found[tensor] = DECODE if branches else f"{layer} {part or ''}".rstrip()
     return {tensor: name for tensor, name in found.items() if tensor in flowing}
 
 

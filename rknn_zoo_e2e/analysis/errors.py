@@ -1,17 +1,19 @@
-"""How far answers are from fp32's: of scores and boxes, over the anchors where fp32 sees something."""
+"""How far answers are from fp32's: scores, boxes and the task's own, over the anchors where fp32 sees something."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
-from rknn_zoo_e2e.vision.arrays import Array, Floats
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Indices
+from rknn_zoo_e2e.vision.tensors import Raw, real
 
 SEEN = 0.1  # score from which an anchor counts
+SCORE, BOX = "score", "box_px"
 
 
 @dataclass(frozen=True)
@@ -20,44 +22,59 @@ class Errors:
 
     Attributes:
         anchors: how many counted.
-        score: mean error of the score of the class fp32 finds best, 0..1. (Of its square the few anchors that waver
-            most would be nearly all.)
-        box_px: mean error of the four values of the box, px of the input.
+        mean: by kind, the unit in its name: :data:`SCORE`, of the class fp32 finds best, 0..1 (of its square the few
+            anchors that waver most would be nearly all); :data:`BOX`, of the four values of the box, px of the input;
+            and the task's own, if it has one (:attr:`~rknn_zoo_e2e.tasks.base.Task.own_error`).
     """
 
     anchors: int
-    score: float
-    box_px: float
+    mean: Mapping[str, float]
 
     def __sub__(self, other: Errors) -> Errors:
-        return Errors(self.anchors, self.score - other.score, self.box_px - other.box_px)
+        return Errors(self.anchors, {kind: value - other.mean[kind] for kind, value in self.mean.items()})
 
     def share_of(self, whole: Errors) -> float:
-        """How much of other errors comes from these: of their squares, which add up, the mean of both."""
-        score = self.score / whole.score if whole.score else 0.0
-        box = self.box_px / whole.box_px if whole.box_px else 0.0
-        return (score**2 + box**2) / 2
+        """How much of other errors comes from these: of their squares, which add up, in the kind where it is most.
+
+        A branch has a part in one kind alone; in a mean it would stand behind layers that have a little in all.
+        """
+        return max((value / whole.mean[kind]) ** 2 if whole.mean[kind] else 0.0 for kind, value in self.mean.items())
 
     def report(self) -> dict[str, float]:
         """As a bundle keeps it."""
-        return {"score": round(self.score, 6), "box_px": round(self.box_px, 5)}
+        return {kind: round(value, 6) for kind, value in self.mean.items()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of the anchors of one picture that count.
+
+    Attributes:
+        boxes: (4, N) cx, cy, w, h in px of the input.
+        scores: (N,) of the class fp32 finds best, 0..1.
+        own: the task's own channels, (C, N), coordinates in px of the input; then its further outputs, (C, H, W).
+    """
+
+    boxes: Array
+    scores: Array
+    own: tuple[Array, ...]
 
 
 class Answers:
     """Anchors that fp32 gives a score above :data:`SEEN`, and what others say of them."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        self.spec, self.task = spec, task_of(spec)
-        self.seen: list[tuple[Array, Array]] = []  # of each picture: anchors and their best class's channel
-        self.wanted: list[Array] = []
+        self.task = task_of(spec)
+        self.seen: list[tuple[Indices, Indices]] = []  # of each picture: anchors and their best class's channel
+        self.wanted: list[Answer] = []
 
     def expect(self, outputs: Sequence[Floats]) -> None:
         """What fp32 answers to the next picture."""
-        values = self._flat(outputs)
+        values = self._values(self.task.form.ours(outputs))
         best = values[4 : self.task.extra_from].argmax(0) + 4
         (anchors,) = np.nonzero(values[best, np.arange(len(best))] > SEEN)
         self.seen.append((anchors, best[anchors]))
-        self.wanted.append(self._told(values, len(self.seen) - 1))
+        self.wanted.append(self._answer(outputs, len(self.seen) - 1))
 
     @property
     def anchors(self) -> int:
@@ -66,22 +83,25 @@ class Answers:
 
     def errors(self, answers: Sequence[Sequence[Floats]]) -> Errors:
         """Of what another graph answers to the same pictures, in their order."""
-        off = np.abs(np.concatenate([self.deviation(outputs, index) for index, outputs in enumerate(answers)], 1))
-        return Errors(off.shape[1], float(off[4].mean()), float(off[:4].mean()))
+        off = [self.deviation(outputs, index) for index, outputs in enumerate(answers)]
+        return Errors(self.anchors, {kind: float(np.concatenate([one[kind] for one in off]).mean()) for kind in off[0]})
 
-    def deviation(self, outputs: Sequence[Floats], picture: int) -> Array:
-        """The same of each anchor of one picture: of the box's four values in px of the input and the score, (5, N)."""
-        height, width = self.spec.imgsz
-        scale = np.array([[width], [height], [width], [height], [1]])
-        deviation: Array = (self._told(self._flat(outputs), picture) - self.wanted[picture]) * scale
-        return deviation
+    def deviation(self, outputs: Sequence[Floats], picture: int) -> dict[str, Array]:
+        """The absolute errors in one picture, by kind: (N,) of its anchors, (4 N,) of their boxes."""
+        wanted, found = self.wanted[picture], self._answer(outputs, picture)
+        off = {SCORE: np.abs(found.scores - wanted.scores), BOX: np.abs(found.boxes - wanted.boxes).ravel()}
+        if self.task.own_error:
+            off[self.task.own_error] = self.task.off(wanted.boxes, wanted.own, found.own)
+        return off
 
-    def _flat(self, outputs: Sequence[Floats]) -> Array:
+    def _values(self, ours: Sequence[Raw]) -> Array:
         """All channels of all anchors, (C, A)."""
-        first = np.asarray(self.task.form.ours(outputs)[0], np.float64)
-        return first.reshape(self.task.outputs[0].count, -1)
+        return real(ours[0]).astype(np.float64).reshape(self.task.outputs[0].count, -1)
 
-    def _told(self, values: Array, picture: int) -> Array:
-        """Boxes and scores of the anchors that count, (5, N)."""
+    def _answer(self, outputs: Sequence[Floats], picture: int) -> Answer:
+        ours = self.task.form.ours(outputs)
         anchors, best = self.seen[picture]
-        return np.concatenate([values[:4, anchors], values[best, anchors][None]])
+        values = self._values(ours)
+        told = values[:, anchors] * self.task.scale
+        own = (told[self.task.extra_from :], *(real(output)[0] for output in ours[1:]))
+        return Answer(told[:4], values[best, anchors], own)

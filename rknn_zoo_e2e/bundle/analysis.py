@@ -1,16 +1,20 @@
 """What ``analyze`` finds out about an artifact, as its bundle keeps it: a file of numbers of the kind ``analysis``.
 
-Its form, with the units (the blocks are ranked, the one with the largest ``gain.share`` first)::
+Its form, with the units (the blocks are ranked: those in INT8 first, in both groups the largest ``gain.share``)::
 
     {
-      "state": "build",                 what was analysed: the artifact's plan, or "all-int8", everything in INT8
+      "state": "build",                 what was analysed: the artifact's plan, or "all-int8", all in INT8 but what
+                                        decodes boxes, where the NPU can do that in more bits
       "wide": "fp16",                   what a block is computed in that is not INT8: "fp16", "int16"; null where the
                                         NPU cannot, so that nothing has a cost
       "pictures": {"name": "calib-coco", "count": 8, "digest": "..."},
       "errors": {                       of the state against fp32, over anchors to which fp32 gives more than 0.1
         "anchors": 5123,                how many these are
         "score": 0.0213,                mean error of the score of the class fp32 finds best, 0..1
-        "box_px": 0.61                  mean error of the four values of the box, px of the input
+        "box_px": 0.61,                 mean error of the four values of the box, px of the input
+        "keypoints_px": 1.2             the task's own, if it has one, its unit in its name: of key points, weighed by
+                                        how visible they are; "mask", of its probability in the box, 0..1;
+                                        "angle_degrees"; "own" and "gain" below have it, too
       },
       "blocks": [
         {
@@ -24,9 +28,10 @@ Its form, with the units (the blocks are ranked, the one with the largest ``gain
           "gain": {                     what leaving INT8 there alone gives
             "score": 0.0041,            the state's errors with the block in INT8 less those with it in fp32, all others
             "box_px": 0.12,             as they are; small ones waver with which way other roundings fall, below 0 too
-            "share": 0.19               of the state's errors that is the block's own: (own / errors)^2, mean of both
-                                        errors. Blocks' errors add up in squares; where the state has the block in INT8
-                                        this is what is gained, else what is saved, which may be more than 1
+            "share": 0.19               of the state's errors that is the block's own, (own / errors)^2, in the kind
+                                        where it is most. Blocks' errors add up in squares;
+                                        where the state has the block in INT8 this is what is gained, else what is
+                                        saved, which may be more than 1
           },
           "cost": {"cycles": 51200, "traffic_kb": 690},    out of INT8 more than in it, predicted from the compiler's
                                         tables of a build in INT8 and one without; null where "wide" is
@@ -48,6 +53,7 @@ from rknn_zoo_e2e.files.validation import choice, listed, mapping, nullable, num
 
 KIND = "analysis"
 STATES = ("build", "all-int8")
+KINDS = ("score", "box_px")  # of errors, that every task has
 
 COST = mapping({"cycles": number(), "traffic_kb": number()})
 BLOCK = mapping(
@@ -58,8 +64,8 @@ BLOCK = mapping(
         "regions": HYBRID,
         "snr_db": nullable(number(-1000, 1000)),
         "snr_state_db": nullable(number(-1000, 1000)),
-        "own": mapping({"score": AMOUNT, "box_px": AMOUNT}),
-        "gain": mapping({"score": number(), "box_px": number(), "share": number()}),
+        "own": mapping(dict.fromkeys(KINDS, AMOUNT), AMOUNT),
+        "gain": mapping(dict.fromkeys((*KINDS, "share"), number()), number()),
         "cost": nullable(COST),
         "built": nullable(COST),
     }
@@ -69,7 +75,7 @@ ANALYSIS = mapping(
         "state": choice(*STATES),
         "wide": nullable(choice("fp16", "int16")),
         "pictures": mapping({"name": text(MOST_RECORDED), "count": COUNT, "digest": text(64)}),
-        "errors": mapping({"anchors": COUNT, "score": AMOUNT, "box_px": AMOUNT}),
+        "errors": mapping({"anchors": COUNT, **dict.fromkeys(KINDS, AMOUNT)}, AMOUNT),
         "blocks": listed(BLOCK, 1000),
     }
 )

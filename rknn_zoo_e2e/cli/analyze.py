@@ -44,23 +44,24 @@ def analyze_model(
 
 def table(bundle: Bundle, artifact: Artifact, analysis: Analysis) -> Table:
     """A row a block."""
-    as_if = ", as if all were INT8" if analysis.state == "all-int8" else ""
+    as_if = ", as if the whole network were INT8" if analysis.state == "all-int8" else ""
     out = Table(title=f"{bundle.spec.name} on {artifact.soc}{as_if}", title_justify="left")
     out.add_column("block", overflow="fold")
     out.add_column("in", no_wrap=True)
-    for heading in ("SNR dB", "here", "share %", "score", "box px", "Mcycles", "KB"):
+    kinds = [kind.replace("_", " ") for kind in analysis.errors.mean]
+    for heading in ("SNR dB", "here", "share %", *kinds, "Mcycles", "KB"):
         out.add_column(heading, justify="right", no_wrap=True)
     for part in analysis.parts:
         out.add_row(part.block.name, "INT8" if part.int8 else str(analysis.wide), *figures(part), *cost(part.cost))
         if part.built:
-            out.add_row("  as built", "", *[""] * 5, *cost(part.built))
+            out.add_row("  as built", "", *[""] * (3 + len(kinds)), *cost(part.built))
     return out
 
 
 def figures(part: Part) -> tuple[str, ...]:
     """Ratios, share and gains of a block."""
     ratios = ("none" if ratio is None else f"{ratio:.1f}" for ratio in (part.alone, part.in_state))
-    return (*ratios, f"{100 * part.share:.1f}", f"{part.gain.score:+.4f}", f"{part.gain.box_px:+.3f}")
+    return (*ratios, f"{100 * part.share:.1f}", *(f"{gain:+.4f}" for gain in part.gain.mean.values()))
 
 
 def cost(found: Cost | None) -> tuple[str, str]:
@@ -71,12 +72,13 @@ def cost(found: Cost | None) -> tuple[str, str]:
 def lines(artifact: Artifact, analysis: Analysis) -> list[str]:
     """What the table means."""
     errors, count = analysis.errors, len(analysis.pictures)
+    kinds = [kind.replace("_", " ") for kind in errors.mean]
+    means = ", ".join(f"{kind} {mean:.4f}" for kind, mean in zip(kinds, errors.mean.values(), strict=True))
     said = [
-        f"Errors against fp32 over {errors.anchors} anchors of {count} pictures: score {errors.score:.4f}, box "
-        f"{errors.box_px:.3f} px.",
+        f"Errors against fp32 over {errors.anchors} anchors of {count} pictures: {means}.",
         "SNR: the block alone in INT8; here: with the noise of all before it. Share: of the errors' squares, the "
-        "block's own.",
-        "Score, box: how much smaller the errors are with this block out of INT8 than in it.",
+        "block's own; of a block out of INT8, what that saves.",
+        f"{', '.join(kinds).capitalize()}: how much smaller the errors are with this block out of INT8 than in it.",
     ]
     if analysis.wide is None:
         return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rknn_zoo_e2e.tasks.contract import find_contract
 from rknn_zoo_e2e.tasks.outputs import Channels, Output
 from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
-from rknn_zoo_e2e.vision.arrays import Floats, Indices
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Indices
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import best_first, nms
 from rknn_zoo_e2e.vision.tensors import Raw, below, ceiling, finite, greatest, least, part
@@ -124,7 +124,10 @@ class Task:
 
     Attributes:
         form: the outputs as its artifacts give them, and what turns them into :attr:`outputs`.
+        own_error: what :meth:`off` measures, a name that ends in its unit; "" where it measures nothing.
     """
+
+    own_error: ClassVar[str] = ""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
@@ -257,3 +260,16 @@ class Task:
         letterbox: Letterbox,
     ) -> None:
         """Adds the task's own part to ``result``; ``extra`` (N, C) are its channels of the survivors."""
+
+    def off(self, boxes: Array, wanted: Sequence[Array], found: Sequence[Array]) -> Array:
+        """How far what an answer has beyond boxes and scores is from another's.
+
+        Args:
+            boxes: (4, N) cx, cy, w, h in input px, of the answer that is right.
+            wanted: the right one: :attr:`extra` (C, N), coordinates in input px, then further outputs (C, H, W).
+            found: the other, alike.
+
+        Returns:
+            (N,) in the unit of :attr:`own_error`, 0 or more.
+        """
+        return np.zeros(boxes.shape[1])

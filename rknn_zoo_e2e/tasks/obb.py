@@ -9,7 +9,7 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task, Thresholds, near
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision.arrays import Floats, Indices
+from rknn_zoo_e2e.vision.arrays import Array, Floats, Indices
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.nms import rotated_nms
 from rknn_zoo_e2e.vision.rotated import corners, regularize
@@ -18,6 +18,8 @@ from rknn_zoo_e2e.vision.tensors import Raw, part
 
 class ObbTask(Task):
     """Boxes turned by an angle."""
+
+    own_error = "angle_degrees"
 
     @property
     def extra(self) -> tuple[Channels, ...]:
@@ -60,3 +62,13 @@ class ObbTask(Task):
     ) -> None:
         """Adds the rotated boxes."""
         result.obb = self.rotated(found, letterbox)
+
+    def off(self, boxes: Array, wanted: Sequence[Array], found: Sequence[Array]) -> Array:
+        """(N,) error of the angle in degrees, half a turn being none, weighed by how far the box is from a square.
+
+        A square has no angle to get wrong: the model's wavers, and no rotated IoU changes with it.
+        """
+        turned = np.abs(found[0][0] - wanted[0][0]) % np.pi
+        shorter, longer = np.sort(boxes[2:], 0)
+        degrees: Array = np.degrees(np.minimum(turned, np.pi - turned)) * (1 - shorter / np.maximum(longer, 1e-6))
+        return degrees

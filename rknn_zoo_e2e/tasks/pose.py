@@ -9,13 +9,15 @@ import numpy as np
 from rknn_zoo_e2e.tasks.base import Candidates, Task
 from rknn_zoo_e2e.tasks.outputs import Channels
 from rknn_zoo_e2e.tasks.result import Result
-from rknn_zoo_e2e.vision.arrays import Floats
+from rknn_zoo_e2e.vision.arrays import Array, Floats
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 from rknn_zoo_e2e.vision.tensors import Raw
 
 
 class PoseTask(Task):
     """Key points beside each box."""
+
+    own_error = "keypoints_px"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,3 +53,10 @@ class PoseTask(Task):
         limit = np.array([letterbox.source[1], letterbox.source[0]], np.float32)
         points[..., :2] = np.clip(letterbox.points(points[..., :2]), 0, limit)
         result.keypoints = points
+
+    def off(self, boxes: Array, wanted: Sequence[Array], found: Sequence[Array]) -> Array:
+        """(N,) mean error of x and y in input px, each point weighed by how visible it should be."""
+        one, two = (answer[0].reshape(*self.shape, -1) for answer in (wanted, found))
+        weights = one[:, 2] if self.shape[1] == 3 else np.ones(one[:, 0].shape)
+        error: Array = np.average(np.abs(two[:, :2] - one[:, :2]).mean(1), 0, np.maximum(weights, 1e-9))
+        return error

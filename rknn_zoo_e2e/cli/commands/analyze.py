@@ -23,7 +23,8 @@ def analyze(
     ] = None,
     calib_images: Annotated[int, typer.Option(metavar="N", min=2, help="How many of them to use.")] = 8,
     all_int8: Annotated[
-        bool, typer.Option("--all-int8", help="As if everything were INT8, instead of as it was built.")
+        bool,
+        typer.Option("--all-int8", help="As if all but the decoding of boxes were INT8, instead of as it was built."),
     ] = False,
     check: Annotated[
         int,
