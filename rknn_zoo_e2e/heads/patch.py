@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from torch import nn
 
 from rknn_zoo_e2e.heads.csp import Increments, blocks
+from rknn_zoo_e2e.heads.fusion import Additions, fusions
 from rknn_zoo_e2e.heads.grid import Grid
 from rknn_zoo_e2e.heads.qkv import attentions
 from rknn_zoo_e2e.heads.softmax import SoftmaxAttention
@@ -20,9 +21,13 @@ ROUTING = ("i", "f", "type", "np")  # what parse_model tells a layer: index, inp
 
 @contextmanager
 def blocks_patched(model: nn.Module) -> Iterator[nn.Module]:
-    """The model with its ``C2f``, ``C3k2`` and attention rewritten; the blocks are back when the ``with`` ends."""
-    others: dict[str, nn.Module] = {path: Increments(block) for path, block in blocks(model).items()}
-    with replaced(model, others | {path: SoftmaxAttention(block) for path, block in attentions(model).items()}):
+    """The model with blocks rewritten for the NPU: ``C2f``, ``C3k2``, ``CBFuse`` and attention; then they are back."""
+    others: dict[str, nn.Module] = {
+        **{path: Increments(block) for path, block in blocks(model).items()},
+        **{path: Additions(block) for path, block in fusions(model).items()},
+        **{path: SoftmaxAttention(block) for path, block in attentions(model).items()},
+    }
+    with replaced(model, others):
         yield model
 
 
