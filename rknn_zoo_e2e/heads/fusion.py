@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class Additions(nn.Module):
         super().__init__()
         self.idx = list(block.idx)
 
-    def forward(self, inputs: Sequence[Sequence[Tensor] | Tensor]) -> Tensor:
+    def forward(self, inputs: Sequence[Any]) -> Tensor:
         """Maps (B, C, H, W), each as large as the last one of the inputs, and that one itself, to their sum."""
         *others, target = inputs
         size = target.shape[2:]
