@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 
 from rknn_zoo_e2e.analysis.analyze import Analysis, Part
 from rknn_zoo_e2e.analysis.costs import Cost
+from rknn_zoo_e2e.analysis.errors import SCORE
 from rknn_zoo_e2e.analysis.run import Wanted, keep, run
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.output import Output
@@ -43,25 +46,29 @@ def analyze_model(
 
 
 def table(bundle: Bundle, artifact: Artifact, analysis: Analysis) -> Table:
-    """A row a block."""
+    """A row a block, those that are out of INT8 in a section of their own; narrow enough for 80 columns."""
     as_if = ", as if the whole network were INT8" if analysis.state == "all-int8" else ""
-    out = Table(title=f"{bundle.spec.name} on {artifact.soc}{as_if}", title_justify="left")
+    title = f"{bundle.spec.name} on {artifact.soc}{as_if}"
+    out = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     out.add_column("block", overflow="fold")
     out.add_column("in", no_wrap=True)
-    kinds = [kind.replace("_", " ") for kind in analysis.errors.mean]
-    for heading in ("SNR dB", "here", "share %", *kinds, "Mcycles", "KB"):
+    kinds = [kind.replace("_", "\n") for kind in analysis.errors.mean]
+    for heading in ("SNR\ndB", "SNR\nhere", "share\n%", *kinds, "M\ncycles", "KB"):
         out.add_column(heading, justify="right", no_wrap=True)
-    for part in analysis.parts:
-        out.add_row(part.block.name, "INT8" if part.int8 else str(analysis.wide), *figures(part), *cost(part.cost))
-        if part.built:
-            out.add_row("  as built", "", *[""] * (3 + len(kinds)), *cost(part.built))
+    for int8, parts in groupby(analysis.parts, lambda part: part.int8):
+        for part in parts:
+            out.add_row(part.block.name, "INT8" if int8 else str(analysis.wide), *figures(part), *cost(part.cost))
+            if part.built:
+                out.add_row("  as built", "", *[""] * (3 + len(kinds)), *cost(part.built))
+        out.add_section()
     return out
 
 
 def figures(part: Part) -> tuple[str, ...]:
     """Ratios, share and gains of a block."""
     ratios = ("none" if ratio is None else f"{ratio:.1f}" for ratio in (part.alone, part.in_state))
-    return (*ratios, f"{100 * part.share:.1f}", *(f"{gain:+.4f}" for gain in part.gain.mean.values()))
+    share = f"{100 * part.share:.{1 if part.int8 else 0}f}"
+    return (*ratios, share, *(f"{gain:+.{4 if kind == SCORE else 3}f}" for kind, gain in part.gain.mean.items()))
 
 
 def cost(found: Cost | None) -> tuple[str, str]:
@@ -76,7 +83,7 @@ def lines(artifact: Artifact, analysis: Analysis) -> list[str]:
     means = ", ".join(f"{kind} {mean:.4f}" for kind, mean in zip(kinds, errors.mean.values(), strict=True))
     said = [
         f"Errors against fp32 over {errors.anchors} anchors of {count} pictures: {means}.",
-        "SNR: the block alone in INT8; here: with the noise of all before it. Share: of the errors' squares, the "
+        "SNR: the block alone in INT8; SNR here: with the noise of all before it. Share: of the errors' squares, the "
         "block's own; of a block out of INT8, what that saves.",
         f"{', '.join(kinds).capitalize()}: how much smaller the errors are with this block out of INT8 than in it.",
     ]
