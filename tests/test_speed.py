@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -211,6 +212,13 @@ def test_a_table_of_artifacts_has_lines_of_them_below(tmp_path: Path):
     bundle = make(tmp_path, "rk3588", "rv1106", placement=placed("rk3588"))
     [line] = predictions(bundle.artifacts)
     assert line.startswith("Predicted on rk3588: 18.2 ms a picture (15.5 to 21.3), 55.1 frames a second; one core,")
+
+
+def test_of_a_fast_model_no_fractions_of_a_frame_are_said(tmp_path: Path):
+    small = {"cycles": 100_000, "traffic_kb": 1200, "cpu": [FLAT | {"shape": "(1,9,189)"}]}
+    bundle = make(tmp_path, "rk3588", placement=placed("rk3588") | small)
+    [line] = predictions(bundle.artifacts)
+    assert re.search(r" ms a picture \(.*\), \d{4} frames a second;", line) and "stay on the CPU" not in line
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.conversion.pipeline import Conversion
 
 WORTH_SAYING = 0.05  # of a predicted speed, what the CPU takes
+LEAST_MS = 0.05  # shown as 0.1
 
 
 def artifact_table(bundle: Bundle, artifacts: list[Artifact]) -> Table:
@@ -64,16 +65,21 @@ def placed(where: dict[str, Any]) -> tuple[str, str, str, str]:
 def predictions(artifacts: Sequence[Artifact]) -> list[str]:
     """A line for each artifact whose speed is predicted, saying what the figures mean."""
     return [
-        f"Predicted on {a.soc}: {p.ms:.1f} ms a picture ({p.low:.1f} to {p.high:.1f}), {p.fps:.1f} frames a second; "
+        f"Predicted on {a.soc}: {p.ms:.1f} ms a picture ({p.low:.1f} to {p.high:.1f}), {rate(p.fps)} frames a second; "
         f"one core, inference alone; {p.basis}.{on_the_cpu(a, p)}"
         for a in artifacts
         if (p := a.predicted)
     ]
 
 
+def rate(fps: float) -> str:
+    """Frames a second, of three digits or more no fractions."""
+    return f"{fps:.{1 if fps < 100 else 0}f}"
+
+
 def on_the_cpu(artifact: Artifact, predicted: Prediction) -> str:
     """What of a predicted speed the CPU takes, and whether the other layout would spare it; "" where that is little."""
-    if predicted.on_cpu < WORTH_SAYING * predicted.ms:
+    if predicted.on_cpu < max(WORTH_SAYING * predicted.ms, LEAST_MS):
         return ""
     said = f" {predicted.on_cpu:.1f} ms of it are for operators that stay on the CPU"
     # Of our own graphs only the last Reshape of layout flat does.
@@ -91,7 +97,7 @@ def measurement_line(artifact: Artifact, one: Mapping[str, Any]) -> str:
     infer, fps = one["stages"]["infer"], one["fps"]["one_by_one"]
     ms = f"{infer['p50']:.1f} ms a picture (p90 {infer['p90']:.1f})"
     said = [
-        f"Measured on {board_text(one)}: {ms}, {fps:.1f} frames a second",
+        f"Measured on {board_text(one)}: {ms}, {rate(fps)} frames a second",
         f"{artifact.precision}, one core",
         *(sentence.rstrip(".") for sentence in conditions(one)),
         software_text(one),
