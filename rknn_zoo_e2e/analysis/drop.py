@@ -7,7 +7,7 @@ kept in the bundle after every build, so that an interrupted search goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 from rknn_zoo_e2e.analysis.analyze import analyze
 from rknn_zoo_e2e.analysis.candidates import MOST_BUILDS, candidates
-from rknn_zoo_e2e.analysis.halves import Halves, halves_of
 from rknn_zoo_e2e.analysis.rebuild import rebuilt
 from rknn_zoo_e2e.analysis.run import DEFAULT_PICTURES
 from rknn_zoo_e2e.boards.soc import SOCS
@@ -28,8 +27,9 @@ from rknn_zoo_e2e.bundle.reader import graph_of, read_bundle
 from rknn_zoo_e2e.conversion.bound import SPLIT, Bound
 from rknn_zoo_e2e.conversion.model_run import Conversion
 from rknn_zoo_e2e.conversion.options import Options
-from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.measure.halves import Halves, halves_of
 from rknn_zoo_e2e.measure.interval import Statistics, compared, statistics, whole
+from rknn_zoo_e2e.media.dataset import recorded_name
 from rknn_zoo_e2e.progress import Progress, Tracker
 from rknn_zoo_e2e.quantization.calibration import Calibration
 from rknn_zoo_e2e.runtime.base import Runtime
@@ -127,22 +127,21 @@ class Search:
         found = read_drop(self.bundle, self.artifact)
         if found is not None and found["met"] is not None:
             return found
-        with work_folder() as folder:
-            halves = halves_of(self.bound.data, SPLIT, self.calibration.digests, folder / "halves")
-            if both := halves.counts["left_out"]:
-                self.tracker.note(f"{both} pictures of {self.bound.data} are calibration pictures, too: left out.")
-            fp32 = self._fp32(halves)
-            found = found or {
-                "limit": self.bound.limit,
-                "data": self.bound.data.resolve().parent.name,
-                "metric": self.metric,
-                "pictures": halves.counts,
-                "fp32": {name: round(whole(one, self.metric), 3) for name, one in fp32.items()},
-                "tried": [],
-                "met": None,
-                "chosen": 0,
-            }
-            self._search(found, halves, fp32)
+        halves = halves_of(self.bound.data, SPLIT, self.calibration.digests)
+        if both := halves.left_out:
+            self.tracker.note(f"{both} pictures of {self.bound.data} are calibration pictures, too: left out.")
+        fp32 = self._fp32(halves)
+        found = found or {
+            "limit": self.bound.limit,
+            "data": recorded_name(self.bound.data),
+            "metric": self.metric,
+            "pictures": halves.counts,
+            "fp32": {name: round(whole(one, self.metric), 3) for name, one in fp32.items()},
+            "tried": [],
+            "met": None,
+            "chosen": 0,
+        }
+        self._search(found, halves, fp32)
         tried = found["tried"]
         good = [index for index, one in enumerate(tried) if self._holds(one)]
         found["met"] = bool(good)
@@ -218,9 +217,9 @@ class Search:
                 "confirming": self._statistics(runtime, halves.confirming),
             }
 
-    def _statistics(self, runtime: Runtime, data: Path) -> Statistics:
+    def _statistics(self, runtime: Runtime, half: Sequence[Path]) -> Statistics:
         predictor = Predictor(self.bundle.spec, Pool([lambda: runtime]), Thresholds())
-        return statistics(predictor, data, self.progress)
+        return statistics(predictor, self.bound.data, half, self.progress)
 
     def _analysis(self) -> dict[str, Any]:
         """What INT8 costs in the build as the plan gives it."""
