@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ class Held:
         return chosen
 
     @property
+    def steps(self) -> list[tuple[list[str], str]]:
+        """Of each build that was tried what leaves INT8 more than in the one before, and how many blocks have in all.
+
+        These are besides the plan's.
+        """
+        blocks = [one["blocks"] for one in self.report["tried"]]
+        return [(step(before, now), how_many(now)) for before, now in pairwise([[], *blocks])]
+
+    @property
     def why(self) -> str:
         """Why it is not met, a sentence."""
         what = f"{self.model} for {self.soc} loses more than {self.report['limit']:g} points of mAP50-95 x 100"
@@ -84,6 +94,18 @@ class Held:
     def advice(self) -> str:
         """What to do then."""
         return "Allow more with --max-drop, or give more or other --calib pictures."
+
+
+def step(before: list[str], blocks: list[str]) -> list[str]:
+    """What leaves INT8 in a build more than in the one before, "+" before each; all of it where the other had more."""
+    if blocks[: len(before)] != before:
+        return blocks
+    return [f"+ {name}" for name in blocks[len(before) :]] or ["nothing"]
+
+
+def how_many(blocks: list[str]) -> str:
+    """How many blocks that are, to print."""
+    return "all" if blocks == [EVERYTHING] else str(len(blocks))
 
 
 def hold(conversion: Conversion, options: Options, tracker: Tracker) -> Iterator[Held]:
@@ -198,10 +220,11 @@ class Search:
                 entry["confirming"] = {key: round(value, 3) for key, value in figures.items()}
         found["tried"].append(entry)
         self._keep(found)
-        more = f" and {', '.join(blocks)}" if blocks else ""
+        before = found["tried"][-2]["blocks"] if len(found["tried"]) > 1 else []
+        more = f"{' '.join(step(before, blocks))} ({how_many(blocks)} in all)"
         sure = f", {entry['confirming']['loss']:.2f} on the other" if entry["confirming"] else ""
         self.tracker.note(
-            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 the plan's{more}: loss "
+            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 besides the plan's {more}: loss "
             f"{entry['choosing']:.2f} of at most {self.bound.limit:g}{sure}."
         )
 
