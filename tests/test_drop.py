@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from rknn_zoo_e2e.bundle.drop import read_drop
 from rknn_zoo_e2e.bundle.reader import read_bundle
 from rknn_zoo_e2e.bundle.writer import write_bundle
 from rknn_zoo_e2e.cli.ui.tables import drop_table
+from rknn_zoo_e2e.conversion.bound import Bound, labels_of
 from rknn_zoo_e2e.errors import UsageError, UserError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.measure.halves import halves_of
@@ -100,6 +102,19 @@ def test_copies_of_a_picture_are_in_one_half_and_calibration_pictures_in_none(dr
     assert not one & two and not {path.name for path in pictures[:3]} & (one | two)
     with pytest.raises(UserError, match="too few"):
         halves_of(copy / "data.yaml", "val", [sha256(path) for path in pictures[:27]])
+
+
+def test_labels_are_found_behind_a_link_and_nobody_waits_for_a_pipe(drawn: Path, tmp_path: Path):
+    """As eval and Ultralytics read the same data set."""
+    (tmp_path / "linked").symlink_to(drawn.parent / "images/val")
+    (tmp_path / "more").mkdir()
+    os.mkfifo(tmp_path / "more/pipe.jpg")
+    facts = {**yaml.safe_load(drawn.read_text()), "val": ["linked", "more"]}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(facts))
+    bound = Bound.of(0.5, tmp_path / "data.yaml")
+    halves = halves_of(tmp_path / "data.yaml", "val", ())
+    assert halves == halves_of(drawn, "val", ()) and bound is not None
+    assert all(labels_of(path).is_file() for path in halves.choosing + halves.confirming)
 
 
 @pytest.mark.parametrize(
