@@ -222,9 +222,9 @@ class Search:
         self._keep(found)
         before = found["tried"][-2]["blocks"] if len(found["tried"]) > 1 else []
         more = f"{' '.join(step(before, blocks))} ({how_many(blocks)} in all)"
-        sure = f", {entry['confirming']['loss']:.2f} on the other" if entry["confirming"] else ""
+        sure = f", {entry['confirming']['loss']:.2f} on the other half" if entry["confirming"] else ""
         self.tracker.note(
-            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 besides the plan's {more}: loss "
+            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 besides the plan's: {more}. Loss "
             f"{entry['choosing']:.2f} of at most {self.bound.limit:g}{sure}."
         )
 

@@ -117,7 +117,8 @@ def evaluate_model(
     with open_model(options) as predictor:
         spec, backend, artifact = predictor.spec, predictor.backend, predictor.artifact
         only, left_out = None, 0
-        if half and bundle and artifact:
+        if half is not None:
+            assert bundle is not None and artifact is not None  # what runs bundles runs one of their artifacts
             halves = halves_of(data, split, calibrated_with(bundle, artifact))
             only, left_out = getattr(halves, half), halves.left_out
         found, curves = evaluate_with_curves(predictor, data, split, images, options.progress, only)
