@@ -79,6 +79,13 @@ ELSEWHERE = {
             "e2erknn publish yolov8n_rknn_model --measured board.json --repo me/yolov8n-rknn --pr",
         )
     },
+    **{
+        f"e2erknn eval best_rknn_model --data data.yaml --half confirming --backend {backend}": (
+            "tests/test_drop.py",
+            'run("eval", folder, "--data", data, "--half", half, "--backend", backend',
+        )
+        for backend in ("onnx", "simulator")
+    },
     "hf auth login": ("tests/hub/test_publish.py", "def test_the_token_is_told_of("),
     **{
         command: ("tests/hub/test_page.py", command)

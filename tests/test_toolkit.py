@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from support.bundle import made
 from support.cli import PATIENCE
 
+from rknn_zoo_e2e.boards.install import remedy
+from rknn_zoo_e2e.conversion.executor import Local
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.worker import LibraryError, in_words
+from rknn_zoo_e2e.runtime.simulator import SimulatorRuntime
 from rknn_zoo_e2e.toolkit.buildlog import last_error, layers, placement, readable
 from rknn_zoo_e2e.toolkit.client import Toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
@@ -20,6 +24,16 @@ from rknn_zoo_e2e.toolkit.job import BuildJob
 # Excerpts as rknn-toolkit2 2.3.2 prints them; rk3576 has a column more.
 LOGS = Path(__file__).parent / "logs"
 RK3566, RK3576 = ((LOGS / f"{soc}.txt").read_text() for soc in ("rk3566", "rk3576"))
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_advice_without_the_toolkit_fits_the_command(tmp_path: Path, monkeypatch, simulated: bool):
+    """What simulates can run the graph instead; a conversion has no --backend."""
+    monkeypatch.setattr("rknn_zoo_e2e.toolkit.client.find_spec", lambda name: None)
+    bundle = made(tmp_path)
+    with pytest.raises(UserError, match="rknn-toolkit2 is not installed here") as caught:
+        SimulatorRuntime(bundle, bundle.artifacts[0]) if simulated else Local().check()
+    assert caught.value.fix == remedy("convert") + (", or use --backend onnx." if simulated else ".")
 
 
 def test_placement_is_read_from_the_table():

@@ -7,15 +7,15 @@ kept in the bundle after every build, so that an interrupted search goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rknn_zoo_e2e.analysis.analyze import analyze
 from rknn_zoo_e2e.analysis.candidates import MOST_BUILDS, candidates
-from rknn_zoo_e2e.analysis.halves import Halves, halves_of
 from rknn_zoo_e2e.analysis.rebuild import rebuilt
 from rknn_zoo_e2e.analysis.run import DEFAULT_PICTURES
 from rknn_zoo_e2e.boards.soc import SOCS
@@ -28,8 +28,9 @@ from rknn_zoo_e2e.bundle.reader import graph_of, read_bundle
 from rknn_zoo_e2e.conversion.bound import SPLIT, Bound
 from rknn_zoo_e2e.conversion.model_run import Conversion
 from rknn_zoo_e2e.conversion.options import Options
-from rknn_zoo_e2e.isolation.workfolder import work_folder
+from rknn_zoo_e2e.measure.halves import Halves, halves_of
 from rknn_zoo_e2e.measure.interval import Statistics, compared, statistics, whole
+from rknn_zoo_e2e.media.dataset import recorded_name
 from rknn_zoo_e2e.progress import Progress, Tracker
 from rknn_zoo_e2e.quantization.calibration import Calibration
 from rknn_zoo_e2e.runtime.base import Runtime
@@ -68,6 +69,15 @@ class Held:
         return chosen
 
     @property
+    def steps(self) -> list[tuple[list[str], str]]:
+        """Of each build that was tried what leaves INT8 more than in the one before, and how many blocks have in all.
+
+        These are besides the plan's.
+        """
+        blocks = [one["blocks"] for one in self.report["tried"]]
+        return [(step(before, now), how_many(now)) for before, now in pairwise([[], *blocks])]
+
+    @property
     def why(self) -> str:
         """Why it is not met, a sentence."""
         what = f"{self.model} for {self.soc} loses more than {self.report['limit']:g} points of mAP50-95 x 100"
@@ -84,6 +94,18 @@ class Held:
     def advice(self) -> str:
         """What to do then."""
         return "Allow more with --max-drop, or give more or other --calib pictures."
+
+
+def step(before: list[str], blocks: list[str]) -> list[str]:
+    """What leaves INT8 in a build more than in the one before, "+" before each; all of it where the other had more."""
+    if blocks[: len(before)] != before:
+        return blocks
+    return [f"+ {name}" for name in blocks[len(before) :]] or ["nothing"]
+
+
+def how_many(blocks: list[str]) -> str:
+    """How many blocks that are, to print."""
+    return "all" if blocks == [EVERYTHING] else str(len(blocks))
 
 
 def hold(conversion: Conversion, options: Options, tracker: Tracker) -> Iterator[Held]:
@@ -127,22 +149,21 @@ class Search:
         found = read_drop(self.bundle, self.artifact)
         if found is not None and found["met"] is not None:
             return found
-        with work_folder() as folder:
-            halves = halves_of(self.bound.data, SPLIT, self.calibration.digests, folder / "halves")
-            if both := halves.counts["left_out"]:
-                self.tracker.note(f"{both} pictures of {self.bound.data} are calibration pictures, too: left out.")
-            fp32 = self._fp32(halves)
-            found = found or {
-                "limit": self.bound.limit,
-                "data": self.bound.data.resolve().parent.name,
-                "metric": self.metric,
-                "pictures": halves.counts,
-                "fp32": {name: round(whole(one, self.metric), 3) for name, one in fp32.items()},
-                "tried": [],
-                "met": None,
-                "chosen": 0,
-            }
-            self._search(found, halves, fp32)
+        halves = halves_of(self.bound.data, SPLIT, self.calibration.digests)
+        if both := halves.left_out:
+            self.tracker.note(f"{both} pictures of {self.bound.data} are calibration pictures, too: left out.")
+        fp32 = self._fp32(halves)
+        found = found or {
+            "limit": self.bound.limit,
+            "data": recorded_name(self.bound.data),
+            "metric": self.metric,
+            "pictures": halves.counts,
+            "fp32": {name: round(whole(one, self.metric), 3) for name, one in fp32.items()},
+            "tried": [],
+            "met": None,
+            "chosen": 0,
+        }
+        self._search(found, halves, fp32)
         tried = found["tried"]
         good = [index for index, one in enumerate(tried) if self._holds(one)]
         found["met"] = bool(good)
@@ -199,10 +220,11 @@ class Search:
                 entry["confirming"] = {key: round(value, 3) for key, value in figures.items()}
         found["tried"].append(entry)
         self._keep(found)
-        more = f" and {', '.join(blocks)}" if blocks else ""
-        sure = f", {entry['confirming']['loss']:.2f} on the other" if entry["confirming"] else ""
+        before = found["tried"][-2]["blocks"] if len(found["tried"]) > 1 else []
+        more = f"{' '.join(step(before, blocks))} ({how_many(blocks)} in all)"
+        sure = f", {entry['confirming']['loss']:.2f} on the other half" if entry["confirming"] else ""
         self.tracker.note(
-            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 the plan's{more}: loss "
+            f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 besides the plan's: {more}. Loss "
             f"{entry['choosing']:.2f} of at most {self.bound.limit:g}{sure}."
         )
 
@@ -218,9 +240,9 @@ class Search:
                 "confirming": self._statistics(runtime, halves.confirming),
             }
 
-    def _statistics(self, runtime: Runtime, data: Path) -> Statistics:
+    def _statistics(self, runtime: Runtime, half: Sequence[Path]) -> Statistics:
         predictor = Predictor(self.bundle.spec, Pool([lambda: runtime]), Thresholds())
-        return statistics(predictor, data, self.progress)
+        return statistics(predictor, self.bound.data, half, self.progress)
 
     def _analysis(self) -> dict[str, Any]:
         """What INT8 costs in the build as the plan gives it."""

@@ -25,6 +25,7 @@ def evaluate(
     trusted: bool = False,
     keep: bool = True,
     on_stage: Callable[[str, float], None] = silent,
+    half: str | None = None,
 ) -> dict[str, Any]:
     """Measures mAP on a labelled data set, as Ultralytics' ``val`` does, with any backend.
 
@@ -40,10 +41,13 @@ def evaluate(
         trusted: whether code in a ``.pt`` may run.
         keep: whether to note the figures in the bundle, for its model card.
         on_stage: told of the stages, each with the share (0..1) of it that is done.
+        half: "choosing" or "confirming", only that half of the pictures as :func:`~rknn_zoo_e2e.convert` splits them
+            for ``max_drop``, without those the artifact is calibrated with; its figures are not noted. By default all.
 
     Returns:
         The JSON of ``e2erknn eval``: ``model``, ``backend``, ``soc`` and ``precision`` (of what answered, ``None`` and
-        "fp32" where that is no artifact), ``data``, ``images`` (their number), and ``metrics``: for ``box``, and
+        "fp32" where that is no artifact), ``data``, of a half ``half`` and ``left_out`` (how many of the pictures are
+        calibration pictures), ``images`` (their number), and ``metrics``: for ``box``, and
         ``pose``, ``mask`` or ``obb``, a mapping of ``map50`` and ``map`` (mAP50-95), each 0..1.
 
     Raises:
@@ -61,7 +65,7 @@ def evaluate(
     where = user_path(data, "--data")
     limit = None if images is None else whole(images, "--images")
     options = LoadOptions.of(model, backend, soc, precision, imgsz, None, 1, on_stage, trusted)
-    evaluation = evaluate_model(options, where, split, limit)
+    evaluation = evaluate_model(options, where, split, limit, half)
     if keep:
         evaluation.keep()
     return evaluation.report()

@@ -97,6 +97,8 @@ def graph_of(bundle: Bundle, artifact: Artifact) -> Path:
 def read_ranges(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
     """The calibration of an INT8 artifact: ``pictures``, ``name``, ``digest`` and ``ranges`` (by tensor).
 
+    Unless an earlier version built it also ``digests``, the sha256 of each picture's file; none of drawn ones.
+
     Raises:
         UserError: its file is missing, has another checksum, or does not fit the schema.
     """

@@ -112,8 +112,10 @@ CALIBRATION = mapping(
         "name": text(MOST_RECORDED),
         "digest": text(64),
         "pictures": listed(text(MOST_RECORDED), 100_000),
+        "digests": listed(SHA256, 100_000),
         "ranges": mapping({}, listed(RANGE, 2, 2)),
-    }
+    },
+    optional=frozenset({"digests"}),
 )
 
 

@@ -25,14 +25,18 @@ def evaluate_model(
     imgsz: str | None,
     trust: bool,
     no_keep: bool,
+    half: str | None,
 ) -> None:
     """Evaluates, shows a table of metrics, and notes the figures in the bundle unless ``no_keep``."""
     soc = soc_named(soc, output)
     with StageProgress(output) as progress:
         options = LoadOptions.of(model, backend, soc, precision, imgsz, on_stage=progress.of(model), trusted=trust)
-        evaluation = run(options, data, split, images)
+        evaluation = run(options, data, split, images, half)
     document = evaluation.report()
-    title = f"{evaluation.spec.name} on {data}, {document['images']} pictures, {evaluation.backend}"
+    part = f"{evaluation.half} half of " if evaluation.half else ""
+    title = f"{evaluation.spec.name} on {part}{data}, {document['images']} pictures, {evaluation.backend}"
+    if evaluation.left_out:
+        output.note(f"{evaluation.left_out} pictures of {data} are calibration pictures, too: left out.")
     table = Table(title=title, title_justify="left")
     for heading in ("metric", "mAP50", "mAP50-95"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")

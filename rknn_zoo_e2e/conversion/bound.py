@@ -10,7 +10,7 @@ from pathlib import Path
 from rknn_zoo_e2e.errors import UsageError
 from rknn_zoo_e2e.files.checksum import sha256
 from rknn_zoo_e2e.files.paths import user_path
-from rknn_zoo_e2e.media.dataset import YAML, pictures_of
+from rknn_zoo_e2e.media.dataset import YAML, labelled_pictures
 
 SPLIT = "val"
 
@@ -49,7 +49,7 @@ class Bound:
         if path.suffix.lower() not in YAML:
             raise UsageError(f"{path} is no data.yaml.", "Give the data.yaml of an Ultralytics data set.")
         digest = hashlib.sha256(path.read_bytes() if path.is_file() else path.name.encode())
-        for picture in pictures_of(path, (SPLIT,)).files:
+        for picture in labelled_pictures(path, SPLIT):
             digest.update(bytes.fromhex(sha256(picture)))
             label = labels_of(picture)
             digest.update(label.read_bytes() if label.is_file() else b"none")

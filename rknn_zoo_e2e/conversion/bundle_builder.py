@@ -156,7 +156,7 @@ def calibration_file(calibration: Calibration | None, ranges: Ranges) -> bytes:
     # A picture may be called anything, and the file has to be read again.
     pictures = [harmless(name, MOST_RECORDED) for name in calibration.pictures]
     about = {"name": harmless(calibration.name, MOST_RECORDED), "digest": calibration.digest, "pictures": pictures}
-    return json.dumps({**about, "ranges": ranges}).encode()
+    return json.dumps({**about, "digests": calibration.digests, "ranges": ranges}).encode()
 
 
 def origin_of(spec: ModelSpec, identity: Identity) -> dict[str, object]:

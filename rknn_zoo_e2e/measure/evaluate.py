@@ -24,8 +24,7 @@ from rknn_zoo_e2e.boards.install import remedy
 from rknn_zoo_e2e.bundle.curves import POINTS
 from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
-from rknn_zoo_e2e.media.dataset import parts_of, read_data
-from rknn_zoo_e2e.media.pictures import Pictures, pictures_in
+from rknn_zoo_e2e.media.dataset import labelled_pictures, read_data
 from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
@@ -66,12 +65,16 @@ def evaluate_with_curves(
     split: str = "val",
     limit: int | None = None,
     progress: Progress = silent,
+    only: Sequence[Path] | None = None,
 ) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """What :func:`evaluate` returns, and by kind of accuracy the precision by recall (``bundle.curves``).
 
     A kind of which nothing was labelled has no curve. Arguments and errors are those of :func:`evaluate`.
+
+    Args:
+        only: those of the part's pictures that count; None for all.
     """
-    with fed_validator(predictor, data, split, limit, progress) as (validator, total):
+    with fed_validator(predictor, data, split, limit, progress, only) as (validator, total):
         stats = validator.get_stats()
         measured = validator.metrics
         drawn = dict(zip(measured.curves, measured.curves_results, strict=True))
@@ -95,10 +98,11 @@ def fed_validator(
     split: str = "val",
     limit: int | None = None,
     progress: Progress = silent,
+    only: Sequence[Path] | None = None,
 ) -> Iterator[tuple[Any, int]]:
     """Ultralytics' validator with what the model found on each picture, and their number.
 
-    Arguments and errors are those of :func:`evaluate`.
+    Arguments and errors are those of :func:`evaluate_with_curves`.
     """
     if find_spec("ultralytics") is None:
         raise UserError("ultralytics must be installed to evaluate.", remedy("convert"))
@@ -107,7 +111,7 @@ def fed_validator(
 
     spec = predictor.spec
     with work_folder() as folder, read_only_labels(), silenced():
-        validator = make_validator(spec, data, split, folder)
+        validator = make_validator(spec, data, split, folder, only)
         loader = validator.dataloader
         total = len(loader) if limit is None else min(limit, len(loader))
         for index, batch in enumerate(loader):
@@ -135,12 +139,12 @@ def silenced() -> Iterator[None]:
         LOGGER.setLevel(before)
 
 
-def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any:
+def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path, only: Sequence[Path] | None = None) -> Any:
     """Ultralytics' validator for the task, ready to be fed."""
     import torch
     from ultralytics.data.utils import check_det_dataset
 
-    resolved = resolved_data(data, split, folder)
+    resolved = resolved_data(data, split, folder, only)
     arguments = {"data": str(resolved), "batch": 1, "plots": False, "rect": False, "workers": 0, "split": split}
     validator = resolve_name(TASKS[spec.task].validator)(save_dir=folder, args=arguments)
     validator.args.imgsz = list(spec.imgsz)
@@ -162,7 +166,7 @@ def make_validator(spec: ModelSpec, data: Path, split: str, folder: Path) -> Any
     return validator
 
 
-def resolved_data(data: Path, split: str, folder: Path) -> Path:
+def resolved_data(data: Path, split: str, folder: Path, only: Sequence[Path] | None = None) -> Path:
     """The data set as Ultralytics reads it, with the pictures of ``split`` by their full paths, in the working folder.
 
     So it is read by the rules calibration has, and its download script, which may hold Python to run, is not there.
@@ -170,11 +174,9 @@ def resolved_data(data: Path, split: str, folder: Path) -> Path:
     Raises:
         UserError: it names no pictures that are there.
     """
-    file, document = read_data(data)
-    parts = [path.resolve() if path.is_dir() else path for path in parts_of(file, document, (split,))]
-    found = sum(map(pictures_in, parts), Pictures(()))
-    # A pipe would hold up Ultralytics for ever; any other file that is no picture it leaves out with a warning.
-    files = [str(path.absolute()) for path in found.files if path.is_file()]
+    _, document = read_data(data)
+    # A file that is no picture Ultralytics leaves out with a warning.
+    files = [str(path) for path in (labelled_pictures(data, split) if only is None else only)]
     if not files:
         raise UserError(
             f"{data} cannot be used: there are no pictures in its {split} part.",

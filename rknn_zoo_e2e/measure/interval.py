@@ -6,6 +6,7 @@ As many pictures are drawn from them with replacement, again and again, and mAP5
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,14 @@ class Loss:
     high: float
 
 
-def statistics(predictor: Predictor, data: Path, progress: Progress = silent) -> Statistics:
-    """What Ultralytics' validator counts on each picture. Raises as :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`."""
-    with fed_validator(predictor, data, progress=progress) as (validator, _):
+def statistics(
+    predictor: Predictor, data: Path, only: Sequence[Path] | None = None, progress: Progress = silent
+) -> Statistics:
+    """What Ultralytics' validator counts on each picture, of ``only`` those of the data set's val part where given.
+
+    Raises as :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
+    """
+    with fed_validator(predictor, data, progress=progress, only=only) as (validator, _):
         return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
 
 

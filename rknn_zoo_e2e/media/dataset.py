@@ -40,6 +40,20 @@ def pictures_of(source: Path, splits: Sequence[str] = SPLITS) -> Pictures:
     return pictures_in(source)
 
 
+def labelled_pictures(data: Path, split: str) -> list[Path]:
+    """The pictures of one part of a ``data.yaml``, absolute.
+
+    A folder that is a link stands for what it leads to: Ultralytics looks for the labels beside that.
+
+    Raises:
+        UserError: it cannot be read, or has no such part.
+    """
+    file, document = read_data(data)
+    parts = [path.resolve() if path.is_dir() else path for path in parts_of(file, document, (split,))]
+    # A pipe would hold up whoever reads it for ever.
+    return [path.absolute() for part in parts for path in pictures_in(part).files if path.is_file()]
+
+
 def recorded_name(source: Path) -> str:
     """What a data set, folder or list is called where figures of it are kept: no path."""
     if source.suffix.lower() not in YAML:

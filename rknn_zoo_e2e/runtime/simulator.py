@@ -9,7 +9,7 @@ from rknn_zoo_e2e.bundle.reader import graph_of, read_ranges
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.progress import Progress, silent
 from rknn_zoo_e2e.runtime.base import Prepared
-from rknn_zoo_e2e.toolkit.client import Toolkit
+from rknn_zoo_e2e.toolkit.client import Toolkit, require_toolkit
 from rknn_zoo_e2e.toolkit.job import BuildJob
 from rknn_zoo_e2e.toolkit.versions import check_same
 from rknn_zoo_e2e.vision.arrays import Floats, Pixels
@@ -28,6 +28,7 @@ class SimulatorRuntime:
 
     def __init__(self, bundle: Bundle, artifact: Artifact, progress: Progress = silent) -> None:
         check_same(artifact.toolkit, artifact.file)
+        require_toolkit("use --backend onnx")
         onnx = graph_of(bundle, artifact)
         self.toolkit = Toolkit(progress)
         self.toolkit.__enter__()

@@ -19,12 +19,19 @@ from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 PERCENT = re.compile(rb"Quantizating\s*:\s*(\d+)%")
 
 
-def require_toolkit() -> None:
-    """Raises :class:`UserError` where rknn-toolkit2 is not installed, or one that was not tried."""
+def require_toolkit(instead: str = "") -> None:
+    """Refuses to go on without the toolkit.
+
+    Args:
+        instead: what does without it, to follow ", or"; "" where nothing does.
+
+    Raises:
+        UserError: rknn-toolkit2 is not installed, or one that was not tried.
+    """
     if find_spec("rknn") is None:
         raise UserError(
             "rknn-toolkit2 is not installed here (Linux x86_64, Python 3.10 to 3.12 only).",
-            f"{remedy('convert')}, or use --backend onnx.",
+            f"{remedy('convert')}{f', or {instead}' if instead else ''}.",
         )
     check_version()
 

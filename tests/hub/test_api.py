@@ -65,11 +65,11 @@ def draw_data(folder: Path) -> None:
 def made(tmp_path_factory, models: Path) -> Path:
     """What the examples find in their working folder: the bundle that convert's made, a picture, a data set."""
     folder = tmp_path_factory.mktemp("examples")
+    draw_data(folder / "shapes")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_example("convert")
     shutil.copy(models / "sample.jpg", folder)
-    draw_data(folder / "shapes")
     return folder
 
 

@@ -22,6 +22,13 @@ def evaluate(
     images: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first so many pictures. Default: all.")
     ] = None,
+    half: Annotated[
+        str | None,
+        typer.Option(
+            help="choosing or confirming: only that half of the pictures, as convert --max-drop splits them. "
+            "Default: all."
+        ),
+    ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size for --backend torch. Default: as trained.")] = None,
     trust: Trust = False,
     no_keep: Annotated[
@@ -50,4 +57,5 @@ def evaluate(
             imgsz=imgsz,
             trust=trust,
             no_keep=no_keep,
+            half=half,
         )

@@ -150,17 +150,18 @@ def drop_table(held: Held) -> Table:
     )
     table = Table(title=title, title_justify="left")
     table.add_column("out of INT8 besides the plan's", overflow="fold")
-    for heading in ("Mcycles", "traffic MB", "loss", "confirming", "95 %"):
+    for heading in ("blocks\nin all", "Mcycles", "traffic\nMB", "loss", "con-\nfirming", "95 %"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for index, one in enumerate(report["tried"]):
-        sure = one["confirming"]
+    for index, (one, (step, blocks)) in enumerate(zip(report["tried"], held.steps, strict=True)):
+        sure, kept = one["confirming"], index == report["chosen"]
         table.add_row(
-            ", ".join(one["blocks"]) or "nothing",
+            Text("\n".join(step)),
+            f"{blocks}\nkept" if kept else blocks,
             f"{one['cycles'] / 1e6:.2f}",
             f"{one['traffic_kb'] / 1024:.1f}",
             f"{one['choosing']:.2f}",
             f"{sure['loss']:.2f}" if sure else "",
             f"{sure['low']:.2f} to {sure['high']:.2f}" if sure else "",
-            style="bold" if index == report["chosen"] else "",
+            style="bold" if kept else "",
         )
     return table
