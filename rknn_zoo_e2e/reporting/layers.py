@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
-from rknn_zoo_e2e.reporting.sheet import WHOLE, Column, Place, Sheet, chart, decimals, folded, table
+from rknn_zoo_e2e.reporting.sheet import WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
 
 NPU = "NPU"
 
@@ -26,7 +26,10 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     if left:
         said = "1 operator runs on the CPU; it is" if left == 1 else f"{left} operators run on the CPU; they are"
         yield element("p", f"{said} marked.", class_="warn")
-    for y, said in (("cycles", "Cycles of each layer, in order"), ("kb", "KB each layer reads and writes, in order")):
+    kept = most([(layer["target"] != NPU, layer["cycles"], layer["kb"]) for layer in layers], sheet.rows)
+    whole = len(kept) == len(layers)
+    of = "each layer" if whole else f"the {len(kept)} layers that cost most"
+    for y, said in (("cycles", f"Cycles of {of}, in order"), ("kb", f"KB read and written by {of}, in order")):
         marks = {"mark": "target", "unmarked": NPU, "mark_title": "on the CPU"}
         yield chart("bars", key, said, y=y, label="name", x_title="layers, first to last", **marks)
     columns = (
@@ -42,16 +45,17 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     rows: list[list[Content]] = [
         [
             sheet.figure(WHOLE, *at, "layers", index, "index"),
-            *(foreign(layer[key]) for key in ("op", "dtype", "target", "shape")),
+            *(foreign(layers[index][key]) for key in ("op", "dtype", "target", "shape")),
             sheet.figure(WHOLE, *at, "layers", index, "cycles"),
             sheet.figure(WHOLE, *at, "layers", index, "kb"),
-            foreign(layer["name"]),
+            foreign(layers[index]["name"]),
         ]
-        for index, layer in enumerate(layers)
+        for index in kept
     ]
     caption = "By the compiler's table: estimates, not a board's. Marked: left to the CPU"
-    marked = [layer["target"] != NPU for layer in layers]
-    yield element("div", folded(f"All {len(layers)} layers", table(columns, rows, caption, key, marked)), class_="tall")
+    marked = [layers[index]["target"] != NPU for index in kept]
+    summary = f"All {len(layers)} layers" if whole else f"{len(kept)} of {len(layers)} layers"
+    yield element("div", folded(summary, table(columns, rows, caption, key, marked)), class_="tall")
 
 
 def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
@@ -99,7 +103,7 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         Column("kb", "cost, KB"),
     )
     rows: list[list[Content]] = []
-    for index, block in enumerate(found["blocks"]):
+    for index, block in enumerate(found["blocks"][: sheet.rows]):  # worst first
         one = (*where, "blocks", index)
         rows.append(
             [
@@ -120,4 +124,6 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     caption = (
         "Own error: this block alone in INT8. Gain: of leaving INT8 there alone. Cost: out of INT8 more than in it"
     )
-    yield element("div", folded(f"All {len(rows)} blocks", table(columns, rows, caption, key)), class_="tall")
+    count = len(found["blocks"])
+    summary = f"All {count} blocks" if len(rows) == count else f"The first {len(rows)} of {count} blocks"
+    yield element("div", folded(summary, table(columns, rows, caption, key)), class_="tall")

@@ -19,7 +19,6 @@ from rknn_zoo_e2e.reporting.folder import folder_page
 from rknn_zoo_e2e.reporting.page import bundle_page
 
 DEFAULT = "report.html"
-MOST_PICTURES = 6  # on a page
 ANOTHER = "another file with -o"
 
 Say = Callable[[str], None]
@@ -115,7 +114,6 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
     progress("numbers", 0.0)
     keep(bundle, comparison.agreements, say)
     document = document_of(bundle, comparison.agreements)
-    shown = comparison.furthest(MOST_PICTURES)
     document["thresholds"] = {"expected": EXPECTED_THRESHOLDS.conf, "found": FOUND_THRESHOLDS.conf}
     document["pictures"] = [
         {
@@ -123,12 +121,12 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
             "builds": [
                 {"soc": a.soc, "precision": a.precision, "sha256": a.sha256, "lost": seen.lost, "new": seen.new}
                 for a in bundle.artifacts
-                if (seen := picture.seen.get(a.sha256))
+                if (seen := picture.answer(a.sha256))
             ],
         }
-        for picture in shown
+        for picture in comparison.pictures
     ]
-    return document, bundle_page(document, shown)
+    return document, bundle_page(document, comparison.pictures)
 
 
 def keep(bundle: Bundle, agreements: dict[str, Document], say: Say) -> None:

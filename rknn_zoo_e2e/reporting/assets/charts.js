@@ -83,7 +83,7 @@
       data: numbers(table, key).map((y, row) => ({ x: x[row], y })),
       borderColor: palette()[index % 6],
       backgroundColor: palette()[index % 6],
-      borderDash: index % 2 ? [6, 4] : [],
+      borderDash: [[], [6, 4], [2, 3], [10, 3, 2, 3]][(index + Math.floor(index / 6)) % 4],  // 24 lines differ
       borderWidth: 2,
       pointRadius: 0,
     }));
