@@ -30,7 +30,7 @@ def evaluate_model(
     soc = soc_named(soc, output)
     with StageProgress(output) as progress:
         options = LoadOptions.of(model, backend, soc, precision, imgsz, on_stage=progress.of(model), trusted=trust)
-        evaluation = run(options, data, split, images)
+        evaluation = run(options, data, split, images, progress.note)
     document = evaluation.report()
     title = f"{evaluation.spec.name} on {data}, {document['images']} pictures, {evaluation.backend}"
     table = Table(title=title, title_justify="left")

@@ -30,7 +30,7 @@ class Evaluation:
     Attributes:
         model: as it was asked for.
         artifact: of the bundle it came from, None for a checkpoint.
-        found: ``images`` and ``metrics``, see :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
+        found: ``images``, ``skipped`` and ``metrics``, see :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
         curves: by kind of accuracy the precision by recall (:mod:`rknn_zoo_e2e.bundle.curves`).
     """
 
@@ -82,7 +82,13 @@ class Evaluation:
             say(f"Noted in {folder}, for its model card.")
 
 
-def evaluate_model(options: LoadOptions, data: Path, split: str = "val", images: int | None = None) -> Evaluation:
+def evaluate_model(
+    options: LoadOptions,
+    data: Path,
+    split: str = "val",
+    images: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Evaluation:
     """Loads a model and measures it.
 
     Args:
@@ -90,6 +96,7 @@ def evaluate_model(options: LoadOptions, data: Path, split: str = "val", images:
         data: ``data.yaml``.
         split: one of :data:`SPLITS`.
         images: only this many pictures, the first ones.
+        say: told which pictures cannot be used.
 
     Raises:
         UsageError: there is no such split.
@@ -97,6 +104,6 @@ def evaluate_model(options: LoadOptions, data: Path, split: str = "val", images:
     """
     split = one_of(SPLITS, split, "a split")
     with open_model(options) as predictor:
-        found, curves = evaluate_with_curves(predictor, data, split, images, options.progress)
+        found, curves = evaluate_with_curves(predictor, data, split, images, options.progress, say)
         spec, backend, artifact = predictor.spec, predictor.backend, predictor.artifact
     return Evaluation(options.model or "", data, spec, backend, artifact, found, curves)

@@ -35,7 +35,7 @@ class Loss:
 
 def statistics(predictor: Predictor, data: Path, progress: Progress = silent) -> Statistics:
     """What Ultralytics' validator counts on each picture. Raises as :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`."""
-    with fed_validator(predictor, data, progress=progress) as (validator, _):
+    with fed_validator(predictor, data, progress=progress) as (validator, _, _):
         return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
 
 
