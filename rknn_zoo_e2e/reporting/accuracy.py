@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rknn_zoo_e2e.reporting.pictures import Answer, Shown
 
 BOTH, ONLY_FP32, ONLY_BUILD = "found by both", "only by fp32", "only by the build"
+MOST_NAMED = 4  # detections, one by one
 HUNDREDFOLD = decimals(2, divisor=0.01)
 STEPS = (1, 2, 5, 10, 20)  # from one recall of a curve that is told to the next, hundredths
 
@@ -236,8 +237,17 @@ def found_by(sheet: Sheet, index: int, answer: Answer, jpeg: bytes) -> Element:
     told = [number for number, build in enumerate(builds) if build["sha256"] in answer.builds]
     at = ("pictures", index, "builds", told[0])
     names = ", ".join(name_of(builds[number]) for number in told)
-    lost, new = sheet.figure(WHOLE, *at, "lost"), sheet.figure(WHOLE, *at, "new")
-    return figure((names, ": ", lost, " lost, ", new, " new"), jpeg, f"what {names} finds")
+    return figure((names, ": ", missed(sheet, at, "lost"), ", ", missed(sheet, at, "new")), jpeg, f"what {names} finds")
+
+
+def missed(sheet: Sheet, at: Place, kind: str) -> Iterator[Content]:
+    """How many detections one side alone has, and which."""
+    yield sheet.figure(WHOLE, *at, kind), f" {kind}"
+    found = sheet.at(*at, f"{kind}_detections")
+    for index, one in enumerate(found[:MOST_NAMED]):
+        score = sheet.figure(decimals(2), *at, f"{kind}_detections", index, "score")
+        yield ", " if index else " (", foreign(one["label"]), " ", score
+    yield f" and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ")" if found else None
 
 
 def figure(caption: Content, jpeg: bytes, said: str) -> Element:

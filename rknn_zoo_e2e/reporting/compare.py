@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.quantization.calibration import Calibration
-from rknn_zoo_e2e.reporting.pictures import MOST_PICTURES, Answer, Picture, resized, size_of
+from rknn_zoo_e2e.reporting.pictures import MOST_PICTURES, Answer, Detection, Picture, resized, size_of
 from rknn_zoo_e2e.reporting.scratch import Scratch
 from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.predictor import Predictor
@@ -176,20 +176,21 @@ class Tally:
     """How far builds are from fp32 on one picture.
 
     Attributes:
-        counts: by the SHA-256 of a build's file, detections of fp32 that it has not, and the other way round.
+        missed: by the SHA-256 of a build's file, which of fp32's detections it has not, and which of its own fp32 has
+            not: their places, best score first.
         disagreement: of the build that is furthest, the larger, the further: lost and new ones, and what the others
             differ by in score and overlap; where nothing is detected, what the scores' cosine lacks.
     """
 
-    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    missed: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
     disagreement: tuple[float, float] = (0.0, 0.0)
 
     def add(self, build: str, pair: Pair) -> None:
         """One build's."""
-        self.counts[build] = lost, new = missed(pair.there), missed(pair.back)
+        self.missed[build] = lost, new = not_again(pair.there), not_again(pair.back)
         apart = sum(one["score_difference"] + 1 - one["mean_iou"] for one in pair.there.found)
         cosine = float(np.mean(pair.there.cosines["scores"]))
-        self.disagreement = max(self.disagreement, (lost + new + apart, 1 - cosine))
+        self.disagreement = max(self.disagreement, (len(lost) + len(new) + apart, 1 - cosine))
 
 
 def draw(index: int, tally: Tally, pictures: Calibration, scratch: Scratch) -> Picture:
@@ -197,20 +198,22 @@ def draw(index: int, tally: Tally, pictures: Calibration, scratch: Scratch) -> P
     rgb = pictures.read(index)
     small = resized(rgb, size_of(rgb.shape))
 
-    def drawn(model: str) -> Pixels:
-        result: Result = scratch.get(f"{model}-{index}")
-        return result.draw(small)
-
+    fp32: Result = scratch.get(f"{FP32}-{index}")
     answers: list[Answer] = []
-    for build, counts in tally.counts.items():
-        picture = drawn(build)
-        for at, one in enumerate(answers):
-            if (one.lost, one.new) == counts and np.array_equal(one.drawn, picture):
-                answers[at] = Answer((*one.builds, build), *counts, one.drawn)
-                break
+    for build, (lost, new) in tally.missed.items():
+        result: Result = scratch.get(f"{build}-{index}")
+        answer = Answer((build,), named(fp32, lost), named(result, new), result.draw(small))
+        equal = next((at for at, one in enumerate(answers) if answer.looks_like(one)), None)
+        if equal is None:
+            answers.append(answer)
         else:
-            answers.append(Answer((build,), *counts, picture))
-    return Picture(pictures.pictures[index], drawn(FP32), tuple(answers))
+            answers[equal] = replace(answers[equal], builds=(*answers[equal].builds, build))
+    return Picture(pictures.pictures[index], fp32.draw(small), tuple(answers))
+
+
+def named(result: Result, places: Sequence[int]) -> tuple[Detection, ...]:
+    """Some of its detections. Those that parity expects stand before all that score less, which are drawn too."""
+    return tuple((result.label(place), round(float(result.scores[place]), 4)) for place in places)
 
 
 class Agreement:
@@ -237,8 +240,13 @@ class Agreement:
 
 
 def missed(parity: Parity) -> int:
-    """Detections that are not found again."""
+    """How many detections are not found again."""
     return parity.expected - len(parity.found)
+
+
+def not_again(parity: Parity) -> list[int]:
+    """Which they are."""
+    return [place for place, (_, again) in enumerate(parity.scores) if again is None]
 
 
 def rounded(score: float | None) -> float | None:

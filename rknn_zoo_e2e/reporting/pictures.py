@@ -18,20 +18,27 @@ FITS = ((6, DRAWN_SIDE), (6, 400), (6, 320), (5, 320), (4, 320), (3, 320), (2, 3
 MOST_PICTURES = FITS[0][0]
 
 
+Detection = tuple[str, float]  # its class and its score, 0..1
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one build finds in a picture, or several builds that find the same.
 
     Attributes:
         builds: SHA-256 of their files.
-        lost, new: detections of fp32 that they have not, and the other way round, as parity counts them.
+        lost, new: detections of fp32 that they have not, and the other way round, as parity finds them.
         drawn: the picture with their detections, (h, w, 3) uint8 RGB.
     """
 
     builds: tuple[str, ...]
-    lost: int
-    new: int
+    lost: tuple[Detection, ...]
+    new: tuple[Detection, ...]
     drawn: Pixels
+
+    def looks_like(self, other: Answer) -> bool:
+        """Whether nobody would see a difference."""
+        return (self.lost, self.new) == (other.lost, other.new) and np.array_equal(self.drawn, other.drawn)
 
 
 @dataclass(frozen=True)
