@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,8 @@ NOTE = (
 
 
 MOST_BYTES = 2_000_000
-FOR_PICTURES = 800_000  # of them, at least, where there are any
-ROW_BYTES = 200  # of a table's row, at least
-ROWS = (MOST_ROWS, 1000, 500, 250, 120, 60, 30, 15)  # of a long table: what fits first is taken
+FOR_PICTURES = 800_000  # of them, before tables have what is left
+ROWS = (15, 25, 40, 60, 90, 120, 180, 250, 350, 500, 700, 1000, 2500, MOST_ROWS)  # of a long table: the most that fit
 
 
 def bundle_page(document: Document, pictures: Sequence[Picture] = ()) -> bytes:
@@ -35,25 +35,16 @@ def bundle_page(document: Document, pictures: Sequence[Picture] = ()) -> bytes:
     Args:
         pictures: drawn, as the document's ``pictures`` lists them.
     """
-    room = MOST_BYTES - FOR_PICTURES * bool(pictures)
+    room = MOST_BYTES
+    if pictures:
+        from rknn_zoo_e2e.reporting.pictures import fitting
+
+        room -= sum(picture.size for picture in fitting(pictures, FOR_PICTURES))
     empty = [picture.without_drawings() for picture in pictures]
-    for rows in [rows for rows in ROWS if least_bytes(document, rows) <= room] or ROWS[-1:]:
-        sheet = Sheet(document, rows)
-        content = written(sheet, empty)
-        if len(content) <= room:
-            break
-    if not pictures:
-        return content
-    from rknn_zoo_e2e.reporting.pictures import fitting
-
-    return written(sheet, fitting(pictures, MOST_BYTES - len(content)))
-
-
-def least_bytes(document: Document, rows: int) -> int:
-    """What the long tables of the builds take at least, so that no page is written that cannot be small enough."""
-    held = [a["layers"] for a in document["artifacts"]]
-    held += [a["agreement"]["scores"] for a in document["artifacts"] if a["agreement"]]
-    return ROW_BYTES * sum(min(rows, len(one)) for one in held)
+    fit = bisect_right(ROWS, room, key=lambda rows: len(written(Sheet(document, rows), empty)))
+    sheet = Sheet(document, ROWS[max(fit - 1, 0)])
+    content = written(sheet, empty)
+    return written(sheet, fitting(pictures, MOST_BYTES - len(content))) if pictures else content
 
 
 def written(sheet: Sheet, shown: Sequence[Shown]) -> bytes:
