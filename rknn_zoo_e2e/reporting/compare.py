@@ -208,6 +208,7 @@ def draw(index: int, tally: Tally, pictures: Calibration, scratch: Scratch) -> P
             answers.append(answer)
         else:
             answers[equal] = replace(answers[equal], builds=(*answers[equal].builds, build))
+    answers.sort(key=lambda one: len(one.lost) + len(one.new), reverse=True)  # the furthest beside fp32
     return Picture(pictures.pictures[index], fp32.draw(small), tuple(answers))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
-from rknn_zoo_e2e.reporting.sheet import WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
+from rknn_zoo_e2e.reporting.sheet import PERCENT, WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
 
 NPU = "NPU"
+NAMED = 3  # blocks in a sentence
 
 
 def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
@@ -81,10 +83,11 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         sheet.figure(WHOLE, *where, "errors", "anchors"),
         " anchors that fp32 takes for objects.",
     )
+    yield element("div", leading(sheet, where, found["blocks"]))
     told = {"label": "name", "x_title": "blocks, worst first"}
     told |= {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8 here", "mark_colour": "soft"}
     shares = (
-        "Share of the error that INT8 in one block is behind; of those not in INT8 here the table says what that saves"
+        "Share of the error that each block's INT8 makes; what the others save by not being in INT8, the table says"
     )
     yield chart("bars", key, shares, y="share", bare="", **told)
     yield chart("bars", key, "Signal to noise of one block alone, dB: the lower, the worse", y="snr", **told)
@@ -127,3 +130,13 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     count = len(found["blocks"])
     summary = f"All {count} blocks" if len(rows) == count else f"The first {len(rows)} of {count} blocks"
     yield element("div", folded(summary, table(columns, rows, caption, key)), class_="tall")
+
+
+def leading(sheet: Sheet, where: Place, blocks: Sequence[Mapping[str, Any]]) -> Element | None:
+    """The blocks whose INT8 makes most of the error, for who does not open the table."""
+    inside = [index for index, block in enumerate(blocks) if block["int8"]]
+    said: list[Content] = []
+    for index in sorted(inside, key=lambda index: blocks[index]["gain"]["share"], reverse=True)[:NAMED]:
+        share = sheet.figure(PERCENT, *where, "blocks", index, "gain", "share")
+        said += [", " if said else "Most of it comes from: ", foreign(blocks[index]["name"]), " (", share, ")"]
+    return element("p", said, ".") if said else None
