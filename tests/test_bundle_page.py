@@ -525,3 +525,8 @@ def test_what_several_builds_lack_is_said_once(tmp_path: Path):
     text = Read(write_report(bundle.path, tmp_path / "a.html").path.read_text("utf-8")).texts
     assert "error by layer (rk3566 int8, rk3588 int8, rv1106 int8): e2erknn analyze x_rknn_model --soc SOC" in text
     assert "measured speed, on a board (rv1106 int8): e2erknn bench x_rknn_model --save FILE" in text
+
+
+def test_blocks_that_lose_most_are_named_beside_the_chart(page: Path):
+    text = Read(page.read_text("utf-8")).texts
+    assert text.count("The largest parts come from: coco (19.0 %).") == 2  # of each build; the other is not in INT8

@@ -133,10 +133,10 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
 
 
 def leading(sheet: Sheet, where: Place, blocks: Sequence[Mapping[str, Any]]) -> Element | None:
-    """The blocks whose INT8 makes most of the error, for who does not open the table."""
+    """The blocks whose INT8 makes the largest parts of the error, for who does not open the table."""
     inside = [index for index, block in enumerate(blocks) if block["int8"]]
     said: list[Content] = []
     for index in sorted(inside, key=lambda index: blocks[index]["gain"]["share"], reverse=True)[:NAMED]:
         share = sheet.figure(PERCENT, *where, "blocks", index, "gain", "share")
-        said += [", " if said else "Most of it comes from: ", foreign(blocks[index]["name"]), " (", share, ")"]
+        said += [", " if said else "The largest parts come from: ", foreign(blocks[index]["name"]), " (", share, ")"]
     return element("p", said, ".") if said else None
