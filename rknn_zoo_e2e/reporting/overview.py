@@ -72,7 +72,7 @@ def card(sheet: Sheet, index: int) -> Element:
         facts(
             ("predicted, one core, inference alone", predicted or "not predicted"),
             ("measured on a board", measured(sheet, at)),
-            ("fp32's detections lost, calibration pictures", sheet.figure(PERCENT, *at, "loss", "detections")),
+            ("detections lost when verified", sheet.figure(PERCENT, *at, "loss", "detections")),
             *((said, sheet.figure(POINTS, *place)) for said, place in points(artifact, at)),
             ("operators on the NPU", sheet.figure(WHOLE, *at, "placement", "npu")),
             ("on the CPU", element("span", cpu, class_="warn" if artifact["cpu_ops"] else None)),

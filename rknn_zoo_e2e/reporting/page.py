@@ -24,7 +24,10 @@ NOTE = (
 
 MOST_BYTES = 2_000_000
 FOR_PICTURES = 800_000  # of them, before tables have what is left
-ROWS = (15, 25, 40, 60, 90, 120, 180, 250, 350, 500, 700, 1000, 2500, MOST_ROWS)  # of a long table: the most that fit
+# Of a long table: the most that fit are taken.
+ROWS = (
+    15, 20, 25, 30, 40, 50, 60, 75, 90, 105, 120, 140, 160, 190, 220, 260, 300, 350, 420, 500, 700, 1000, 2000, MOST_ROWS,
+)  # fmt: skip
 
 
 def bundle_page(document: Document, pictures: Sequence[Picture] = ()) -> bytes:
