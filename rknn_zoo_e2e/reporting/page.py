@@ -26,7 +26,8 @@ MOST_BYTES = 2_000_000
 FOR_PICTURES = 800_000  # of them, before tables have what is left
 # Of a long table: the most that fit are taken.
 ROWS = (
-    15, 20, 25, 30, 40, 50, 60, 75, 90, 105, 120, 140, 160, 190, 220, 260, 300, 350, 420, 500, 700, 1000, 2000, MOST_ROWS,
+    15, 20, 25, 30, 40, 50, 60, 75, 90, 105, 120, 140, 160, 190, 220, 260, 300, 350, 420, 500, 700, 1000, 2000,
+    MOST_ROWS,
 )  # fmt: skip
 
 
