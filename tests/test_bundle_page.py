@@ -514,3 +514,19 @@ def test_whether_a_build_agrees_is_said(tmp_path: Path, passed: bool, said: str)
     bundle.artifacts[0].parity = parity(passed=passed)
     write_bundle(bundle, {})
     assert said in Read(write_report(bundle.path, tmp_path / "a.html").path.read_text("utf-8")).texts
+
+
+def test_what_several_builds_lack_is_said_once(tmp_path: Path):
+    bundle = known(tmp_path, ("rk3566", "rk3588", "rv1106"))
+    for artifact in bundle.artifacts:
+        artifact.numbers = {}
+    bundle.artifacts[2].measured = []
+    write_bundle(bundle, {})
+    text = Read(write_report(bundle.path, tmp_path / "a.html").path.read_text("utf-8")).texts
+    assert "error by layer (rk3566 int8, rk3588 int8, rv1106 int8): e2erknn analyze x_rknn_model --soc SOC" in text
+    assert "measured speed, on a board (rv1106 int8): e2erknn bench x_rknn_model --save FILE" in text
+
+
+def test_blocks_that_lose_most_are_named_beside_the_chart(page: Path):
+    text = Read(page.read_text("utf-8")).texts
+    assert text.count("The largest parts come from: coco (19.0 %).") == 2  # of each build; the other is not in INT8

@@ -18,7 +18,7 @@ from PIL import Image
 
 from rknn_zoo_e2e.errors import UserError
 from rknn_zoo_e2e.quantization import calibration
-from rknn_zoo_e2e.quantization.calibration import choose, from_pictures
+from rknn_zoo_e2e.quantization.calibration import choose, from_pictures, from_shapes
 from rknn_zoo_e2e.quantization.clipping import MOST_PICTURES, PER_PICTURE, Sample, _error
 
 
@@ -215,3 +215,21 @@ def test_equal_pictures_make_equal_choices():
         first.add(values(index)[:, :5])
         second.add(values(index)[:, :5])
     assert all(map(np.array_equal, first.parts, second.parts)) and sys.getsizeof(first.parts) < 2000
+
+
+def test_some_of_the_pictures_are_those_of_a_folder_that_holds_no_others(tmp_path: Path):
+    for index in range(5):
+        Image.new("RGB", (64, 64), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    some = from_pictures(tmp_path).some(2)
+    for name in ("1", "3", "4"):
+        (tmp_path / f"{name}.png").unlink()
+    alone = from_pictures(tmp_path)
+    assert (some.pictures, some.digest, some.digests) == (alone.pictures, alone.digest, alone.digests)
+    assert len(some.digests) == 2 and all(np.array_equal(some.read(i), alone.read(i)) for i in range(2))
+
+
+def test_some_of_drawn_pictures_are_not_told_to_be_all():
+    whole = from_shapes(6, pose=False)
+    some = whole.some(4)
+    assert some.pictures == ("seed-900000", "seed-900001", "seed-900003", "seed-900004") and some.digests == ()
+    assert some.digest != whole.digest == whole.some(6).digest and np.array_equal(some.read(2), whole.read(3))

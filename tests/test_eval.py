@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +172,58 @@ def test_the_figures_are_kept_where_nobody_reads_them(converted: Path, tmp_path:
         subprocess.run([*map(str, command)], stdout=closed, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
     (artifact,) = read_bundle(bundle).artifacts
     assert [run["images"] for run in artifact.evaluations] == [PICTURES]
+
+
+def cut_off(picture: Image.Image, path: Path) -> None:
+    """Writes the first half of a picture's file."""
+    picture.save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+UNUSABLE: dict[str, tuple[Callable[[Image.Image, Path], Any], str]] = {
+    "cut.jpg": (cut_off, "image file is truncated"),
+    "cut.png": (cut_off, "Truncated File Read"),
+    "cut.bmp": (cut_off, "it cannot be decoded"),
+    "empty.jpg": (lambda picture, path: path.write_bytes(b""), "cannot identify image file"),
+    "text.jpg": (lambda picture, path: path.write_text("no picture"), "cannot identify image file"),
+    "words.jpg": (Image.Image.save, "could not convert string to float"),
+    "class.jpg": (Image.Image.save, "Label class 99 exceeds"),
+}
+LABELS = {"words": "what is this", "class": "99 0.5 0.5 0.1 0.1"}
+
+
+def test_a_picture_that_cannot_be_used_is_named_and_none_is_written_to(tmp_path: Path):
+    data = drawn(tmp_path / "data", "shapes")
+    images = data.parent / "images/val"
+    first = sorted(images.iterdir())[0]
+    label = (data.parent / f"labels/val/{first.stem}.txt").read_text()
+    with Image.open(first) as picture:
+        for name, (make, _) in UNUSABLE.items():
+            make(picture, images / name)
+            (data.parent / f"labels/val/{Path(name).stem}.txt").write_text(LABELS.get(Path(name).stem, label))
+        picture.save(images / "more.jpg")
+    (data.parent / "labels/val/more.txt").write_text(label)
+    with (images / "more.jpg").open("ab") as file:
+        file.write(b"what a camera puts behind a picture")
+    before = {path: path.read_bytes() for path in data.parent.rglob("*.*")}
+    out = run("eval", "shapes", "--data", data, "--backend", "torch", "--json", cwd=tmp_path)
+    document = json.loads(out.stdout)
+    assert (document["images"], document["skipped"]) == (PICTURES + 1, len(UNUSABLE)), out.stderr
+    told = [line for line in out.stderr.splitlines() if line.startswith("Skipped: ")]
+    assert len(told) == len(UNUSABLE)
+    for name, (_, reason) in UNUSABLE.items():
+        assert [line for line in told if f"/{name} or its labels cannot be used ({reason}" in line], (name, told)
+    assert {path: path.read_bytes() for path in data.parent.rglob("*.*")} == before
+
+
+def test_where_no_picture_can_be_used_it_says_why(tmp_path: Path):
+    data = drawn(tmp_path / "data", "shapes")
+    for path in (data.parent / "images/val").iterdir():
+        path.unlink()
+    cut_off(Image.new("RGB", (64, 64)), data.parent / "images/val/a.bmp")
+    out = run("eval", "shapes", "--data", data, "--backend", "torch", "--json", cwd=tmp_path)
+    what = json.loads(out.stdout)["error"]["what"]
+    assert out.returncode == 1 and "a.bmp or its labels cannot be used (it cannot be decoded)" in what
 
 
 def test_a_data_set_that_does_not_fit_is_refused(tmp_path: Path):

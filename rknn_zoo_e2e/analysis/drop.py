@@ -7,7 +7,7 @@ kept in the bundle after every build, so that an interrupted search goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -236,13 +236,15 @@ class Search:
     def _fp32(self, halves: Halves) -> dict[str, Statistics]:
         with closing(OnnxRuntime(graph_of(self.bundle, self.artifact))) as runtime:
             return {
-                "choosing": self._statistics(runtime, halves.choosing),
-                "confirming": self._statistics(runtime, halves.confirming),
+                "choosing": self._statistics(runtime, halves.choosing, self.tracker.note),
+                "confirming": self._statistics(runtime, halves.confirming, self.tracker.note),
             }
 
-    def _statistics(self, runtime: Runtime, half: Sequence[Path]) -> Statistics:
+    def _statistics(
+        self, runtime: Runtime, half: Sequence[Path], say: Callable[[str], None] = lambda text: None
+    ) -> Statistics:
         predictor = Predictor(self.bundle.spec, Pool([lambda: runtime]), Thresholds())
-        return statistics(predictor, self.bound.data, half, self.progress)
+        return statistics(predictor, self.bound.data, half, self.progress, say)
 
     def _analysis(self) -> dict[str, Any]:
         """What INT8 costs in the build as the plan gives it."""

@@ -47,8 +47,8 @@ def evaluate(
     Returns:
         The JSON of ``e2erknn eval``: ``model``, ``backend``, ``soc`` and ``precision`` (of what answered, ``None`` and
         "fp32" where that is no artifact), ``data``, of a half ``half`` and ``left_out`` (how many of the pictures are
-        calibration pictures), ``images`` (their number), and ``metrics``: for ``box``, and
-        ``pose``, ``mask`` or ``obb``, a mapping of ``map50`` and ``map`` (mAP50-95), each 0..1.
+        calibration pictures), ``images`` (their number), ``skipped`` (how many more cannot be used), and ``metrics``:
+        for ``box``, and ``pose``, ``mask`` or ``obb``, a mapping of ``map50`` and ``map`` (mAP50-95), each 0..1.
 
     Raises:
         UsageError: an argument means nothing.

@@ -43,7 +43,7 @@ class Artifact:
         placement: ops on the NPU and elsewhere, traffic, cycles.
         parity: agreement with fp32; empty if it was not verified.
         seconds: wall time of the build by stage.
-        evaluations: what ``eval`` measured: backend, data, images and metrics.
+        evaluations: what ``eval`` measured: backend, data, images, skipped and metrics.
         measured: what ``bench --save`` measured on boards (:mod:`~rknn_zoo_e2e.bundle.measurement`).
         numbers: SHA-256 of its files of numbers by their names inside the bundle (:mod:`~rknn_zoo_e2e.bundle.numbers`).
     """

@@ -31,7 +31,7 @@ def evaluate_model(
     soc = soc_named(soc, output)
     with StageProgress(output) as progress:
         options = LoadOptions.of(model, backend, soc, precision, imgsz, on_stage=progress.of(model), trusted=trust)
-        evaluation = run(options, data, split, images, half)
+        evaluation = run(options, data, split, images, half, progress.note)
     document = evaluation.report()
     part = f"{evaluation.half} half of " if evaluation.half else ""
     title = f"{evaluation.spec.name} on {part}{data}, {document['images']} pictures, {evaluation.backend}"

@@ -6,9 +6,10 @@ the validator does the rest. The pictures are letterboxed to the model's input a
 
 from __future__ import annotations
 
+import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,15 @@ from rknn_zoo_e2e.errors import UserError, first_line
 from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.media.dataset import labelled_pictures, read_data
 from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.quantization.calibration import told_skipped
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.tasks.registry import TASKS, task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Floats
 from rknn_zoo_e2e.vision.image import JPEG_SUFFIXES, SUFFIXES
 from rknn_zoo_e2e.vision.tensors import real
+
+IGNORED = ": ignoring corrupt image/label: "  # how Ultralytics says which picture it leaves out, and why
 
 
 def evaluate(
@@ -51,7 +55,8 @@ def evaluate(
         progress: told the share of the pictures that is done; the stage is what the backend is called.
 
     Returns:
-        ``{"images": N, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``, each 0..1.
+        ``{"images": N, "skipped": M, "metrics": {"box": {"map50", "map"}, "pose" | "mask" | "obb": {...}}}``: how many
+        pictures count, how many cannot be used, and metrics, each 0..1.
 
     Raises:
         UserError: the data set cannot be read, or does not fit the model.
@@ -66,6 +71,7 @@ def evaluate_with_curves(
     limit: int | None = None,
     progress: Progress = silent,
     only: Sequence[Path] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """What :func:`evaluate` returns, and by kind of accuracy the precision by recall (``bundle.curves``).
 
@@ -73,8 +79,11 @@ def evaluate_with_curves(
 
     Args:
         only: those of the part's pictures that count; None for all.
+        say: told which pictures cannot be used, and why.
     """
-    with fed_validator(predictor, data, split, limit, progress, only) as (validator, total):
+    with fed_validator(predictor, data, split, limit, progress, only) as (validator, total, skipped):
+        for line in told_skipped(skipped):
+            say(line)
         stats = validator.get_stats()
         measured = validator.metrics
         drawn = dict(zip(measured.curves, measured.curves_results, strict=True))
@@ -88,7 +97,7 @@ def evaluate_with_curves(
         if len(precisions):
             mean = np.interp(np.linspace(0, 1, POINTS), recalls, np.mean(precisions, axis=0))
             curves[kind] = [round(float(value), 4) for value in mean]
-    return {"images": total, "metrics": metrics}, curves
+    return {"images": total, "skipped": len(skipped), "metrics": metrics}, curves
 
 
 @contextmanager
@@ -99,8 +108,8 @@ def fed_validator(
     limit: int | None = None,
     progress: Progress = silent,
     only: Sequence[Path] | None = None,
-) -> Iterator[tuple[Any, int]]:
-    """Ultralytics' validator with what the model found on each picture, and their number.
+) -> Iterator[tuple[Any, int, list[str]]]:
+    """Ultralytics' validator with what the model found on each picture, their number, and what was wrong with others.
 
     Arguments and errors are those of :func:`evaluate_with_curves`.
     """
@@ -110,27 +119,39 @@ def fed_validator(
     import torch
 
     spec = predictor.spec
-    with work_folder() as folder, read_only_labels(), silenced():
+    with work_folder() as folder, read_only() as skipped, silenced():
         validator = make_validator(spec, data, split, folder, only)
-        loader = validator.dataloader
-        total = len(loader) if limit is None else min(limit, len(loader))
-        for index, batch in enumerate(loader):
-            if index == total:
-                break
-            progress(predictor.backend, index / total)
+        pictures = validator.dataloader.dataset
+        total = wanted = len(pictures) if limit is None else min(limit, len(pictures))
+        for index in range(wanted):
+            progress(predictor.backend, index / wanted)
+            try:
+                batch = pictures.collate_fn([pictures[index]])
+            except OSError:  # Ultralytics' scan looks at the header of many a format alone
+                skipped.append(unusable(pictures.im_files[index], "it cannot be decoded"))
+                total -= 1
+                continue
             rgb = batch["img"][0].permute(1, 2, 0).contiguous().numpy()
             outputs = predictor.infer(rgb)
             batch = validator.preprocess(batch)
             with torch.no_grad():
                 validator.update_metrics(validator.postprocess(as_ultralytics(spec, outputs)), batch)
-        yield validator, total
+        if not total:
+            raise UserError(f"{data} cannot be used: {skipped[0]}", "Replace the pictures that cannot be read.")
+        yield validator, total, skipped
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps Ultralytics' lines and bars away: where it was imported before, they would go to the caller's stdout."""
+    """Keeps Ultralytics' lines and bars away: where it was imported before, they would go to the caller's stdout.
+
+    And OpenCV's of a picture it cannot decode, which we name.
+    """
     from ultralytics.utils import LOGGER
 
+    from rknn_zoo_e2e.media.capture import silence
+
+    silence()
     before = LOGGER.level
     LOGGER.setLevel(logging.ERROR)
     try:
@@ -197,27 +218,45 @@ def resolved_data(data: Path, split: str, folder: Path, only: Sequence[Path] | N
 
 
 @contextmanager
-def read_only_labels() -> Iterator[None]:
+def read_only() -> Iterator[list[str]]:
     """Ultralytics writes a cache beside the labels and reads one there, a pickle; neither happens in here.
 
-    And every suffix of a JPEG is one.
+    Nor does it write a JPEG anew that has something behind its end, as some cameras' have. And every suffix of a JPEG
+    is one.
+
+    Yields:
+        A sentence for each picture it leaves out, once it has looked at them.
     """
+    left_out: list[str] = []
 
     def no_cache(*_: object, **__: object) -> Any:
         raise FileNotFoundError
 
     def keep_in_memory(prefix: str, path: Path, labels: dict[str, Any], version: str) -> None:
         labels["version"] = version
+        for file, mark, reason in (said.partition(IGNORED) for said in labels["msgs"]):
+            if mark:
+                left_out.append(unusable(file.removeprefix(prefix), reason))
 
-    from ultralytics.data import base, dataset
+    def decoded(_: str, write: Callable[[Any], None]) -> None:
+        write(io.BytesIO())  # raises where it is cut off
+
+    from ultralytics.data import base, dataset, utils
 
     suffixes = base.IMG_FORMATS | {suffix[1:] for suffix in JPEG_SUFFIXES}
     with (
         patch.object(base, "IMG_FORMATS", suffixes),
         patch.object(dataset, "load_dataset_cache_file", no_cache),
         patch.object(dataset, "save_dataset_cache_file", keep_in_memory),
+        patch.object(utils, "_replace_image", decoded),
     ):
-        yield
+        yield left_out
+
+
+def unusable(file: str, reason: str) -> str:
+    """What is told of a picture that does not count."""
+    reason = reason.replace(repr(file), "").replace(file, "")
+    return f"{file} or its labels cannot be used ({' '.join(reason.split()).rstrip(' .:')})."
 
 
 def as_ultralytics(spec: ModelSpec, outputs: Sequence[Floats]) -> Any:

@@ -31,7 +31,7 @@ class Evaluation:
     Attributes:
         model: as it was asked for.
         artifact: of the bundle it came from, None for a checkpoint.
-        found: ``images`` and ``metrics``, see :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
+        found: ``images``, ``skipped`` and ``metrics``, see :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
         curves: by kind of accuracy the precision by recall (:mod:`rknn_zoo_e2e.bundle.curves`).
         half: which half of the pictures it was measured on (:mod:`rknn_zoo_e2e.measure.halves`), None for all.
         left_out: how many pictures are in no half, as the artifact was calibrated with them.
@@ -95,7 +95,12 @@ class Evaluation:
 
 
 def evaluate_model(
-    options: LoadOptions, data: Path, split: str = "val", images: int | None = None, half: str | None = None
+    options: LoadOptions,
+    data: Path,
+    split: str = "val",
+    images: int | None = None,
+    half: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Loads a model and measures it.
 
@@ -105,6 +110,7 @@ def evaluate_model(
         split: one of :data:`SPLITS`.
         images: only this many pictures, the first ones.
         half: one of :data:`~rknn_zoo_e2e.measure.halves.HALVES`, None for all pictures.
+        say: told which pictures cannot be used.
 
     Raises:
         UsageError: there is no such split or half.
@@ -121,7 +127,7 @@ def evaluate_model(
             assert bundle is not None and artifact is not None  # what runs bundles runs one of their artifacts
             halves = halves_of(data, split, calibrated_with(bundle, artifact))
             only, left_out = getattr(halves, half), halves.left_out
-        found, curves = evaluate_with_curves(predictor, data, split, images, options.progress, only)
+        found, curves = evaluate_with_curves(predictor, data, split, images, options.progress, only, say)
     return Evaluation(options.model or "", data, spec, backend, artifact, found, curves, half, left_out)
 
 

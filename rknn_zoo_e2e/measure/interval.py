@@ -6,7 +6,7 @@ As many pictures are drawn from them with replacement, again and again, and mAP5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from rknn_zoo_e2e.measure.evaluate import fed_validator
 from rknn_zoo_e2e.progress import Progress, silent
+from rknn_zoo_e2e.quantization.calibration import told_skipped
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.vision.arrays import Array
 
@@ -35,13 +36,19 @@ class Loss:
 
 
 def statistics(
-    predictor: Predictor, data: Path, only: Sequence[Path] | None = None, progress: Progress = silent
+    predictor: Predictor,
+    data: Path,
+    only: Sequence[Path] | None = None,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Statistics:
     """What Ultralytics' validator counts on each picture, of ``only`` those of the data set's val part where given.
 
-    Raises as :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
+    ``say`` is told which pictures cannot be used. Raises as :func:`~rknn_zoo_e2e.measure.evaluate.evaluate`.
     """
-    with fed_validator(predictor, data, progress=progress, only=only) as (validator, _):
+    with fed_validator(predictor, data, progress=progress, only=only) as (validator, _, skipped):
+        for line in told_skipped(skipped):
+            say(line)
         return {key: [np.asarray(v) for v in values] for key, values in validator.metrics.stats.items()}
 
 

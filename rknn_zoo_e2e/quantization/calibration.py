@@ -58,7 +58,14 @@ class Calibration:
         if count >= len(self):
             return self
         chosen = [index * len(self) // count for index in range(count)]
-        return replace(self, pictures=tuple(self.pictures[i] for i in chosen), read=lambda i: self.read(chosen[i]))
+        digests = tuple(self.digests[i] for i in chosen if self.digests)
+        return replace(
+            self,
+            pictures=tuple(self.pictures[i] for i in chosen),
+            read=lambda i: self.read(chosen[i]),
+            digest=digest_of(digests) if digests else named_digest(f"{chosen} of {self.digest}"),
+            digests=digests,
+        )
 
     def letterboxed(self, index: int, imgsz: tuple[int, int]) -> Pixels:
         """The i-th picture as the model sees it, (H, W, 3) uint8 RGB."""
@@ -68,6 +75,16 @@ class Calibration:
     def write(self, folder: Path, imgsz: tuple[int, int]) -> tuple[Path, ...]:
         """All pictures letterboxed as PNG: the toolkit itself would only stretch them."""
         return write_pictures(folder, (self.letterboxed(index, imgsz) for index in range(len(self))))
+
+
+def digest_of(digests: Iterable[str]) -> str:
+    """One for several, in their order."""
+    return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
+
+
+def named_digest(name: str) -> str:
+    """Of pictures that their name says all of."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def write_pictures(folder: Path, images: Iterable[Pixels]) -> tuple[Path, ...]:
@@ -107,13 +124,11 @@ def from_pictures(source: Path, count: int | None = None, progress: Progress = s
             f"{left} of the {wanted} pictures wanted of {source} can be used; the first that cannot: {first}",
             f"Replace those that cannot be read{fewer}.",
         )
-    digest, digests = hashlib.sha256(), tuple(map(sha256, chosen))
-    for one in digests:
-        digest.update(bytes.fromhex(one))
+    digests = tuple(map(sha256, chosen))
     skipped = tuple(error.what for _, error in sorted(faults.items()))
     return Calibration(
         source.name or source.resolve().name,
-        digest.hexdigest(),
+        digest_of(digests),
         tuple(p.name for p in chosen),
         partial(_nth, chosen),
         skipped,
@@ -177,7 +192,7 @@ def from_shapes(count: int, pose: bool) -> Calibration:
     name = f"shapes{'-pose' if pose else ''}, {count} drawn from seed {FIRST_DRAWN_SEED}"
     return Calibration(
         name,
-        hashlib.sha256(name.encode()).hexdigest(),
+        named_digest(name),
         tuple(f"seed-{FIRST_DRAWN_SEED + i}" for i in range(count)),
         partial(_draw, pose),
     )

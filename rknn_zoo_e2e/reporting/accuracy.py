@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from rknn_zoo_e2e.reporting.facts import as_build
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign, picture
 from rknn_zoo_e2e.reporting.overview import name_of, parity_figures
-from rknn_zoo_e2e.reporting.sheet import NOTHING, WHOLE, Column, Place, Sheet, chart, decimals, folded, table
+from rknn_zoo_e2e.reporting.sheet import NOTHING, WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
 from rknn_zoo_e2e.runtime.registry import BACKENDS
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.reporting.compare import Picture
+    from rknn_zoo_e2e.reporting.pictures import Answer, Shown
 
 BOTH, ONLY_FP32, ONLY_BUILD = "found by both", "only by fp32", "only by the build"
+MOST_NAMED = 3  # detections, one by one
 HUNDREDFOLD = decimals(2, divisor=0.01)
+STEPS = (1, 2, 5, 10, 20)  # from one recall of a curve that is told to the next, hundredths
 
 
 def parity(sheet: Sheet) -> Element:
@@ -53,6 +55,7 @@ def measured_map(sheet: Sheet) -> Element | None:
         Column("build", "build", kind="word"),
         Column("data", "data", kind="text"),
         Column("images", "pictures"),
+        Column("skipped", "not usable"),
         Column("metric", "of", kind="word"),
         Column("map50", "mAP50"),
         Column("map", "mAP50-95"),
@@ -68,6 +71,7 @@ def measured_map(sheet: Sheet) -> Element | None:
                     who(artifact, run),
                     foreign(run["data"]),
                     sheet.figure(WHOLE, *at, "images"),
+                    sheet.figure(WHOLE, *at, "skipped"),
                     foreign(metric),
                     sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map50"),
                     sheet.figure(HUNDREDFOLD, *at, "metrics", metric, "map"),
@@ -126,10 +130,12 @@ def curves(sheet: Sheet) -> Iterator[Element]:
 def curve(sheet: Sheet, key: str, series: Sequence[tuple[str, Place]]) -> Iterator[Element]:
     """One chart and its table."""
     keys = [f"line-{index}" for index in range(len(series))]
+    count = len(sheet.at("recalls"))
+    step = next(step for step in STEPS if count <= sheet.rows * step or step == STEPS[-1])
     columns = [Column("recall", "recall"), *(Column(k, name) for k, (name, _) in zip(keys, series, strict=True))]
     rows = [
         [sheet.figure(decimals(2), "recalls", row), *(sheet.figure(decimals(3), *at, row) for _, at in series)]
-        for row in range(len(sheet.at("recalls")))
+        for row in range(0, count, step)
     ]
     said = "Precision at each recall, IoU 0.5, mean over classes"
     yield chart("lines", key, said, x="recall", y=" ".join(keys), x_title="recall", y_title="precision")
@@ -172,18 +178,28 @@ def scores(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     if not found["scores"]:
         return
     columns = (Column("kind", "detection", kind="word"), Column("fp32", "fp32"), Column("build", "this build"))
+    pairs = found["scores"]
+    kept = most([apart(pair) for pair in pairs], sheet.rows)
     rows: list[list[Content]] = [
         [
-            kind_of(pair),
+            kind_of(pairs[index]),
             sheet.figure(decimals(3), *where, "scores", index, 0),
             sheet.figure(decimals(3), *where, "scores", index, 1),
         ]
-        for index, pair in enumerate(found["scores"])
+        for index in kept
     ]
-    said = "Each detection's score; what one side has not found lies on an axis"
+    whole = len(rows) == len(pairs)
+    of = "Each detection's score" if whole else f"Scores of the {len(rows)} detections that are furthest apart"
+    said = f"{of}; what one side has not found lies on an axis"
     axes = {"x_title": "fp32", "y_title": "this build", "diagonal": "equal"}
     yield chart("points", key, said, x="fp32", y="build", label="kind", group="kind", **axes)
-    yield element("div", folded(f"All {len(rows)} scores", table(columns, rows, said, key)), class_="tall")
+    summary = f"All {len(rows)} scores" if whole else f"{len(rows)} of {len(pairs)} scores"
+    yield element("div", folded(summary, table(columns, rows, said, key)), class_="tall")
+
+
+def apart(pair: Sequence[float | None]) -> float:
+    """How much the scores of a detection differ: by 1 at least where one side has not found it."""
+    return 1 + sum(filter(None, pair)) if None in pair else abs((pair[0] or 0) - (pair[1] or 0))
 
 
 def kind_of(pair: Sequence[float | None]) -> str:
@@ -191,11 +207,11 @@ def kind_of(pair: Sequence[float | None]) -> str:
     return ONLY_BUILD if pair[0] is None else ONLY_FP32 if pair[1] is None else BOTH
 
 
-def pictures(sheet: Sheet, shown: Sequence[Picture]) -> Iterator[Element]:
-    """Pictures on which builds are furthest from fp32: fp32, then each build.
+def pictures(sheet: Sheet, shown: Sequence[Shown]) -> Iterator[Element]:
+    """Pictures on which builds are furthest from fp32: fp32, then each build, those that find the same once.
 
     Args:
-        shown: those of ``pictures`` in the document, in its order.
+        shown: the first of ``pictures`` in the document, in its order.
     """
     yield element(
         "p",
@@ -206,15 +222,34 @@ def pictures(sheet: Sheet, shown: Sequence[Picture]) -> Iterator[Element]:
         ". New: the other way round. Drawn is what scores above the latter.",
         class_="soft",
     )
+    if away := sheet.at("pictures")[len(shown) :]:
+        names = [part for one in away for part in (", ", foreign(one["name"]))][1:]
+        yield element("p", "No room is left on the page for ", names, ".", class_="soft")
     for index, one in enumerate(shown):
-        yield element("h3", foreign(one.name))
-        figures = [figure("fp32", one.drawn, "what fp32 finds")]
-        for number, build in enumerate(sheet.at("pictures", index, "builds")):
-            at = ("pictures", index, "builds", number)
-            lost, new = sheet.figure(WHOLE, *at, "lost"), sheet.figure(WHOLE, *at, "new")
-            said: Content = (name_of(build), ": ", lost, " lost, ", new, " new")
-            figures.append(figure(said, one.seen[build["sha256"]].drawn, f"what {name_of(build)} finds"))
+        yield element("h3", foreign(one.picture.name))
+        figures = [figure("fp32", one.fp32, "what fp32 finds")]
+        for answer, jpeg in zip(one.picture.answers, one.answers, strict=True):
+            figures.append(found_by(sheet, index, answer, jpeg))
         yield element("div", figures, class_="triple")
+
+
+def found_by(sheet: Sheet, index: int, answer: Answer, jpeg: bytes) -> Element:
+    """What builds find in the i-th picture."""
+    builds = sheet.at("pictures", index, "builds")
+    told = [number for number, build in enumerate(builds) if build["sha256"] in answer.builds]
+    at = ("pictures", index, "builds", told[0])
+    names = ", ".join(name_of(builds[number]) for number in told)
+    return figure((names, ": ", missed(sheet, at, "lost"), ", ", missed(sheet, at, "new")), jpeg, f"what {names} finds")
+
+
+def missed(sheet: Sheet, at: Place, kind: str) -> Iterator[Content]:
+    """How many detections one side alone has, and which."""
+    yield sheet.figure(WHOLE, *at, kind), f" {kind}"
+    found = sheet.at(*at, f"{kind}_detections")
+    for index, one in enumerate(found[:MOST_NAMED]):
+        score = sheet.figure(decimals(2), *at, f"{kind}_detections", index, "score")
+        yield ", " if index else " (", foreign(one["label"]), " ", score
+    yield f" and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ")" if found else None
 
 
 def figure(caption: Content, jpeg: bytes, said: str) -> Element:

@@ -1,14 +1,13 @@
-"""A bundle's builds beside fp32 on pictures: how they agree, and what each finds, drawn."""
+"""A bundle's builds beside fp32 on pictures: how they agree, and what each finds where they differ most."""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from rknn_zoo_e2e.boards.install import remedy
 from rknn_zoo_e2e.boards.probe import board_soc, runs_on
@@ -16,90 +15,67 @@ from rknn_zoo_e2e.bundle.agreement import MOST_PAIRS
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.conversion.verify import FOUND_THRESHOLDS, Parity
 from rknn_zoo_e2e.errors import UserError
+from rknn_zoo_e2e.isolation.workfolder import work_folder
 from rknn_zoo_e2e.progress import Progress
 from rknn_zoo_e2e.quantization.calibration import Calibration
+from rknn_zoo_e2e.reporting.pictures import MOST_PICTURES, Answer, Detection, Picture, resized, size_of
+from rknn_zoo_e2e.reporting.scratch import Scratch
 from rknn_zoo_e2e.runtime.loading import load
 from rknn_zoo_e2e.runtime.predictor import Predictor
 from rknn_zoo_e2e.runtime.registry import Backend, chosen
+from rknn_zoo_e2e.tasks.result import Result
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Floats, Pixels
 from rknn_zoo_e2e.vision.letterbox import Letterbox
 
-DRAWN_SIDE = 480  # px, the longest of a drawn picture
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one build finds in one picture.
-
-    Attributes:
-        lost, new: detections of fp32 that it has not, and the other way round, as parity counts them.
-        disagreement: the larger, the further from fp32: lost and new ones, and what the others differ by in score and
-            overlap; where nothing is detected, what the scores' cosine lacks.
-        drawn: JPEG.
-    """
-
-    lost: int
-    new: int
-    disagreement: tuple[float, float]
-    drawn: bytes
-
-
-@dataclass
-class Picture:
-    """One picture: its file's name, what fp32 finds (JPEG), and what builds find, by the SHA-256 of their files."""
-
-    name: str
-    drawn: bytes = b""
-    seen: dict[str, Seen] = field(default_factory=dict)
-
-    @property
-    def disagreement(self) -> tuple[float, float]:
-        """Of the build that is furthest from fp32."""
-        return max(one.disagreement for one in self.seen.values())
+FP32 = "fp32"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Pictures, and by the SHA-256 of a build's file how it agrees with fp32 (:mod:`rknn_zoo_e2e.bundle.agreement`)."""
+    """The pictures on which a build is furthest from fp32, the worst first, and how each build agrees with it.
+
+    Agreements are by the SHA-256 of a build's file (:mod:`rknn_zoo_e2e.bundle.agreement`).
+    """
 
     pictures: list[Picture]
     agreements: dict[str, dict[str, Any]]
 
-    def furthest(self, count: int) -> list[Picture]:
-        """The pictures on which a build is furthest from fp32, the worst first."""
-        seen = [picture for picture in self.pictures if picture.seen]
-        return sorted(seen, key=lambda picture: picture.disagreement, reverse=True)[:count]
-
 
 def compare(bundle: Bundle, pictures: Calibration, data: str, progress: Progress) -> Comparison:
-    """Runs fp32 and every build that can run here on the same pictures.
+    """Runs fp32 once and every build that can run here on the same pictures; those that differ most are drawn.
+
+    What must wait for the next build, or until it is known which pictures are drawn, waits on disk.
 
     Args:
         data: what the pictures are called where the figures are kept.
         progress: told of each build's share that is done.
 
     Raises:
-        UserError: no build runs here, or a picture cannot be read.
+        UserError: no build runs here, a picture cannot be read, or there is no room for work files.
     """
     backend = builds_run_by()
     builds = runnable(bundle, backend)
-    shown = [Picture(name) for name in pictures.pictures]
     agreements = {}
-    with load(bundle.path, "onnx", on_stage=progress) as reference:
-        for artifact in builds:
-            with load(bundle.path, backend.name, artifact.soc, artifact.precision, on_stage=progress) as build:
-                told = partial(progress, f"{artifact.soc} {artifact.precision}")
-                agreement = Agreement(bundle.spec)
-                for index, picture in enumerate(shown):
-                    told(index / len(shown))
-                    rgb = pictures.read(index)
-                    pair = Pair.of(rgb, reference, build)
-                    agreement.add(pair)
-                    picture.drawn = picture.drawn or pair.drawn(rgb, pair.reference)
-                    picture.seen[artifact.sha256] = pair.seen(rgb)
-                agreements[artifact.sha256] = agreement.report() | {"backend": build.backend, "data": data}
-    return Comparison(shown, agreements)
+    tallies = [Tally() for _ in pictures.pictures]
+    with work_folder() as folder:
+        with load(bundle.path, "onnx", on_stage=progress) as fp32:
+            reference = Reference(fp32, pictures, Scratch(folder), again=len(builds) > 1)
+            for artifact in builds:
+                with load(bundle.path, backend.name, artifact.soc, artifact.precision, on_stage=progress) as build:
+                    told = partial(progress, f"{artifact.soc} {artifact.precision}")
+                    agreement = Agreement(bundle.spec)
+                    for index, tally in enumerate(tallies):
+                        told(index / len(pictures))
+                        pair = Pair.of(reference.asked(index), build)
+                        agreement.add(pair)
+                        tally.add(artifact.sha256, pair)
+                        reference.scratch.put(f"{artifact.sha256}-{index}", pair.found())
+                    agreements[artifact.sha256] = agreement.report() | {"backend": build.backend, "data": data}
+        progress("draw", 0.0)
+        furthest = sorted(range(len(tallies)), key=lambda index: tallies[index].disagreement, reverse=True)
+        drawn = [draw(index, tallies[index], pictures, reference.scratch) for index in furthest[:MOST_PICTURES]]
+    return Comparison(drawn, agreements)
 
 
 def builds_run_by() -> Backend:
@@ -121,49 +97,124 @@ def runnable(bundle: Bundle, backend: Backend) -> list[Artifact]:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A picture as models see it, (H, W, 3) uint8 RGB, how it lies in their input, and what fp32 answers."""
+
+    fitted: Pixels
+    letterbox: Letterbox
+    outputs: list[Floats]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """fp32 on pictures.
+
+    Attributes:
+        scratch: where what is found in each lies, by the model and the picture's index.
+        again: whether a picture is asked for more than once, for several builds; it is read and run once.
+    """
+
+    predictor: Predictor
+    pictures: Calibration
+    scratch: Scratch
+    again: bool
+
+    def asked(self, index: int) -> Asked:
+        """The i-th picture. Raises :class:`UserError` where it cannot be read."""
+        name = f"asked-{index}"
+        if self.scratch.has(name):
+            asked: Asked = self.scratch.get(name)
+            return asked
+        rgb = self.pictures.read(index)
+        letterbox = Letterbox.of(rgb, self.predictor.spec.imgsz)
+        fitted = letterbox.apply(rgb)
+        asked = Asked(fitted, letterbox, self.predictor.infer(fitted))
+        self.scratch.put(f"{FP32}-{index}", to_draw(self.predictor, asked.outputs, letterbox))
+        if self.again:
+            self.scratch.put(name, asked)
+        return asked
+
+
+@dataclass(frozen=True)
 class Pair:
     """One picture through fp32 and through a build.
 
     Attributes:
         predictor: of the build.
-        reference, actual: outputs of fp32 and of the build.
+        outputs: of the build.
         there, back: what of fp32's detections the build has, and what of the build's fp32 has.
     """
 
     predictor: Predictor
-    reference: list[Floats]
-    actual: list[Floats]
+    letterbox: Letterbox
+    outputs: list[Floats]
     there: Parity
     back: Parity
 
     @classmethod
-    def of(cls, rgb: Pixels, reference: Predictor, build: Predictor) -> Pair:
-        """For a picture (h, w, 3) uint8 RGB."""
-        letterbox = Letterbox.of(rgb, build.spec.imgsz)
-        fitted = letterbox.apply(rgb)
-        one, two = reference.infer(fitted), build.infer(fitted)
+    def of(cls, asked: Asked, build: Predictor) -> Pair:
+        """For a picture that fp32 has answered."""
+        outputs = build.infer(asked.fitted)
         there, back = Parity(build.spec), Parity(build.spec)
-        there.add(one, two, letterbox)
-        back.add(two, one, letterbox)
-        return cls(build, one, two, there, back)
+        there.add(asked.outputs, outputs, asked.letterbox)
+        back.add(outputs, asked.outputs, asked.letterbox)
+        return cls(build, asked.letterbox, outputs, there, back)
 
-    def seen(self, rgb: Pixels) -> Seen:
-        """The build's part of it."""
-        lost, new = missed(self.there), missed(self.back)
-        apart = sum(one["score_difference"] + 1 - one["mean_iou"] for one in self.there.found)
-        cosine = float(np.mean(self.there.cosines["scores"]))
-        return Seen(lost, new, (lost + new + apart, 1 - cosine), self.drawn(rgb, self.actual))
+    def found(self) -> Result:
+        """What the build finds, to be drawn."""
+        return to_draw(self.predictor, self.outputs, self.letterbox)
 
-    def drawn(self, rgb: Pixels, outputs: list[Floats]) -> bytes:
-        """The picture with what is found in it, JPEG without anything of its file, at most :data:`DRAWN_SIDE` px."""
-        picture = Image.fromarray(rgb)
-        picture.thumbnail((DRAWN_SIDE, DRAWN_SIDE))
-        small = np.array(picture)
-        # The same outputs, read as those of the small picture: it lies in the input as the large one does.
-        result = self.predictor.task.decode(outputs, Letterbox.of(small, self.predictor.spec.imgsz), FOUND_THRESHOLDS)
-        content = io.BytesIO()
-        Image.fromarray(result.draw(small)).save(content, "JPEG", quality=75, optimize=True)
-        return content.getvalue()
+
+def to_draw(predictor: Predictor, outputs: Sequence[Floats], letterbox: Letterbox) -> Result:
+    """Detections in px of the small picture that is drawn on: it lies in the input as the large one does."""
+    small = Letterbox.fit(size_of(letterbox.source), predictor.spec.imgsz)
+    return predictor.task.decode(outputs, small, FOUND_THRESHOLDS)
+
+
+@dataclass
+class Tally:
+    """How far builds are from fp32 on one picture.
+
+    Attributes:
+        missed: by the SHA-256 of a build's file, which of fp32's detections it has not, and which of its own fp32 has
+            not: their places, best score first.
+        disagreement: of the build that is furthest, the larger, the further: lost and new ones, and what the others
+            differ by in score and overlap; where nothing is detected, what the scores' cosine lacks.
+    """
+
+    missed: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
+    disagreement: tuple[float, float] = (0.0, 0.0)
+
+    def add(self, build: str, pair: Pair) -> None:
+        """One build's."""
+        self.missed[build] = lost, new = not_again(pair.there), not_again(pair.back)
+        apart = sum(one["score_difference"] + 1 - one["mean_iou"] for one in pair.there.found)
+        cosine = float(np.mean(pair.there.cosines["scores"]))
+        self.disagreement = max(self.disagreement, (len(lost) + len(new) + apart, 1 - cosine))
+
+
+def draw(index: int, tally: Tally, pictures: Calibration, scratch: Scratch) -> Picture:
+    """The i-th picture with what fp32 and each build find in it."""
+    rgb = pictures.read(index)
+    small = resized(rgb, size_of(rgb.shape))
+
+    fp32: Result = scratch.get(f"{FP32}-{index}")
+    answers: list[Answer] = []
+    for build, (lost, new) in tally.missed.items():
+        result: Result = scratch.get(f"{build}-{index}")
+        answer = Answer((build,), named(fp32, lost), named(result, new), result.draw(small))
+        equal = next((at for at, one in enumerate(answers) if answer.looks_like(one)), None)
+        if equal is None:
+            answers.append(answer)
+        else:
+            answers[equal] = replace(answers[equal], builds=(*answers[equal].builds, build))
+    answers.sort(key=lambda one: len(one.lost) + len(one.new), reverse=True)  # the furthest beside fp32
+    return Picture(pictures.pictures[index], fp32.draw(small), tuple(answers))
+
+
+def named(result: Result, places: Sequence[int]) -> tuple[Detection, ...]:
+    """Some of its detections. Those that parity expects stand before all that score less, which are drawn too."""
+    return tuple((result.label(place), round(float(result.scores[place]), 4)) for place in places)
 
 
 class Agreement:
@@ -190,8 +241,13 @@ class Agreement:
 
 
 def missed(parity: Parity) -> int:
-    """Detections that are not found again."""
+    """How many detections are not found again."""
     return parity.expected - len(parity.found)
+
+
+def not_again(parity: Parity) -> list[int]:
+    """Which they are."""
+    return [place for place, (_, again) in enumerate(parity.scores) if again is None]
 
 
 def rounded(score: float | None) -> float | None:

@@ -110,7 +110,7 @@ def missing(bundle: Bundle, artifact: Artifact, entry: Document) -> Iterator[tup
         yield "agreement with fp32, as it was not verified", "e2erknn convert MODEL --calib PICTURES"
     if artifact.predicted is None:
         fits = predictable(soc) and artifact.precision == "int8"
-        why = "the compiler's figures are missing" if fits else f"nobody publishes speeds of {soc} {artifact.precision}"
+        why = "the compiler's figures are missing" if fits else "nobody publishes any of this chip in this precision"
         yield f"predicted speed: {why}", ""
     if not artifact.measured:
         yield "measured speed, on a board", f"e2erknn bench {folder} --save FILE"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
-from rknn_zoo_e2e.reporting.sheet import WHOLE, Column, Place, Sheet, chart, decimals, folded, table
+from rknn_zoo_e2e.reporting.sheet import PERCENT, WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
 
 NPU = "NPU"
+NAMED = 3  # blocks in a sentence
 
 
 def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
@@ -26,7 +28,10 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     if left:
         said = "1 operator runs on the CPU; it is" if left == 1 else f"{left} operators run on the CPU; they are"
         yield element("p", f"{said} marked.", class_="warn")
-    for y, said in (("cycles", "Cycles of each layer, in order"), ("kb", "KB each layer reads and writes, in order")):
+    kept = most([(layer["target"] != NPU, layer["cycles"], layer["kb"]) for layer in layers], sheet.rows)
+    whole = len(kept) == len(layers)
+    of = "each layer" if whole else f"the {len(kept)} layers that cost most"
+    for y, said in (("cycles", f"Cycles of {of}, in order"), ("kb", f"KB read and written by {of}, in order")):
         marks = {"mark": "target", "unmarked": NPU, "mark_title": "on the CPU"}
         yield chart("bars", key, said, y=y, label="name", x_title="layers, first to last", **marks)
     columns = (
@@ -42,16 +47,17 @@ def cost(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     rows: list[list[Content]] = [
         [
             sheet.figure(WHOLE, *at, "layers", index, "index"),
-            *(foreign(layer[key]) for key in ("op", "dtype", "target", "shape")),
+            *(foreign(layers[index][key]) for key in ("op", "dtype", "target", "shape")),
             sheet.figure(WHOLE, *at, "layers", index, "cycles"),
             sheet.figure(WHOLE, *at, "layers", index, "kb"),
-            foreign(layer["name"]),
+            foreign(layers[index]["name"]),
         ]
-        for index, layer in enumerate(layers)
+        for index in kept
     ]
     caption = "By the compiler's table: estimates, not a board's. Marked: left to the CPU"
-    marked = [layer["target"] != NPU for layer in layers]
-    yield element("div", folded(f"All {len(layers)} layers", table(columns, rows, caption, key, marked)), class_="tall")
+    marked = [layers[index]["target"] != NPU for index in kept]
+    summary = f"All {len(layers)} layers" if whole else f"{len(kept)} of {len(layers)} layers"
+    yield element("div", folded(summary, table(columns, rows, caption, key, marked)), class_="tall")
 
 
 def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
@@ -62,25 +68,28 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         yield element("p", "e2erknn analyze has not been run on this build.", class_="soft")
         return
     where = (*at, "analysis")
-    state = "this build" if found["state"] == "build" else "everything in INT8"
+    state = "this build" if found["state"] == "build" else "the whole network in INT8"
+    kinds = [kind for kind in found["errors"] if kind != "anchors"]
+    means: list[Content] = []
+    for kind in kinds:
+        means += [", " if means else "", f"{named(kind)} ", sheet.figure(decimals(4), *where, "errors", kind)]
     yield element(
         "p",
         f"Of {state}, against fp32 on ",
         sheet.figure(WHOLE, *where, "pictures", "count"),
         " pictures of ",
         foreign(found["pictures"]["name"]),
-        ": scores are off by ",
-        sheet.figure(decimals(4), *where, "errors", "score"),
-        " in the mean, boxes by ",
-        sheet.figure(decimals(2), *where, "errors", "box_px"),
-        " px of the input, over ",
+        ", the mean error over ",
         sheet.figure(WHOLE, *where, "errors", "anchors"),
-        " anchors that fp32 takes for objects.",
+        " anchors that fp32 takes for objects: ",
+        *means,
+        ".",
     )
-    told = {"label": "name", "x_title": "blocks, worst first"}
+    yield element("div", leading(sheet, where, found["blocks"]))
+    told = {"label": "name", "x_title": "blocks: those in INT8, worst first, then the others"}
     told |= {"mark": "int8", "unmarked": "yes", "mark_title": "not in INT8 here", "mark_colour": "soft"}
     shares = (
-        "Share of the error that INT8 in one block is behind; of those not in INT8 here the table says what that saves"
+        "Share of the error that each block's INT8 makes; what the others save by not being in INT8, the table says"
     )
     yield chart("bars", key, shares, y="share", bare="", **told)
     yield chart("bars", key, "Signal to noise of one block alone, dB: the lower, the worse", y="snr", **told)
@@ -90,16 +99,14 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
         Column("int8", "in INT8", kind="word"),
         Column("snr", "SNR alone, dB"),
         Column("snr_state", "SNR in all, dB"),
-        Column("own_score", "own error, score"),
-        Column("own_box", "own error, px"),
-        Column("score", "gain, score"),
-        Column("box", "gain, px"),
+        *(Column(f"own_{kind}", f"own error, {named(kind)}") for kind in kinds),
+        *(Column(f"gain_{kind}", f"gain, {named(kind)}") for kind in kinds),
         Column("share", "gain, share"),
         Column("cycles", "cost, cycles"),
         Column("kb", "cost, KB"),
     )
     rows: list[list[Content]] = []
-    for index, block in enumerate(found["blocks"]):
+    for index, block in enumerate(found["blocks"][: sheet.rows]):  # worst first
         one = (*where, "blocks", index)
         rows.append(
             [
@@ -108,10 +115,7 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
                 "yes" if block["int8"] else "no",
                 sheet.figure(decimals(1), *one, "snr_db"),
                 sheet.figure(decimals(1), *one, "snr_state_db"),
-                sheet.figure(decimals(4), *one, "own", "score"),
-                sheet.figure(decimals(3), *one, "own", "box_px"),
-                sheet.figure(decimals(4), *one, "gain", "score"),
-                sheet.figure(decimals(3), *one, "gain", "box_px"),
+                *(sheet.figure(decimals(4), *one, what, kind) for what in ("own", "gain") for kind in kinds),
                 sheet.figure(decimals(3), *one, "gain", "share"),
                 sheet.figure(WHOLE, *one, "cost", "cycles"),
                 sheet.figure(WHOLE, *one, "cost", "traffic_kb"),
@@ -120,4 +124,21 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     caption = (
         "Own error: this block alone in INT8. Gain: of leaving INT8 there alone. Cost: out of INT8 more than in it"
     )
-    yield element("div", folded(f"All {len(rows)} blocks", table(columns, rows, caption, key)), class_="tall")
+    count = len(found["blocks"])
+    summary = f"All {count} blocks" if len(rows) == count else f"The first {len(rows)} of {count} blocks"
+    yield element("div", folded(summary, table(columns, rows, caption, key)), class_="tall")
+
+
+def named(kind: str) -> str:
+    """A kind of error for people: box_px is "box px"."""
+    return kind.replace("_", " ")
+
+
+def leading(sheet: Sheet, where: Place, blocks: Sequence[Mapping[str, Any]]) -> Element | None:
+    """The blocks whose INT8 makes the largest parts of the error, for who does not open the table."""
+    inside = [index for index, block in enumerate(blocks) if block["int8"]]
+    said: list[Content] = []
+    for index in sorted(inside, key=lambda index: blocks[index]["gain"]["share"], reverse=True)[:NAMED]:
+        share = sheet.figure(PERCENT, *where, "blocks", index, "gain", "share")
+        said += [", " if said else "The largest parts come from: ", foreign(blocks[index]["name"]), " (", share, ")"]
+    return element("p", said, ".") if said else None

@@ -72,7 +72,7 @@ def card(sheet: Sheet, index: int) -> Element:
         facts(
             ("predicted, one core, inference alone", predicted or "not predicted"),
             ("measured on a board", measured(sheet, at)),
-            ("fp32's detections lost", sheet.figure(PERCENT, *at, "loss", "detections")),
+            ("detections lost when verified", sheet.figure(PERCENT, *at, "loss", "detections")),
             *((said, sheet.figure(POINTS, *place)) for said, place in points(artifact, at)),
             ("operators on the NPU", sheet.figure(WHOLE, *at, "placement", "npu")),
             ("on the CPU", element("span", cpu, class_="warn" if artifact["cpu_ops"] else None)),
@@ -125,17 +125,20 @@ def memory(sheet: Sheet, at: Place) -> Content:
 
 
 def missing(sheet: Sheet) -> Element | None:
-    """What the bundle does not hold, and what would find it out."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """What the bundle does not hold, and what would find it out: the same of several builds once."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for artifact in sheet.at("artifacts"):
+        soc = f" --soc {artifact['soc']}"
         for one in artifact["missing"]:
-            found.setdefault((one["what"], one["how"]), []).append(name_of(artifact))
+            key = one["what"], one["how"].replace(soc, " --soc SOC")
+            found.setdefault(key, []).append((name_of(artifact), one["how"]))
     if not found:
         return None
-    lines = (
-        element("li", foreign(what), f" ({', '.join(builds)})", [": ", element("code", how)] if how else None)
-        for (what, how), builds in found.items()
-    )
+    lines = []
+    for (what, how), builds in found.items():
+        named = ", ".join(name for name, _ in builds)
+        command = how if len(builds) > 1 else builds[0][1]
+        lines.append(element("li", foreign(what), f" ({named})", [": ", element("code", command)] if how else None))
     return element("section", element("h2", "What is not known"), element("ul", lines), id="missing")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from rknn_zoo_e2e.boards.install import PROJECT
 from rknn_zoo_e2e.reporting import accuracy, closing, layers, overview
 from rknn_zoo_e2e.reporting.facts import Document
 from rknn_zoo_e2e.reporting.html import Content, Element, element, page
-from rknn_zoo_e2e.reporting.sheet import Sheet
+from rknn_zoo_e2e.reporting.sheet import MOST_ROWS, Sheet
 
 if TYPE_CHECKING:
-    from rknn_zoo_e2e.reporting.compare import Picture
+    from rknn_zoo_e2e.reporting.pictures import Picture, Shown
 
 NOTE = (
     "Predicted speeds are predictions; cycles, traffic and memory are the compiler's estimates. What stands in the "
@@ -21,20 +22,45 @@ NOTE = (
 )
 
 
-def bundle_page(document: Document, shown: Sequence[Picture] = ()) -> bytes:
-    """The page of a bundle (:func:`rknn_zoo_e2e.reporting.facts.document_of`).
+MOST_BYTES = 2_000_000
+FOR_PICTURES = 800_000  # of them, before tables have what is left
+# Of a long table: the most that fit are taken.
+ROWS = (
+    15, 20, 25, 30, 40, 50, 60, 75, 90, 105, 120, 140, 160, 190, 220, 260, 300, 350, 420, 500, 700, 1000, 2000,
+    MOST_ROWS,
+)  # fmt: skip
+
+
+def bundle_page(document: Document, pictures: Sequence[Picture] = ()) -> bytes:
+    """The page of a bundle (:func:`rknn_zoo_e2e.reporting.facts.document_of`), of :data:`MOST_BYTES` at most.
+
+    Where there are many builds, long tables have fewer rows, and then pictures are smaller and fewer.
 
     Args:
-        shown: drawn pictures, as the document's ``pictures`` lists them.
+        pictures: drawn, as the document's ``pictures`` lists them.
     """
-    sheet = Sheet(document)
+    room = MOST_BYTES
+    if pictures:
+        from rknn_zoo_e2e.reporting.pictures import fitting
+
+        room -= sum(picture.size for picture in fitting(pictures, FOR_PICTURES))
+    empty = [picture.without_drawings() for picture in pictures]
+    fit = bisect_right(ROWS, room, key=lambda rows: len(written(Sheet(document, rows), empty)))
+    sheet = Sheet(document, ROWS[max(fit - 1, 0)])
+    content = written(sheet, empty)
+    return written(sheet, fitting(pictures, MOST_BYTES - len(content))) if pictures else content
+
+
+def written(sheet: Sheet, shown: Sequence[Shown]) -> bytes:
+    """The page with some of its pictures."""
+    document = sheet.document
     return page(
         f"{document['model']}: e2erknn report",
         overview.head(sheet),
         section("Overview", overview.cards(sheet)),
         overview.missing(sheet),
         section("Agreement with fp32", accuracy.parity(sheet), accuracy.measured_map(sheet), accuracy.curves(sheet)),
-        section("Largest disagreement", accuracy.pictures(sheet, shown)) if shown else None,
+        section("Largest disagreement", accuracy.pictures(sheet, shown)) if document.get("pictures") else None,
         builds(sheet),
         section("How to run it", closing.running(sheet)),
         section("Versions and checksums", closing.versions(sheet)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rknn_zoo_e2e.bundle.agreement import KIND
 from rknn_zoo_e2e.bundle.model import Bundle
@@ -18,8 +18,10 @@ from rknn_zoo_e2e.reporting.facts import Document, document_of
 from rknn_zoo_e2e.reporting.folder import folder_page
 from rknn_zoo_e2e.reporting.page import bundle_page
 
+if TYPE_CHECKING:
+    from rknn_zoo_e2e.reporting.pictures import Picture
+
 DEFAULT = "report.html"
-MOST_PICTURES = 6  # on a page
 ANOTHER = "another file with -o"
 
 Say = Callable[[str], None]
@@ -115,20 +117,22 @@ def one(path: Path, pictures: Path | None, count: int | None, progress: Progress
     progress("numbers", 0.0)
     keep(bundle, comparison.agreements, say)
     document = document_of(bundle, comparison.agreements)
-    shown = comparison.furthest(MOST_PICTURES)
     document["thresholds"] = {"expected": EXPECTED_THRESHOLDS.conf, "found": FOUND_THRESHOLDS.conf}
-    document["pictures"] = [
-        {
-            "name": picture.name,
-            "builds": [
-                {"soc": a.soc, "precision": a.precision, "sha256": a.sha256, "lost": seen.lost, "new": seen.new}
-                for a in bundle.artifacts
-                if (seen := picture.seen.get(a.sha256))
-            ],
-        }
-        for picture in shown
-    ]
-    return document, bundle_page(document, shown)
+    document["pictures"] = [{"name": one.name, "builds": list(seen(bundle, one))} for one in comparison.pictures]
+    return document, bundle_page(document, comparison.pictures)
+
+
+def seen(bundle: Bundle, picture: Picture) -> Iterator[Document]:
+    """What each build that ran finds in a picture, against fp32."""
+    for artifact in bundle.artifacts:
+        if answer := picture.answer(artifact.sha256):
+            missed = {
+                f"{name}_detections": [{"label": label, "score": score} for label, score in found]
+                for name, found in (("lost", answer.lost), ("new", answer.new))
+            }
+            counts = {"lost": len(answer.lost), "new": len(answer.new)}
+            named = {"soc": artifact.soc, "precision": artifact.precision, "sha256": artifact.sha256}
+            yield named | counts | missed
 
 
 def keep(bundle: Bundle, agreements: dict[str, Document], say: Say) -> None:

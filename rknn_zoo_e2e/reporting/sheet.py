@@ -12,6 +12,7 @@ from rknn_zoo_e2e.reporting.html import Content, Element, element
 Place = tuple[str | int, ...]
 Format = Callable[[Any], str]
 NOTHING = "–"
+MOST_ROWS = 5000  # of a table
 
 
 def decimals(digits: int, unit: str = "", divisor: float = 1) -> Format:
@@ -26,6 +27,11 @@ MEGABYTES = decimals(2, " MB", 1e6)
 KB_AS_MB = decimals(1, " MB", 1024)
 
 
+def most(weights: Sequence[Any], count: int) -> list[int]:
+    """The indices of the heaviest, so many at most, in their order."""
+    return sorted(sorted(range(len(weights)), key=lambda index: weights[index], reverse=True)[:count])
+
+
 def pointer(place: Place) -> str:
     """A place in a document as RFC 6901 writes it."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in place)
@@ -33,9 +39,14 @@ def pointer(place: Place) -> str:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a page is written from: its document."""
+    """What a page is written from: its document.
+
+    Attributes:
+        rows: the most that a long table has: of layers, blocks, scores and recalls.
+    """
 
     document: Mapping[str, Any]
+    rows: int = MOST_ROWS
 
     def at(self, *place: str | int) -> Any:
         """What stands at a place, None where nothing does."""

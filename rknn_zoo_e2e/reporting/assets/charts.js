@@ -83,8 +83,9 @@
       data: numbers(table, key).map((y, row) => ({ x: x[row], y })),
       borderColor: palette()[index % 6],
       backgroundColor: palette()[index % 6],
-      borderDash: index % 2 ? [6, 4] : [],
+      borderDash: [[], [6, 4], [2, 3], [10, 3, 2, 3]][(index + Math.floor(index / 6)) % 4],  // 24 lines differ
       borderWidth: 2,
+      pointStyle: "line",  // in the legend
       pointRadius: 0,
     }));
     const unit = { type: "linear", min: 0, max: 1 };
@@ -114,7 +115,7 @@
     if (unit.max) {
       datasets.push({
         type: "line", label: asked.diagonal, data: [{ x: 0, y: 0 }, { x: 1, y: 1 }],
-        borderColor: colour("soft"), borderWidth: 1, borderDash: [4, 4], pointRadius: 0,
+        borderColor: colour("soft"), borderWidth: 1, borderDash: [4, 4], pointStyle: "line", pointRadius: 0,
       });
     }
     const label = (item) => {
