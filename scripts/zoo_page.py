@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo_rows import BOTH_LAYOUTS, SMALL_SOCS, socs_of, wanted, zoo
+from zoo_rows import BOTH_LAYOUTS, SMALL_SOCS, wanted, wants, zoo
 
 from rknn_zoo_e2e.boards.soc import SAME_FILES, SOCS
 from rknn_zoo_e2e.boards.speed import Cost, predict, predictable
@@ -42,11 +42,12 @@ How to read it:
   operators are left to the CPU; where nothing is said, all run on the NPU. Exact figures are in `models/measured/`.
 - Layouts are those `convert` uses where none is asked for: grid on rv1106 and rv1126b, flat elsewhere. In layout flat
   rk3566 and rk3568, which run the same files, leave the last Reshape to the CPU. The column *grid* beside theirs is the
-  same model with `--layout grid`, which does not.
+  same model with `--layout grid`, which does not: with 80 classes at 640 px that spares about 11 ms.
 - *mAP* is what the maker of the weights publishes for fp32: mAP50-95 x 100 of boxes, key points, masks or rotated
   boxes; mAP50 where (50) stands beside it; `-` where nothing is published. *params M* are millions of parameters.
-- An empty cell: this page does not cover models of that size on that chip, though `convert` builds them. *{not_yet}*:
-  it will, but the row is not there yet. {failed}: it was tried and failed, for the reason below the table.
+- An empty cell: this page does not cover models of that size on that chip or in that layout, though `convert` builds
+  them. *{not_yet}*: it will, but the row is not there yet. {failed}: it was tried and failed, for the reason below the
+  table.
 - `e2erknn list 'yolo*n' --soc rk3588` shows the same predictions, `convert` and `inspect` those of your own models.
 """
 
@@ -83,7 +84,7 @@ def cell(card: ModelCard, column: Column) -> dict[str, Any] | str:
     """The row of a build, or what stands in its place."""
     row = find_row(read_measured(card.name), column.soc, column.layout)
     if row is None:
-        return NOT_YET if SOCS[column.soc] in socs_of(card) else NOT_WANTED
+        return NOT_YET if wants(card, column.soc, column.layout) else NOT_WANTED
     return FAILED if "error" in row else row
 
 
@@ -215,8 +216,8 @@ python scripts/zoo_table.py
 It builds untrained models of each architecture from two drawn pictures, without verifying: neither weights nor ranges
 matter to the compiler's table. A row is kept as soon as it is there, so the same command goes on where it was stopped;
 rows of another toolkit or recipe are built again. {there} of {all} builds are there, {failed}. They took
-{builds} of wall time, one after the other in one process on a PC of two cores that was busy with other
-work; what INT8 keeps took {retention}.
+{builds} of wall time, each in a process of its own on a PC of two cores that was busy with other work;
+what INT8 keeps took {retention}.
 """
 
 

@@ -55,25 +55,32 @@ def is_small(card: ModelCard) -> bool:
     return card.size in SMALLEST + SMALL
 
 
-def socs_of(card: ModelCard) -> tuple[Soc, ...]:
-    """What a model is built for."""
-    return tuple(SOCS[name] for name in (SMALL_SOCS if is_small(card) else LARGE_SOCS))
+def wanted_of(card: ModelCard) -> list[Wanted]:
+    """What there is to build of a model."""
+    socs = SMALL_SOCS if is_small(card) else LARGE_SOCS
+    found = [Wanted(card, tuple(SOCS[name] for name in socs))]
+    if is_small(card):  # a large one takes so long that the other layout makes little of a difference
+        found.append(Wanted(card, tuple(SOCS[name] for name in BOTH_LAYOUTS), "grid"))
+    return found
+
+
+def wants(card: ModelCard, soc: str, layout: str) -> bool:
+    """Whether it is to be built for a SoC in a layout."""
+    return any(layout == one.layout_of(SOCS[soc]) for one in wanted_of(card) if SOCS[soc] in one.socs)
 
 
 def wanted() -> list[Wanted]:
     """All there is to build, the most asked for first; then the same in the other layout."""
-    whole = [Wanted(card, socs_of(card)) for card in zoo()]
-    other = [Wanted(card, tuple(SOCS[name] for name in BOTH_LAYOUTS), "grid") for card in zoo()]
-    return sorted(whole + other, key=turn)
+    return sorted((one for card in zoo() for one in wanted_of(card)), key=turn)
 
 
 def turn(one: Wanted) -> tuple[float, bool, bool, int]:
     """When it is built: the smallest of each family first, then the next size, then the larger ones."""
-    card, later = one.card, bool(one.layout)
+    card, later = one.card, 0.5 if one.layout else 0.0
     asked_less = card.task != "detect", card.family not in FIRST_FAMILIES
     if is_small(card):
-        return (card.size in SMALL) + later / 2, *asked_less, 0
-    return 2 + asked_less[1] + 2 * later, *asked_less, "mlx".find(card.size[:1])
+        return (card.size in SMALL) + later, *asked_less, 0
+    return 2 + asked_less[1], *asked_less, "mlx".find(card.size[:1])
 
 
 def made_with() -> dict[str, Any]:
