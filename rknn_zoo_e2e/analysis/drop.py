@@ -221,7 +221,7 @@ class Search:
         found["tried"].append(entry)
         self._keep(found)
         before = found["tried"][-2]["blocks"] if len(found["tried"]) > 1 else []
-        more = f"{' '.join(step(before, blocks))} ({how_many(blocks)} in all)"
+        more = " ".join(step(before, blocks)) + (f" ({len(blocks)} in all)" if len(blocks) > 1 else "")
         sure = f", {entry['confirming']['loss']:.2f} on the other half" if entry["confirming"] else ""
         self.tracker.note(
             f"Build {len(found['tried'])} of at most {MOST_BUILDS}, out of INT8 besides the plan's: {more}. Loss "
