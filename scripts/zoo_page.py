@@ -42,7 +42,7 @@ How to read it:
   operators are left to the CPU; where nothing is said, all run on the NPU. Exact figures are in `models/measured/`.
 - Layouts are those `convert` uses where none is asked for: grid on rv1106 and rv1126b, flat elsewhere. In layout flat
   rk3566 and rk3568, which run the same files, leave the last Reshape to the CPU. The column *grid* beside theirs is the
-  same model with `--layout grid`, which does not: with 80 classes at 640 px that spares about 11 ms.
+  same model with `--layout grid`, which does not: most models of 80 classes at 640 px are 11 ms faster for it.
 - *mAP* is what the maker of the weights publishes for fp32: mAP50-95 x 100 of boxes, key points, masks or rotated
   boxes; mAP50 where (50) stands beside it; `-` where nothing is published. *params M* are millions of parameters.
 - An empty cell: this page does not cover models of that size on that chip or in that layout, though `convert` builds
