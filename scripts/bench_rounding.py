@@ -23,7 +23,8 @@ import typer
 from bench_graphs import CalibImages, DataFolder
 from bench_interval import ours
 
-from rknn_zoo_e2e.analysis.errors import BOX, SCORE, Answers
+from rknn_zoo_e2e.analysis.errors import Answers
+from rknn_zoo_e2e.bundle.analysis import BOX, SCORE
 from rknn_zoo_e2e.bundle.reader import read_bundle, read_ranges
 from rknn_zoo_e2e.cli.ui.failures import reporting_errors
 from rknn_zoo_e2e.cli.ui.options import Json, Quiet

@@ -135,11 +135,11 @@ def analyze(
         gain = errors - others if int8 else others - errors
         alone, in_state = energies.decibels(index, ALONE), energies.decibels(index, STATE)
         parts.append(Part(block, int8, alone, in_state, own, own.share_of(errors), gain))
-    if case.soc.tail != "int8":
-        parts = with_costs(case, parts, check, progress)
+    parts.sort(key=lambda part: (not part.int8, -part.share))
     wide = None if case.soc.tail == "int8" else case.soc.tail
-    ranked = sorted(parts, key=lambda part: (not part.int8, -part.share))
-    return Analysis("all-int8" if all_int8 else "build", wide, pictures, errors, ranked)
+    if wide is not None:
+        parts = with_costs(case, parts, check, progress)
+    return Analysis("all-int8" if all_int8 else "build", wide, pictures, errors, parts)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def compare(case: Case, progress: Progress) -> tuple[Answers, list[list[Floats]]
 
 
 def with_costs(case: Case, parts: list[Part], check: int, progress: Progress) -> list[Part]:
-    """The parts with what they cost, the first ``check`` in INT8 that gain most with what two builds say."""
+    """The parts, which are ranked, with what they cost; the first ``check`` in INT8 with what two builds say."""
     with Toolkit(progress) as toolkit, work_folder() as folder:
         files = write_pictures(folder, case.images[:LEAST_PICTURES])
         compiler = Compiler(toolkit, case.graph, case.soc, files, case.ranges)
@@ -222,8 +222,7 @@ def with_costs(case: Case, parts: list[Part], check: int, progress: Progress) ->
         for part in parts:
             one, two = case.state, case.toggled(part.block)
             found.append(replace(part, cost=tables.cost(part.block, *((one, two) if part.int8 else (two, one)))))
-        inside = sorted((part for part in found if part.int8), key=lambda part: -part.share)
-        if checked := inside[:check]:
+        if checked := [part for part in found if part.int8][:check]:
             base = compiler.whole(case.regions(case.state))
             for part in checked:
                 built = compiler.whole(case.regions(case.toggled(part.block))) - base

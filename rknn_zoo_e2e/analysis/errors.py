@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rknn_zoo_e2e.bundle.analysis import BOX, SCORE
 from rknn_zoo_e2e.tasks.registry import task_of
 from rknn_zoo_e2e.tasks.spec import ModelSpec
 from rknn_zoo_e2e.vision.arrays import Array, Floats, Indices
-from rknn_zoo_e2e.vision.tensors import Raw, real
+from rknn_zoo_e2e.vision.tensors import Raw, part, real
 
 SEEN = 0.1  # score from which an anchor counts
-SCORE, BOX = "score", "box_px"
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Errors:
 
     Attributes:
         anchors: how many counted.
-        mean: by kind, the unit in its name: :data:`SCORE`, of the class fp32 finds best, 0..1 (of its square the few
-            anchors that waver most would be nearly all); :data:`BOX`, of the four values of the box, px of the input;
+        mean: by kind, the unit in its name: ``score``, of the class fp32 finds best, 0..1 (of its square the few
+            anchors that waver most would be nearly all); ``box_px``, of the four values of the box, px of the input;
             and the task's own, if it has one (:attr:`~rknn_zoo_e2e.tasks.base.Task.own_error`).
     """
 
@@ -70,10 +70,9 @@ class Answers:
 
     def expect(self, outputs: Sequence[Floats]) -> None:
         """What fp32 answers to the next picture."""
-        values = self._values(self.task.form.ours(outputs))
-        best = values[4 : self.task.extra_from].argmax(0) + 4
-        (anchors,) = np.nonzero(values[best, np.arange(len(best))] > SEEN)
-        self.seen.append((anchors, best[anchors]))
+        scores = real(self._channels(self.task.form.ours(outputs)))[4 : self.task.extra_from]
+        (anchors,) = np.nonzero(scores.max(0) > SEEN)
+        self.seen.append((anchors, scores[:, anchors].argmax(0) + 4))
         self.wanted.append(self._answer(outputs, len(self.seen) - 1))
 
     @property
@@ -94,14 +93,14 @@ class Answers:
             off[self.task.own_error] = self.task.off(wanted.boxes, wanted.own, found.own)
         return off
 
-    def _values(self, ours: Sequence[Raw]) -> Array:
+    def _channels(self, ours: Sequence[Raw]) -> Raw:
         """All channels of all anchors, (C, A)."""
-        return real(ours[0]).astype(np.float64).reshape(self.task.outputs[0].count, -1)
+        return ours[0].reshape(len(self.task.scale), -1)
 
     def _answer(self, outputs: Sequence[Floats], picture: int) -> Answer:
         ours = self.task.form.ours(outputs)
         anchors, best = self.seen[picture]
-        values = self._values(ours)
-        told = values[:, anchors] * self.task.scale
+        values = part(self._channels(ours), 0, len(self.task.scale), anchors).astype(np.float64)
+        told = values * self.task.scale
         own = (told[self.task.extra_from :], *(real(output)[0] for output in ours[1:]))
-        return Answer(told[:4], values[best, anchors], own)
+        return Answer(told[:4], values[best, np.arange(len(best))], own)

@@ -53,7 +53,7 @@ from rknn_zoo_e2e.files.validation import choice, listed, mapping, nullable, num
 
 KIND = "analysis"
 STATES = ("build", "all-int8")
-KINDS = ("score", "box_px")  # of errors, that every task has
+KINDS = SCORE, BOX = "score", "box_px"  # of errors, that every task has
 
 COST = mapping({"cycles": number(), "traffic_kb": number()})
 BLOCK = mapping(
@@ -89,3 +89,8 @@ def read_analysis(bundle: Bundle, artifact: Artifact) -> dict[str, Any] | None:
     """
     found: dict[str, Any] | None = read_numbers(bundle, artifact, KIND, ANALYSIS)
     return found
+
+
+def named(kind: str) -> str:
+    """A kind of error for people: box_px is "box px"."""
+    return kind.replace("_", " ")

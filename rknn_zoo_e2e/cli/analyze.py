@@ -10,8 +10,8 @@ from rich.table import Table
 
 from rknn_zoo_e2e.analysis.analyze import Analysis, Part
 from rknn_zoo_e2e.analysis.costs import Cost
-from rknn_zoo_e2e.analysis.errors import SCORE
 from rknn_zoo_e2e.analysis.run import Wanted, keep, run
+from rknn_zoo_e2e.bundle.analysis import SCORE, named
 from rknn_zoo_e2e.bundle.model import Artifact, Bundle
 from rknn_zoo_e2e.cli.ui.output import Output
 from rknn_zoo_e2e.cli.ui.progress import StageProgress
@@ -52,7 +52,7 @@ def table(bundle: Bundle, artifact: Artifact, analysis: Analysis) -> Table:
     out = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     out.add_column("block", overflow="fold")
     out.add_column("in", no_wrap=True)
-    kinds = [kind.replace("_", "\n") for kind in analysis.errors.mean]
+    kinds = [named(kind).replace(" ", "\n") for kind in analysis.errors.mean]
     for heading in ("SNR\ndB", "SNR\nhere", "share\n%", *kinds, "M\ncycles", "KB"):
         out.add_column(heading, justify="right", no_wrap=True)
     for int8, parts in groupby(analysis.parts, lambda part: part.int8):
@@ -79,8 +79,8 @@ def cost(found: Cost | None) -> tuple[str, str]:
 def lines(artifact: Artifact, analysis: Analysis) -> list[str]:
     """What the table means."""
     errors, count = analysis.errors, len(analysis.pictures)
-    kinds = [kind.replace("_", " ") for kind in errors.mean]
-    means = ", ".join(f"{kind} {mean:.4f}" for kind, mean in zip(kinds, errors.mean.values(), strict=True))
+    kinds = [named(kind) for kind in errors.mean]
+    means = ", ".join(f"{named(kind)} {mean:.4f}" for kind, mean in errors.mean.items())
     said = [
         f"Errors against fp32 over {errors.anchors} anchors of {count} pictures: {means}.",
         "SNR: the block alone in INT8; SNR here: with the noise of all before it. Share: of the errors' squares, the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rknn_zoo_e2e.bundle.analysis import named
 from rknn_zoo_e2e.reporting.html import Content, Element, element, foreign
 from rknn_zoo_e2e.reporting.sheet import PERCENT, WHOLE, Column, Place, Sheet, chart, decimals, folded, most, table
 
@@ -127,11 +128,6 @@ def error(sheet: Sheet, at: Place, key: str) -> Iterator[Element]:
     count = len(found["blocks"])
     summary = f"All {count} blocks" if len(rows) == count else f"The first {len(rows)} of {count} blocks"
     yield element("div", folded(summary, table(columns, rows, caption, key)), class_="tall")
-
-
-def named(kind: str) -> str:
-    """A kind of error for people: box_px is "box px"."""
-    return kind.replace("_", " ")
 
 
 def leading(sheet: Sheet, where: Place, blocks: Sequence[Mapping[str, Any]]) -> Element | None:
